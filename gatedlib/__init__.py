@@ -1,0 +1,53 @@
+"""gatedlib: gated linear networks that learn tasks and task abstractions by joint gradient descent."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from gatedlib import record
+from gatedlib.curricula import Blocked, Curriculum, Sequence
+from gatedlib.experiment import Diverged, Experiment, simulate
+from gatedlib.flow import Flow
+from gatedlib.inputs import Population, Sampled
+from gatedlib.networks import GatedLinear, Network, Params
+from gatedlib.penalties import Nonnegative, Penalty, UnitNorm
+from gatedlib.teachers import Given, Orthogonal, Teachers
+
+if TYPE_CHECKING:
+    from gatedlib import explore, metrics, plotting, results
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Blocked",
+    "Curriculum",
+    "Diverged",
+    "Experiment",
+    "Flow",
+    "GatedLinear",
+    "Given",
+    "Network",
+    "Nonnegative",
+    "Orthogonal",
+    "Params",
+    "Penalty",
+    "Population",
+    "Sampled",
+    "Sequence",
+    "Teachers",
+    "UnitNorm",
+    "explore",
+    "metrics",
+    "plotting",
+    "record",
+    "results",
+    "simulate",
+]
+
+_LAZY = ("explore", "metrics", "plotting", "results")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a submodule that is slow to import (xarray, matplotlib, ipywidgets) when it is first used."""
+    if name in _LAZY:
+        return importlib.import_module(f"gatedlib.{name}")
+    raise AttributeError(f"module 'gatedlib' has no attribute {name!r}")

@@ -1,0 +1,74 @@
+"""The command line: `python -m gatedlib claims` measures the claims of the paper and says which hold."""
+
+import argparse
+import json
+import sys
+
+import numpy as np
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 if all claims hold, 1 if one fails, 2 for a bad call."""
+    parser = argparse.ArgumentParser(prog="python -m gatedlib", description="gatedlib and its paper")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    claims = commands.add_parser("claims", help="measure the claims of the paper and say which hold")
+    claims.add_argument("--figure", help="only those of one figure, such as 2")
+    claims.add_argument("--list", action="store_true", help="list the claims, measure nothing")
+    claims.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    options = parser.parse_args(arguments)
+
+    from gatedlib.paper.claims import registry  # after parsing, so that --help answers at once
+
+    try:
+        chosen = registry(options.figure)
+    except ValueError as error:
+        parser.error(str(error))
+    if options.list:
+        rows = [{"id": c.id, "figure": c.figure, "statement": c.statement} for c in chosen]
+        print(json.dumps(rows, indent=2) if options.json else _table([list(r.values()) for r in rows]))
+        return 0
+    return _measure(chosen, as_json=options.json)
+
+
+def _measure(chosen: list, *, as_json: bool) -> int:
+    from tqdm import tqdm
+
+    verdicts = []
+    progress = tqdm(chosen, unit="claim", file=sys.stderr)
+    for claim in progress:
+        progress.set_description(f"measuring {claim.id}")
+        verdicts.append(claim.judge())
+    if as_json:
+        print(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
+    else:
+        for verdict in verdicts:
+            print(_report(verdict))
+        holding = sum(verdict.holds for verdict in verdicts)
+        print(f"{holding} of {len(verdicts)} claims hold. Values are medians over seeds, with 95 % intervals;")
+        print("lists show the first, middle and last element (all of them: --json).")
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+def _report(verdict) -> str:  # noqa: ANN001
+    lines = [f"{'holds' if verdict.holds else 'FAILS':6}{verdict.claim.id:10}{verdict.claim.statement}"]
+    lines += [f"      not met: {failure}" for failure in verdict.failures]
+    rows = []
+    for name, estimate in verdict.outcome.numbers.items():
+        value, low, high = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high))
+        shown = range(len(value)) if len(value) < 4 else (0, len(value) // 2, len(value) - 1)
+        rows.append(["      ", name, *(f"{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]" for i in shown)])
+    return "\n".join(lines) + "\n" + _table(rows)
+
+
+def _table(rows: list[list[str]]) -> str:
+    """Rows of cells with aligned columns."""
+    widths: list[int] = []
+    for row in rows:
+        widths += [0] * (len(row) - len(widths))
+        for column, cell in enumerate(row):
+            widths[column] = max(widths[column], len(cell))
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=False)).rstrip() for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

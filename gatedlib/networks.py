@@ -1,0 +1,102 @@
+"""Students: networks whose weights and gates are both learned.
+
+Every student is linear in its input, so it is one matrix `A(params)`. A student says what that matrix is, and how
+an error in it pulls on the parameters; the loss and the learning step are written once, in `flow`.
+"""
+
+import abc
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from gatedlib import _check
+
+
+class Params(NamedTuple):
+    """What a student learns: slow `weights` and fast `gates`. Gradients and velocities have this form too."""
+
+    weights: Array
+    gates: Array
+
+
+class Network(eqx.Module):
+    """A student; `weight_dims` and `gate_dims` name the axes of its parameters in results."""
+
+    weight_dims: ClassVar[tuple[str, ...]]
+    gate_dims: ClassVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of `weights` and `gates` for a task of this size."""
+
+    @abc.abstractmethod
+    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
+        """Draw the initial parameters."""
+
+    @abc.abstractmethod
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        """The one matrix A that this network amounts to."""
+
+    @abc.abstractmethod
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        """The gradient with respect to the parameters, given the gradient `g` with respect to A."""
+
+
+class GatedLinear(Network):
+    r"""P linear paths in parallel, each scaled by one gate.
+
+    $$y = \sum_p c_p W_p x, \qquad A = \sum_p c_p W_p, \qquad
+      \frac{\partial L}{\partial W_p} = c_p G, \quad \frac{\partial L}{\partial c_p} = \langle W_p, G \rangle$$
+
+    At the start all gates are `gate_init` and the weights are small: $W_{p,ij} \sim N(0, \sigma^2 / d_\mathrm{in})$.
+
+    Args:
+        paths: number of paths P.
+        gate_init: the gates at the start, one number for all.
+        weight_scale: $\sigma$, the size of the initial weights.
+
+    Raises:
+        ValueError: if there is no path, or a number is negative or not finite.
+
+    Example:
+        >>> import gatedlib as gl, jax
+        >>> network = gl.GatedLinear(paths=2)
+        >>> params = network.init(jax.random.key(0), d_out=10, d_in=20)
+        >>> params.weights.shape, params.gates.shape, network.effective(params).shape
+        ((2, 10, 20), (2,), (10, 20))
+
+    Source: paper, section 2 and Fig. 1B.
+    """
+
+    weight_dims = ("path", "out", "in")
+    gate_dims = ("path",)
+
+    paths: int = eqx.field(static=True, default=2)
+    gate_init: float = 0.5
+    weight_scale: float = 0.01
+
+    def __check_init__(self) -> None:
+        _check.whole("paths", self.paths, 1, "Use one path per task, 2 in the paper's Fig. 2")
+        _check.nonnegative("gate_init", self.gate_init, "The paper uses 0.5")
+        _check.nonnegative("weight_scale", self.weight_scale, "The paper uses 0.01")
+
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        return {"weights": (self.paths, d_out, d_in), "gates": (self.paths,)}
+
+    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
+        shapes = self.shapes(d_out, d_in)
+        weights = self.weight_scale / np.sqrt(d_in) * jax.random.normal(key, shapes["weights"])
+        return Params(weights, jnp.full(shapes["gates"], self.gate_init))
+
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        return jnp.einsum("p,pij->ij", params.gates, params.weights)
+
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        return Params(
+            weights=params.gates[:, None, None] * g,
+            gates=jnp.einsum("pij,ij->p", params.weights, g),
+        )

@@ -1,0 +1,1 @@
+"""The paper on top of the library: its settings as named experiments, and its claims, one file per chapter."""

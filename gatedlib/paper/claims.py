@@ -1,0 +1,192 @@
+"""What a claim is, the registry of all claims, and how one is judged.
+
+A claim is a function that runs what it needs and returns an `Outcome`: named numbers with 95 % intervals over
+seeds, and conditions on them, each a sentence with its truth. The claim holds if all its conditions do.
+
+The number given for a sample of seeds is the median, that is, the typical network, with its distribution-free
+interval: over seeds, networks come in kinds (specialized or not yet), and a mean would describe neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from gatedlib import _check
+
+CHAPTERS = ("dynamics",)
+"""The modules of `gatedlib.paper` that hold claims, in the order of the book."""
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, or an array of numbers, with the ends of its 95 % interval over seeds."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def at(self, index: int) -> Estimate:
+        """The estimate of one element."""
+        return Estimate(self.value[index], self.low[index], self.high[index])
+
+
+def median(samples: xr.DataArray) -> Estimate:
+    r"""The median over seeds, with the interval between two order statistics that covers it with 95 %.
+
+    $$[x_{(k)}, x_{(n+1-k)}], \qquad k = \max\{k : P(\mathrm{Bin}(n, \tfrac12) < k) \le 0.025\}$$
+
+    Args:
+        samples: one number, or an array, per seed; any order of dims, one of which is `seed`.
+
+    Raises:
+        ValueError: with fewer than 6 seeds, for which no such interval exists.
+
+    Example:
+        >>> import xarray as xr
+        >>> from gatedlib.paper.claims import median
+        >>> estimate = median(xr.DataArray(range(1, 31), dims="seed"))
+        >>> float(estimate.value), float(estimate.low), float(estimate.high)
+        (15.5, 10.0, 21.0)
+    """
+    count = samples.sizes["seed"]
+    _check.require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
+    below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
+    ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
+    return Estimate(np.median(ordered, axis=0), ordered[below - 1], ordered[count - below])
+
+
+def mean(samples: xr.DataArray) -> Estimate:
+    """The mean over seeds with its bootstrap interval (percentiles of 2000 resamplings, seeded).
+
+    Example:
+        >>> import xarray as xr
+        >>> from gatedlib.paper.claims import mean
+        >>> estimate = mean(xr.DataArray([1.0, 2.0, 3.0], dims="seed"))
+        >>> float(estimate.value), 1.0 <= estimate.low < 2.0 < estimate.high <= 3.0
+        (2.0, True)
+    """
+    values = samples.transpose("seed", ...).values.astype(float)
+    drawn = np.random.default_rng(0).integers(len(values), size=(2000, len(values)))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values[drawn].mean(1), [tail, 1 - tail], axis=0)
+    return Estimate(values.mean(0), low, high)
+
+
+def fraction(successes: xr.DataArray) -> Estimate:
+    """The fraction of seeds for which something is true, with its Wilson interval.
+
+    Example:
+        >>> import xarray as xr
+        >>> from gatedlib.paper.claims import fraction
+        >>> estimate = fraction(xr.DataArray([True, True, False, True], dims="seed"))
+        >>> float(estimate.value), round(float(estimate.low), 2), round(float(estimate.high), 2)
+        (0.75, 0.3, 0.95)
+    """
+    count, total = int(successes.sum()), successes.sizes["seed"]
+    low, high = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(np.array(count / total), np.array(low), np.array(high))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a claim measured: numbers by name, and conditions, each a sentence with its truth."""
+
+    numbers: dict[str, Estimate]
+    conditions: dict[str, bool]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper, or of ours, and the function that measures whether it holds."""
+
+    id: str
+    figure: str
+    statement: str
+    measure: Callable[..., Outcome]
+
+    def judge(self) -> Verdict:
+        """Measure, and time it."""
+        start = time.perf_counter()
+        outcome = self.measure()
+        return Verdict(self, outcome, time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim with its measured outcome."""
+
+    claim: Claim
+    outcome: Outcome
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every condition of the claim is met."""
+        return all(self.outcome.conditions.values())
+
+    @property
+    def expected(self) -> str:
+        """The conditions in words."""
+        return "; ".join(self.outcome.conditions)
+
+    @property
+    def failures(self) -> list[str]:
+        """The conditions that are not met."""
+        return [sentence for sentence, met in self.outcome.conditions.items() if not met]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        numbers = self.outcome.numbers
+        return {
+            "id": self.claim.id,
+            "figure": self.claim.figure,
+            "statement": self.claim.statement,
+            "numbers": {name: np.asarray(e.value).tolist() for name, e in numbers.items()},
+            "interval": {name: [np.asarray(e.low).tolist(), np.asarray(e.high).tolist()] for name, e in numbers.items()},
+            "expected": self.expected,
+            "holds": self.holds,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+_REGISTRY: dict[str, Claim] = {}
+
+
+def claim(id: str, figure: str, statement: str) -> Callable[[Callable[..., Outcome]], Claim]:
+    """Register a function as the measure of a claim."""
+
+    def register(measure: Callable[..., Outcome]) -> Claim:
+        _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
+        _REGISTRY[id] = Claim(id, figure, statement, measure)
+        return _REGISTRY[id]
+
+    return register
+
+
+def registry(figure: str | None = None) -> list[Claim]:
+    """All claims in the order of the book, or those of one figure.
+
+    Raises:
+        ValueError: if no claim belongs to that figure; the figures that have claims are listed.
+
+    Example:
+        >>> from gatedlib.paper.claims import registry
+        >>> [claim.id for claim in registry("2")][:2]
+        ['2A', '2A-switch']
+    """
+    for chapter in CHAPTERS:
+        importlib.import_module(f"gatedlib.paper.{chapter}")
+    if figure is None:
+        return list(_REGISTRY.values())
+    _check.known(figure, (claim.figure for claim in _REGISTRY.values()), "figure")
+    return [claim for claim in _REGISTRY.values() if claim.figure == figure]

@@ -1,0 +1,124 @@
+"""What to keep of a run: a quantity is a named function of a frame, with names for its axes.
+
+A frame is the state just before a learning step, with the loss and the rates of change that this step will use.
+Write your own in two lines:
+
+    >>> import gatedlib as gl, jax.numpy as jnp
+    >>> @gl.record.quantity("path")
+    ... def largest_weight(frame):
+    ...     return jnp.abs(frame.params.weights).max((1, 2))
+
+and pass it in: `gl.simulate(experiment, record=(gl.record.loss, largest_weight), every=10)`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gatedlib.networks import Network, Params
+
+
+class Frame(NamedTuple):
+    """One moment of a run.
+
+    Attributes:
+        params: weights and gates before the step.
+        velocity: their rates of change in the step.
+        loss: the loss on the inputs of the step.
+        task: the task that is on.
+        teachers: all teachers, shape (task, out, in).
+    """
+
+    params: Params
+    velocity: Params
+    loss: Float[Array, ""]
+    task: Int[Array, ""]
+    teachers: Float[Array, "task out in"]
+
+
+Dims = tuple[str, ...] | Callable[[Network], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A named function of a frame; `dims` names the axes of its value, or gives them for a network."""
+
+    name: str
+    dims: Dims
+    fn: Callable[[Frame], Array]
+
+    def dims_for(self, network: Network) -> tuple[str, ...]:
+        """The names of the axes when this network is recorded."""
+        return self.dims(network) if callable(self.dims) else self.dims
+
+
+def quantity(*dims: str, of: Callable[[Network], tuple[str, ...]] | None = None) -> Callable:
+    """Make a function of a frame a quantity of the same name, with these axes (or those that `of` gives)."""
+
+    def make(fn: Callable[[Frame], Array]) -> Quantity:
+        return Quantity(fn.__name__, of or dims, fn)
+
+    return make
+
+
+def _length(vectors: Array) -> Array:
+    return jnp.sqrt(jnp.sum(vectors**2, -1))
+
+
+@quantity()
+def loss(frame: Frame) -> Array:
+    """The loss of the task that is on."""
+    return frame.loss
+
+
+@quantity(of=lambda network: network.gate_dims)
+def gates(frame: Frame) -> Array:
+    """The gates."""
+    return frame.params.gates
+
+
+@quantity(of=lambda network: network.weight_dims)
+def weights(frame: Frame) -> Array:
+    """The weights, all of them: large, so best recorded rarely."""
+    return frame.params.weights
+
+
+@quantity("task", "path")
+def alignment(frame: Frame) -> Array:
+    """The cosine of each teacher with each path's weights, row by row, averaged over rows."""
+    teachers, students = frame.teachers, frame.params.weights
+    dots = jnp.sum(teachers[:, None] * students[None], -1)
+    lengths = _length(teachers)[:, None] * _length(students)[None]
+    return jnp.mean(jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1.0), 0.0), -1)
+
+
+@quantity("path", "other_path")
+def weight_products(frame: Frame) -> Array:
+    """The inner products of the paths' weights: squared sizes on the diagonal, overlaps beside it."""
+    flat = frame.params.weights.reshape(frame.params.weights.shape[0], -1)
+    return flat @ flat.T
+
+
+@quantity()
+def weight_speed(frame: Frame) -> Array:
+    """How fast all weights together change: the length of dW/dt."""
+    return _length(frame.velocity.weights.ravel())
+
+
+@quantity()
+def gate_speed(frame: Frame) -> Array:
+    """How fast all gates together change: the length of dc/dt."""
+    return _length(frame.velocity.gates.ravel())
+
+
+def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:
+    """The values of some quantities at a frame, by name."""
+    return {q.name: jax.numpy.asarray(q.fn(frame)) for q in record}
+
+
+DEFAULT = (loss, gates, alignment, weight_products, weight_speed, gate_speed)
+"""What `simulate` keeps unless told otherwise: enough for the paper's Fig. 2."""

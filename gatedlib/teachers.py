@@ -1,0 +1,125 @@
+"""Teachers: the tasks that a student has to learn, each a matrix from inputs to targets.
+
+A teacher set draws one array `W*[m, i, j]` (task, out, in) per seed. Anything with `shape` and
+`sample` can stand in an `Experiment`; on task m the target of an input x is `W*[m] x`.
+"""
+
+import abc
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from gatedlib import _check
+
+
+class Teachers(eqx.Module):
+    """A distribution over sets of teacher matrices, one set per seed."""
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Number of tasks, outputs and inputs: `(m, i, j)`."""
+
+    @abc.abstractmethod
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        """Draw one set of teachers."""
+
+
+class Orthogonal(Teachers):
+    r"""Random teachers that share nothing: disjoint rows of one random orthogonal matrix.
+
+    $$W^*_m = s\, Q_{[m d_\mathrm{out} : (m+1) d_\mathrm{out}]}, \qquad Q^\top Q = I$$
+
+    so that $\langle W^*_m, W^*_n \rangle = 0$ and $\|W^*_m\|_F^2 = s^2 d_\mathrm{out}$. With the standard
+    scale $s = 1/\sqrt{d_\mathrm{in}}$, giving no output at all costs $d_\mathrm{out} / 2 d_\mathrm{in}$ and
+    answering the other task twice that.
+
+    Args:
+        tasks: number of tasks M.
+        d_in: number of inputs; at least `tasks * d_out`, or there are not enough orthogonal rows.
+        d_out: number of outputs.
+        scale: length of every row, s; `1 / sqrt(d_in)` unless given.
+
+    Raises:
+        ValueError: if a size is no whole number above 0, if there are too few inputs, or if the scale is not above 0.
+
+    Example:
+        >>> import gatedlib as gl, jax
+        >>> teachers = gl.Orthogonal(tasks=2, d_in=20, d_out=10)
+        >>> teachers.sample(jax.random.key(0)).shape
+        (2, 10, 20)
+
+    Source: paper, section 2 and appendix on the settings of Fig. 2.
+    """
+
+    tasks: int = eqx.field(static=True, default=2)
+    d_in: int = eqx.field(static=True, default=20)
+    d_out: int = eqx.field(static=True, default=10)
+    scale: float | None = None
+
+    def __check_init__(self) -> None:
+        _check.whole("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
+        _check.whole("d_in", self.d_in, 1, "The paper uses 20")
+        _check.whole("d_out", self.d_out, 1, "The paper uses 10")
+        needed = self.tasks * self.d_out
+        _check.require(
+            self.d_in >= needed,
+            "d_in",
+            self.d_in,
+            f"orthogonal teachers need d_in >= tasks * d_out = {self.tasks} * {self.d_out} = {needed}",
+            f"Use d_in = {needed} or more, or fewer tasks or outputs",
+        )
+        if self.scale is not None:
+            _check.positive("scale", self.scale, "Leave it out for 1 / sqrt(d_in)")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.tasks, self.d_out, self.d_in
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        rows = jax.random.orthogonal(key, self.d_in)[: self.tasks * self.d_out]
+        scale = 1 / math.sqrt(self.d_in) if self.scale is None else self.scale
+        return scale * rows.reshape(self.shape)
+
+
+class Given(Teachers):
+    r"""Teachers that you bring yourself, the same for every seed.
+
+    $$W^*_m = \mathtt{matrices}[m]$$
+
+    Args:
+        matrices: one matrix per task, shape (task, out, in).
+
+    Raises:
+        ValueError: if the array has not three axes, has an empty one, or holds values that are not finite.
+
+    Example:
+        >>> import gatedlib as gl, numpy as np
+        >>> gl.Given(np.eye(2)[:, None, :]).shape      # two tasks, one output, two inputs
+        (2, 1, 2)
+
+    Source: the toy tasks of paper Fig. 4 are of this kind.
+    """
+
+    matrices: Float[Array, "task out in"] = eqx.field(converter=jnp.asarray)
+
+    def __check_init__(self) -> None:
+        shape = self.matrices.shape
+        remedy = "Stack one matrix per task: np.stack([first, second])"
+        _check.require(len(shape) == 3, "shape of matrices", shape, "must be (task, out, in), three axes", remedy)
+        _check.require(min(shape) > 0, "shape of matrices", shape, "must have no empty axis", remedy)
+        if not isinstance(self.matrices, jax.core.Tracer):
+            bad = int(np.sum(~np.isfinite(self.matrices)))
+            _check.require(bad == 0, "entries that are not finite", bad, "must be 0", "Remove nan and inf")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        tasks, d_out, d_in = self.matrices.shape
+        return tasks, d_out, d_in
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        return self.matrices

@@ -1,0 +1,16 @@
+"""Shared by all tests: hypothesis draws from a fixed seed, and a fixture for double precision."""
+
+import hypothesis
+import jax
+import pytest
+
+# no deadline: an example may have to be compiled first
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("project")
+
+
+@pytest.fixture
+def x64():
+    """Double precision, for laws that hold to the last digits."""
+    with jax.enable_x64(True):
+        yield

@@ -1,0 +1,38 @@
+import jax
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gatedlib as gl
+
+
+@given(tasks=st.integers(1, 4), d_out=st.integers(1, 4), spare=st.integers(0, 3), seed=st.integers(0, 99))
+def test_orthogonal_teachers_share_nothing_and_have_the_stated_size(tasks, d_out, spare, seed):
+    teachers = gl.Orthogonal(tasks=tasks, d_in=tasks * d_out + spare, d_out=d_out)
+    flat = np.asarray(teachers.sample(jax.random.key(seed)), float).reshape(tasks * d_out, -1)
+    np.testing.assert_allclose(flat @ flat.T, np.eye(tasks * d_out) / teachers.d_in, atol=1e-6)
+
+
+def test_costs_of_no_answer_and_of_the_wrong_answer():
+    first, second = np.asarray(gl.Orthogonal(d_in=20, d_out=10).sample(jax.random.key(3)))
+    assert np.isclose((first**2).sum() / 2, 0.25)
+    assert np.isclose(((first - second) ** 2).sum() / 2, 0.5)
+
+
+def test_orthogonal_teachers_are_uniform_over_rotations():
+    # the entries of a random unit vector in n dimensions have mean 0, variance 1/n and fourth moment 3/n(n+2)
+    keys = jax.random.split(jax.random.key(0), 4000)
+    entries = np.asarray(jax.vmap(gl.Orthogonal(tasks=1, d_in=4, d_out=1, scale=1.0).sample)(keys))[:, 0, 0]
+    for power, moment in ((1, 0), (2, 1 / 4), (4, 3 / 24)):
+        error = (entries**power).std(0) / np.sqrt(len(keys))
+        assert (abs((entries**power).mean(0) - moment) < 5 * error).all()
+
+
+def test_each_seed_has_teachers_of_its_own_and_given_ones_stay():
+    experiment = gl.Experiment(
+        gl.Orthogonal(d_in=4, d_out=2), gl.GatedLinear(), gl.Blocked(blocks=1), gl.Flow(tau_w=1, tau_c=1, dt=0.5)
+    )
+    drawn = gl.simulate(experiment, seeds=2).teachers.values
+    assert not np.allclose(drawn[0], drawn[1])
+    kept = gl.simulate(experiment.replace(teachers=gl.Given(drawn[0])), seeds=2).teachers.values
+    np.testing.assert_array_equal(kept, [drawn[0], drawn[0]])

@@ -1,0 +1,28 @@
+"""The axes named in the types are those of the arrays, checked at run time by beartype."""
+
+import subprocess
+import sys
+
+RUN = """
+import jaxtyping
+modules = ["curricula", "flow", "inputs", "networks", "penalties", "record", "teachers"]
+with jaxtyping.install_import_hook([f"gatedlib.{name}" for name in modules], "beartype.beartype"):
+    import gatedlib as gl
+import numpy as np
+
+penalties = (gl.Nonnegative(0.1), gl.UnitNorm(0.5), gl.UnitNorm(0.5, ord=2))
+for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(np.ones((2, 3, 6)))):
+    for inputs in (gl.Population(), gl.Sampled(2), gl.Sampled(8)):
+        flow = gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.05, penalties=penalties, inputs=inputs)
+        curriculum = gl.Sequence(tasks=(0, 1), lengths=(1.0, 2.0))
+        gl.simulate(gl.Experiment(teachers, gl.GatedLinear(paths=4), curriculum, flow), seeds=5)
+try:
+    gl.Flow(1.0, 1.0).velocity(gl.GatedLinear(), gl.Params(np.ones((2, 3, 6)), np.ones(2)), np.ones(3), None)
+except jaxtyping.TypeCheckError:
+    print("checked")
+"""
+
+
+def test_axes_are_as_the_types_say():
+    ran = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == "checked", ran.stderr[-2000:]
