@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatedlib import record
 from gatedlib.curricula import Blocked, Curriculum, Sequence
-from gatedlib.experiment import Diverged, Experiment, simulate
+from gatedlib.experiment import DivergenceError, Experiment, simulate
 from gatedlib.flow import Flow
 from gatedlib.inputs import Population, Sampled
 from gatedlib.networks import GatedLinear, Network, Params
@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Blocked",
     "Curriculum",
-    "Diverged",
+    "DivergenceError",
     "Experiment",
     "Flow",
     "GatedLinear",

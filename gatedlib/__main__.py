@@ -1,10 +1,16 @@
 """The command line: `python -m gatedlib claims` measures the claims of the paper and says which hold."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from gatedlib.paper.claims import Claim, Verdict
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     return _measure(chosen, as_json=options.json)
 
 
-def _measure(chosen: list, *, as_json: bool) -> int:
+def _measure(chosen: list[Claim], *, as_json: bool) -> int:
     from tqdm import tqdm
 
     verdicts = []
@@ -49,7 +55,7 @@ def _measure(chosen: list, *, as_json: bool) -> int:
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
-def _report(verdict) -> str:  # noqa: ANN001
+def _report(verdict: Verdict) -> str:
     lines = [f"{'holds' if verdict.holds else 'FAILS':6}{verdict.claim.id:10}{verdict.claim.statement}"]
     lines += [f"      not met: {failure}" for failure in verdict.failures]
     rows = []

@@ -47,7 +47,7 @@ def nonnegative(name: str, value: object, remedy: str) -> None:
 
 def whole(name: str, value: object, at_least: int, remedy: str) -> None:
     """Require an integer of at least `at_least`."""
-    ok = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= at_least
+    ok = isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= at_least
     require(ok, name, value, f"must be a whole number, {at_least} or above", remedy)
 
 

@@ -250,6 +250,8 @@ def _mean_distance(products: xr.DataArray, first: str, second: str) -> xr.DataAr
     """The mean squared distance over all pairs, from all inner products."""
     count = products.sizes[first]
     _check.require(count > 1, f"number of {first}s", count, "must be 2 or more to be apart", "Use at least two")
-    squares = products.isel({first: xr.DataArray(range(count), dims="same"), second: xr.DataArray(range(count), dims="same")})
+    squares = products.isel(
+        {first: xr.DataArray(range(count), dims="same"), second: xr.DataArray(range(count), dims="same")}
+    )
     total = 2 * count * squares.sum("same") - 2 * products.sum((first, second))
     return total / (count * (count - 1))

@@ -19,7 +19,7 @@ class Penalty(eqx.Module):
 
     @abc.abstractmethod
     def gradient(self, params: Params) -> Params:
-        """Its gradient; 0.0 stands for parameters that it leaves alone."""
+        """Its gradient; a scalar 0 stands for parameters that it leaves alone."""
 
     def gate_curvature(self, gates: int) -> float:
         """The largest second derivative along the gates, which limits the step; 0 unless a penalty has one."""
@@ -55,7 +55,7 @@ class Nonnegative(Penalty):
         return self.a * jnp.sum(jnp.maximum(-params.gates, 0.0))
 
     def gradient(self, params: Params) -> Params:
-        return Params(weights=0.0, gates=-self.a * (params.gates < 0))
+        return Params(weights=jnp.zeros(()), gates=-self.a * (params.gates < 0))
 
 
 class UnitNorm(Penalty):
@@ -98,11 +98,9 @@ class UnitNorm(Penalty):
     def gradient(self, params: Params) -> Params:
         gates = params.gates
         norm = self._norm(gates)
-        if self.ord == 1:
-            direction = jnp.sign(gates)
-        else:  # at c = 0 the norm has no direction; the gradient there is taken as 0
-            direction = gates / jnp.where(norm > 0, norm, 1.0)
-        return Params(weights=0.0, gates=self.b * (norm - 1) * direction)
+        # for k = 2 the norm has no direction at c = 0; the gradient there is taken as 0
+        direction = jnp.sign(gates) if self.ord == 1 else gates / jnp.where(norm > 0, norm, 1.0)
+        return Params(weights=jnp.zeros(()), gates=self.b * (norm - 1) * direction)
 
     def gate_curvature(self, gates: int) -> float:
         return self.b * (gates if self.ord == 1 else 1)

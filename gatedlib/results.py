@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 import gatedlib
 from gatedlib.curricula import Schedule
-from gatedlib.experiment import Diverged, Experiment
+from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
 
@@ -29,16 +29,14 @@ def label(
     final: Params,
     frames: dict[str, Array],
 ) -> xr.Dataset:
-    """Turn the arrays of a run into a dataset, or raise `Diverged` if they are not all finite."""
+    """Turn the arrays of a run into a dataset, or raise `DivergenceError` if they are not all finite."""
     network, dt = experiment.network, float(experiment.flow.dt)
     steps = np.arange(0, len(schedule.tasks), every)
     values = {name: np.asarray(value) for name, value in frames.items()}
     ends = {"final_weights": np.asarray(final.weights), "final_gates": np.asarray(final.gates)}
     _refuse_divergence(values, ends, seeds, steps, dt, len(schedule.tasks))
 
-    variables: dict[str, Any] = {
-        q.name: (("seed", "time", *q.dims_for(network)), values[q.name]) for q in record
-    }
+    variables: dict[str, Any] = {q.name: (("seed", "time", *q.dims_for(network)), values[q.name]) for q in record}
     variables["teachers"] = (("seed", "task", "out", "in"), np.asarray(teachers))
     variables["final_weights"] = (("seed", *network.weight_dims), ends["final_weights"])
     variables["final_gates"] = (("seed", *network.gate_dims), ends["final_gates"])
@@ -110,7 +108,7 @@ def _refuse_divergence(
     dt: float,
     last: int,
 ) -> None:
-    """Raise `Diverged` with the first time at which something is not finite."""
+    """Raise `DivergenceError` with the first time at which something is not finite."""
     worst: tuple[int, str, int] | None = None
     for name, value in values.items():
         bad = ~np.isfinite(value).reshape(len(seeds), len(steps), -1).all(-1)
@@ -124,7 +122,7 @@ def _refuse_divergence(
             worst = last, name, int(seeds[bad.argmax()])
     if worst is not None:
         step, name, seed = worst
-        raise Diverged(
+        raise DivergenceError(
             f"{name} = nan or inf at time {step * dt:.6g} (step {step}, seed {seed}): the run diverged, its step is "
             f"too long for its time constants. Reduce dt (now {dt:g}), or raise tau_w and tau_c."
         )

@@ -11,7 +11,7 @@ with jaxtyping.install_import_hook([f"gatedlib.{name}" for name in modules], "be
 import numpy as np
 
 penalties = (gl.Nonnegative(0.1), gl.UnitNorm(0.5), gl.UnitNorm(0.5, ord=2))
-for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(np.ones((2, 3, 6)))):
+for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(0.1 * np.ones((2, 3, 6)))):
     for inputs in (gl.Population(), gl.Sampled(2), gl.Sampled(8)):
         flow = gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.05, penalties=penalties, inputs=inputs)
         curriculum = gl.Sequence(tasks=(0, 1), lengths=(1.0, 2.0))

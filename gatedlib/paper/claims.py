@@ -102,7 +102,7 @@ class Outcome:
     """What a claim measured: numbers by name, and conditions, each a sentence with its truth."""
 
     numbers: dict[str, Estimate]
-    conditions: dict[str, bool]
+    conditions: dict[str, Any]  # truth values, numpy's own among them
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Verdict:
     @property
     def holds(self) -> bool:
         """Whether every condition of the claim is met."""
-        return all(self.outcome.conditions.values())
+        return not self.failures
 
     @property
     def expected(self) -> str:
@@ -152,7 +152,9 @@ class Verdict:
             "figure": self.claim.figure,
             "statement": self.claim.statement,
             "numbers": {name: np.asarray(e.value).tolist() for name, e in numbers.items()},
-            "interval": {name: [np.asarray(e.low).tolist(), np.asarray(e.high).tolist()] for name, e in numbers.items()},
+            "interval": {
+                name: [np.asarray(e.low).tolist(), np.asarray(e.high).tolist()] for name, e in numbers.items()
+            },
             "expected": self.expected,
             "holds": self.holds,
             "seconds": round(self.seconds, 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import xarray as xr
@@ -80,8 +81,8 @@ def gates(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FORGETF
     return Outcome(
         {"gate_on": on, "gate_off": off, "gate_on_forgetful": on_forgetful, "gate_off_forgetful": off_forgetful},
         {
-            "flexible: the gate that is on lies in 0.9 to 1.1": 0.9 < on.low and on.high < 1.1,
-            "flexible: the gate that is off lies within 0.1 of zero": -0.1 < off.low and off.high < 0.1,
+            "flexible: the gate that is on lies in 0.9 to 1.1": on.low > 0.9 and on.high < 1.1,
+            "flexible: the gate that is off lies within 0.1 of zero": off.low > -0.1 and off.high < 0.1,
             "forgetful: the two differ by less than 0.1": on_forgetful.high - off_forgetful.low < 0.1,
         },
     )
@@ -106,11 +107,9 @@ def alignment(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FOR
             "specialized_fraction": fraction(late(flexible, "specialization") > SPECIALIZED),
         },
         {
-            "flexible: matched alignment above 0.95": bool(matched.low > 0.95),
-            "flexible: crossed alignment within 0.1 of zero": bool(crossed.low > -0.1 and crossed.high < 0.1),
-            "forgetful: matched and crossed alignment differ by less than 0.1": bool(
-                mixed.high - mixed_crossed.low < 0.1
-            ),
+            "flexible: matched alignment above 0.95": matched.low > 0.95,
+            "flexible: crossed alignment within 0.1 of zero": crossed.low > -0.1 and crossed.high < 0.1,
+            "forgetful: matched and crossed alignment differ by less than 0.1": mixed.high - mixed_crossed.low < 0.1,
         },
     )
 
@@ -126,7 +125,7 @@ def weight_change(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment =
     ratio = median(late(flexible) / late(forgetful))
     return Outcome(
         {"weight_change_ratio": ratio},
-        {"its weights move less than a quarter as fast as the forgetful network's": bool(ratio.high < 0.25)},
+        {"its weights move less than a quarter as fast as the forgetful network's": ratio.high < 0.25},
     )
 
 
@@ -156,8 +155,8 @@ def gate_speed(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FO
             "gate_speed_weight_correlation": correlation,
         },
         {
-            "flexible: the gates move more than twice as fast late as early": bool(fast.low > 2),
-            "flexible: over blocks, gate speed and weight size correlate above 0.8": bool(correlation.low > 0.8),
+            "flexible: the gates move more than twice as fast late as early": fast.low > 2,
+            "flexible: over blocks, gate speed and weight size correlate above 0.8": correlation.low > 0.8,
         },
     )
 
@@ -168,7 +167,7 @@ def recovery(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FORG
     samples = metrics.time_to_criterion(run(flexible))
     fast, slow = median(samples), median(metrics.time_to_criterion(run(forgetful)))
     stages = [1, 4, 9, 19]
-    faster = all(fast.high[late] < fast.low[early] for early, late in zip(stages, stages[1:], strict=False))
+    faster = all(fast.high[late] < fast.low[early] for early, late in itertools.pairwise(stages))
     return Outcome(
         {
             "time_to_criterion_flexible": fast,
