@@ -74,11 +74,13 @@ class Curriculum(eqx.Module):
 class Blocked(Curriculum):
     r"""Tasks in turn, each on for a block of the same length: A, B, A, B, …
 
-    $$m(t) = \mathtt{order}[\lfloor t / \tau_B \rfloor \bmod |\mathtt{order}|]$$
+    .. math::
+
+        m(t) = \mathtt{order}[\lfloor t / \tau_B \rfloor \bmod |\mathtt{order}|]
 
     Args:
         blocks: number of blocks.
-        block_length: $\tau_B$, how long each task stays on, in time units.
+        block_length: :math:`\tau_B`, how long each task stays on, in time units.
         order: the tasks of one round, repeated for as long as there are blocks.
 
     Raises:
@@ -109,7 +111,9 @@ class Blocked(Curriculum):
 class Sequence(Curriculum):
     r"""Any tasks for any lengths, written out block by block.
 
-    $$m(t) = \mathtt{tasks}[k] \quad\text{for}\quad \textstyle\sum_{l<k} \tau_l \le t < \sum_{l\le k} \tau_l$$
+    .. math::
+
+        m(t) = \mathtt{tasks}[k] \quad\text{for}\quad \textstyle\sum_{l<k} \tau_l \le t < \sum_{l\le k} \tau_l
 
     Args:
         tasks: the task of each block.

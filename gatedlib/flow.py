@@ -15,11 +15,13 @@ def quadratic_loss(
 ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
     r"""The squared error of a linear student and its gradient with respect to the student's matrix.
 
-    $$L = \tfrac12 \mathrm{tr}[(A - W^*)\, S\, (A - W^*)^\top], \qquad G = (A - W^*)\, S$$
+    .. math::
+
+        L = \tfrac12 \mathrm{tr}[(A - W^*)\, S\, (A - W^*)^\top], \qquad G = (A - W^*)\, S
 
     Args:
-        error: $A - W^*$.
-        factor: L with $S = L L^\top$ (see `gatedlib.inputs`), or None for S = I.
+        error: :math:`A - W^*`.
+        factor: L with :math:`S = L L^\top` (see `gatedlib.inputs`), or None for S = I.
 
     Returns:
         The loss and G.
@@ -42,8 +44,10 @@ def quadratic_loss(
 class Flow(eqx.Module):
     r"""How a student learns: gradient descent on weights and gates at once, at different speeds.
 
-    $$\tau_w \dot W_p = -\frac{\partial L}{\partial W_p}, \qquad
-      \tau_c \dot c_p = -\frac{\partial (L + R)}{\partial c_p}$$
+    .. math::
+
+        \tau_w \dot W_p = -\frac{\partial L}{\partial W_p}, \qquad
+        \tau_c \dot c_p = -\frac{\partial (L + R)}{\partial c_p}
 
     in explicit Euler steps of `dt`, that is, with learning rates dt/tau.
 

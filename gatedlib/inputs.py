@@ -1,7 +1,7 @@
 """Inputs: how much of the input distribution a learning step sees.
 
-A linear student feels its inputs only through their second moment $S$. It is passed on as a factor L with
-$S = L L^T$, or None where S is the identity.
+A linear student feels its inputs only through their second moment :math:`S`. It is passed on as a factor L with
+:math:`S = L L^T`, or None where S is the identity.
 """
 
 import abc
@@ -26,7 +26,9 @@ class Inputs(eqx.Module):
 class Population(Inputs):
     r"""All inputs at once: the deterministic limit of an infinite batch.
 
-    $$S = E[x x^\top] = I$$
+    .. math::
+
+        S = E[x x^\top] = I
 
     Example:
         >>> import gatedlib as gl, jax
@@ -43,7 +45,9 @@ class Population(Inputs):
 class Sampled(Inputs):
     r"""A fresh minibatch of Gaussian inputs at every step, in its exact law.
 
-    $$S = \frac 1B \sum_{b=1}^B x_b x_b^\top, \qquad B S \sim \mathrm{Wishart}(B, I)$$
+    .. math::
+
+        S = \frac 1B \sum_{b=1}^B x_b x_b^\top, \qquad B S \sim \mathrm{Wishart}(B, I)
 
     For `batch >= d_in` the Cholesky factor of that Wishart matrix is drawn directly (Bartlett: independent normals
     below the diagonal, roots of chi-squares on it), which costs the same for every batch size; for smaller batches

@@ -24,51 +24,64 @@ def _needs(results: xr.Dataset, *names: str) -> None:
         )
 
 
-def _frames(results: xr.Dataset, block: int) -> np.ndarray:
+def _frames(results: xr.Dataset, block: int) -> slice:
     """Which frames belong to a block, counted from 0."""
-    start, stop = int(results.block_start[block]), int(results.block_stop[block])
-    frames = np.flatnonzero((results.step.values >= start) & (results.step.values < stop))
+    start, stop = results.block_start.values[block], results.block_stop.values[block]
+    steps = results.step.values
+    first, end = np.searchsorted(steps, [start, stop])
     _check.require(
-        len(frames) > 0 and results.step.values[frames[0]] == start,
+        first < end and steps[first] == start,
         "every",
         int(results.attrs["every"]),
         f"there must be a frame at the first step of each block, none is at step {start}",
         "Record with every=1, or with a divisor of the block's steps",
     )
-    return frames
+    return slice(first, end)
 
 
-def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[xr.DataArray], xr.DataArray]) -> xr.DataArray:
-    """Apply a function that consumes `time` to each block, and line the outcomes up along `block`.
+def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarray], np.ndarray]) -> xr.DataArray:
+    """Apply a function of the values in one block to each block, and line the outcomes up along `block`.
 
     Args:
         values: data along `time`, from `results` or computed from it.
         results: the run, for its table of blocks.
-        fn: from the values in one block (with coordinates `time` and `step`) to a value without time.
+        fn: from an array whose last axis is the time in a block to an array without that axis.
+
+    Returns:
+        What `fn` gave, with `block` as the last dim in place of `time`.
+
+    Raises:
+        ValueError: if a block has no frame at its first step.
 
     Example:
         >>> import gatedlib as gl
         >>> results = gl.simulate(gl.Experiment(
         ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
         ... ), seeds=3)
-        >>> dict(gl.metrics.per_block(results.loss, results, lambda loss: loss.max("time")).sizes)
-        {'block': 2, 'seed': 3}
+        >>> dict(gl.metrics.per_block(results.loss, results, lambda loss: loss.max(-1)).sizes)
+        {'seed': 3, 'block': 2}
     """
-    blocks = [fn(values.isel(time=_frames(results, block))) for block in range(results.sizes["block"])]
-    return xr.concat(blocks, results.block, coords="minimal", compat="override", join="override")
+    timed = values.transpose(..., "time")
+    array, others = timed.values, timed.dims[:-1]
+    blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]
+    coordinates = {name: c for name, c in results.coords.items() if "block" in c.dims}
+    coordinates |= {name: c for name, c in timed.coords.items() if "time" not in c.dims}
+    return xr.DataArray(np.stack(blocks, -1), coordinates, (*others, "block"), name=values.name)
 
 
 def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     r"""How long after each switch the loss first falls below a criterion; the block's length if it never does.
 
-    $$\min \{ t - t_k : L(t) < \theta,\; t \in \text{block } k \}$$
+    .. math::
+
+        \min \{ t - t_k : L(t) < \theta,\; t \in \text{block } k \}
 
     Args:
         results: a run with `loss` recorded.
         theta: the criterion.
 
     Returns:
-        Times in time units, dims block and seed.
+        Times in time units, dims seed and block.
 
     Raises:
         ValueError: if theta is not above 0, or the loss was not recorded from the first step of each block on.
@@ -79,19 +92,20 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
         ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
         ... ), seeds=3)
         >>> dict(gl.metrics.time_to_criterion(results).sizes)
-        {'block': 2, 'seed': 3}
+        {'seed': 3, 'block': 2}
 
     Source: paper, Fig. 2F.
     """
     _needs(results, "loss")
     _check.positive("theta", theta, "The paper's Fig. 2F has 0.1")
     dt = float(results.attrs["flow.dt"])
+    apart = dt * int(results.attrs["every"])
+
+    def first_below(loss: np.ndarray) -> np.ndarray:
+        below = loss < theta
+        return np.where(below.any(-1), below.argmax(-1) * apart, np.nan)
+
     lengths = (results.block_stop - results.block_start) * dt
-
-    def first_below(loss: xr.DataArray) -> xr.DataArray:
-        elapsed = (loss.step - loss.step[0]) * dt
-        return elapsed.where(loss < theta).min("time")  # nan where the criterion is never met
-
     return per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
 
 
@@ -102,12 +116,12 @@ def switch_loss(results: xr.Dataset) -> xr.DataArray:
         results: a run with `loss` recorded.
 
     Returns:
-        Losses, dims block and seed.
+        Losses, dims seed and block.
 
     Source: this library; the quantity behind paper Fig. 2A.
     """
     _needs(results, "loss")
-    return per_block(results.loss, results, lambda loss: loss.isel(time=0, drop=True)).rename("switch_loss")
+    return per_block(results.loss, results, lambda loss: loss[..., 0]).rename("switch_loss")
 
 
 def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.05) -> xr.DataArray:
@@ -127,15 +141,14 @@ def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.
     _check.positive("fraction", fraction, "Use 0.05 for the last 5 %")
     _check.require(fraction <= 1, "fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
 
-    def end(block: xr.DataArray) -> xr.DataArray:
-        count = max(1, round(fraction * block.sizes["time"]))
-        return block.isel(time=slice(-count, None)).mean("time")
+    def end(block: np.ndarray) -> np.ndarray:
+        return block[..., -max(1, round(fraction * block.shape[-1])) :].mean(-1)
 
     return per_block(values, results, end)
 
 
 def end_loss(results: xr.Dataset) -> xr.DataArray:
-    """The mean loss over the last 5 % of each block, dims block and seed.
+    """The mean loss over the last 5 % of each block, dims seed and block.
 
     Source: paper, Fig. 2A.
     """
@@ -166,6 +179,43 @@ def matching(results: xr.Dataset) -> xr.DataArray:
 
 def _is_matched(results: xr.Dataset) -> xr.DataArray:
     return matching(results) == results.path
+
+
+def relabelled(results: xr.Dataset) -> xr.Dataset:
+    """The same results with the paths of each seed reordered, so that path m serves task m.
+
+    Paths that serve no task come last, in their old order.
+
+    Args:
+        results: a run with `alignment` recorded and at least as many paths as tasks.
+
+    Returns:
+        Results of the same form.
+
+    Raises:
+        ValueError: if there are fewer paths than tasks.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.metrics.relabelled(gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3))
+        >>> gl.metrics.matching(results).values.tolist()
+        [[0, 1], [0, 1], [0, 1]]
+    """
+    serving = matching(results).values
+    paths, tasks = results.sizes["path"], results.sizes["task"]
+    rule, remedy = f"must be at least the number of tasks, {tasks}", "Use metrics.matching to see which are served"
+    _check.require(paths >= tasks, "paths", paths, rule, remedy)
+    order = np.array([[*chosen, *sorted(set(range(paths)) - set(chosen))] for chosen in serving.tolist()])
+    turned = results.copy()
+    for dim in {"path", "other_path"} & set(results.dims):
+        index = xr.DataArray(order, dims=("seed", dim))
+        for name, values in turned.data_vars.items():
+            if dim in values.dims:
+                picked = values.drop_vars(dim).isel({dim: index})
+                turned[name] = picked.transpose(*values.dims)
+    return turned
 
 
 def alignment_matched(results: xr.Dataset) -> xr.DataArray:
@@ -209,7 +259,9 @@ def _matched_gates(results: xr.Dataset, *, on: bool) -> xr.DataArray:
 def total_alignment(results: xr.Dataset) -> xr.DataArray:
     r"""How well the final weights of all matched paths together agree with all teachers.
 
-    $$\frac1{d_\mathrm{out}} \sum_i \cos\big( (W_{\pi(m), i\cdot})_m,\; (W^*_{m, i\cdot})_m \big)$$
+    .. math::
+
+        \frac1{d_\mathrm{out}} \sum_i \cos\big( (W_{\pi(m), i\cdot})_m,\; (W^*_{m, i\cdot})_m \big)
 
     Args:
         results: a run with `alignment` recorded, for the matching.
@@ -229,7 +281,9 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
 def specialization(results: xr.Dataset) -> xr.DataArray:
     r"""How far the paths are apart, relative to the teachers: 0 when all paths are alike, 1 when each is a teacher.
 
-    $$\frac{\langle \|W_p - W_q\|_F^2 \rangle_{p<q}}{\langle \|W^*_m - W^*_n\|_F^2 \rangle_{m<n}}$$
+    .. math::
+
+        \frac{\langle \|W_p - W_q\|_F^2 \rangle_{p<q}}{\langle \|W^*_m - W^*_n\|_F^2 \rangle_{m<n}}
 
     Args:
         results: a run with `weight_products` recorded, at least two paths and at least two teachers.

@@ -49,15 +49,18 @@ class Network(eqx.Module):
 class GatedLinear(Network):
     r"""P linear paths in parallel, each scaled by one gate.
 
-    $$y = \sum_p c_p W_p x, \qquad A = \sum_p c_p W_p, \qquad
-      \frac{\partial L}{\partial W_p} = c_p G, \quad \frac{\partial L}{\partial c_p} = \langle W_p, G \rangle$$
+    .. math::
 
-    At the start all gates are `gate_init` and the weights are small: $W_{p,ij} \sim N(0, \sigma^2 / d_\mathrm{in})$.
+        y = \sum_p c_p W_p x, \qquad A = \sum_p c_p W_p, \qquad
+        \frac{\partial L}{\partial W_p} = c_p G, \quad \frac{\partial L}{\partial c_p} = \langle W_p, G \rangle
+
+    At the start all gates are `gate_init` and the weights are small:
+    :math:`W_{p,ij} \sim N(0, \sigma^2 / d_\mathrm{in})`.
 
     Args:
         paths: number of paths P.
         gate_init: the gates at the start, one number for all.
-        weight_scale: $\sigma$, the size of the initial weights.
+        weight_scale: :math:`\sigma`, the size of the initial weights.
 
     Raises:
         ValueError: if there is no path, or a number is negative or not finite.

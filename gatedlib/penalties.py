@@ -29,7 +29,9 @@ class Penalty(eqx.Module):
 class Nonnegative(Penalty):
     r"""A constant pull on every gate below zero, back to zero.
 
-    $$R = a \sum_p \max(-c_p, 0), \qquad \partial R / \partial c_p = -a\,[c_p < 0]$$
+    .. math::
+
+        R = a \sum_p \max(-c_p, 0), \qquad \partial R / \partial c_p = -a\,[c_p < 0]
 
     Args:
         a: the strength of the pull.
@@ -61,9 +63,11 @@ class Nonnegative(Penalty):
 class UnitNorm(Penalty):
     r"""A spring that holds the norm of all gates at one: a bounded activity that the gates compete for.
 
-    $$R = \frac b2 (\|c\|_k - 1)^2, \qquad
-      \frac{\partial R}{\partial c_p} = b\,(\|c\|_1 - 1)\,\mathrm{sign}(c_p)
-      \quad\text{or}\quad b\,(\|c\|_2 - 1)\, c_p / \|c\|_2$$
+    .. math::
+
+        R = \frac b2 (\|c\|_k - 1)^2, \qquad
+        \frac{\partial R}{\partial c_p} = b\,(\|c\|_1 - 1)\,\mathrm{sign}(c_p)
+        \quad\text{or}\quad b\,(\|c\|_2 - 1)\, c_p / \|c\|_2
 
     Args:
         b: the stiffness of the spring.

@@ -32,10 +32,12 @@ class Teachers(eqx.Module):
 class Orthogonal(Teachers):
     r"""Random teachers that share nothing: disjoint rows of one random orthogonal matrix.
 
-    $$W^*_m = s\, Q_{[m d_\mathrm{out} : (m+1) d_\mathrm{out}]}, \qquad Q^\top Q = I$$
+    .. math::
 
-    so that $\langle W^*_m, W^*_n \rangle = 0$ and $\|W^*_m\|_F^2 = s^2 d_\mathrm{out}$. With the standard
-    scale $s = 1/\sqrt{d_\mathrm{in}}$, giving no output at all costs $d_\mathrm{out} / 2 d_\mathrm{in}$ and
+        W^*_m = s\, Q_{[m d_\mathrm{out} : (m+1) d_\mathrm{out}]}, \qquad Q^\top Q = I
+
+    so that :math:`\langle W^*_m, W^*_n \rangle = 0` and :math:`\|W^*_m\|_F^2 = s^2 d_\mathrm{out}`. With the standard
+    scale :math:`s = 1/\sqrt{d_\mathrm{in}}`, giving no output at all costs :math:`d_\mathrm{out} / 2 d_\mathrm{in}` and
     answering the other task twice that.
 
     Args:
@@ -89,7 +91,9 @@ class Orthogonal(Teachers):
 class Given(Teachers):
     r"""Teachers that you bring yourself, the same for every seed.
 
-    $$W^*_m = \mathtt{matrices}[m]$$
+    .. math::
+
+        W^*_m = \mathtt{matrices}[m]
 
     Args:
         matrices: one matrix per task, shape (task, out, in).

@@ -43,7 +43,9 @@ class Estimate:
 def median(samples: xr.DataArray) -> Estimate:
     r"""The median over seeds, with the interval between two order statistics that covers it with 95 %.
 
-    $$[x_{(k)}, x_{(n+1-k)}], \qquad k = \max\{k : P(\mathrm{Bin}(n, \tfrac12) < k) \le 0.025\}$$
+    .. math::
+
+        [x_{(k)}, x_{(n+1-k)}], \qquad k = \max\{k : P(\mathrm{Bin}(n, \tfrac12) < k) \le 0.025\}
 
     Args:
         samples: one number, or an array, per seed; any order of dims, one of which is `seed`.
@@ -72,7 +74,7 @@ def mean(samples: xr.DataArray) -> Estimate:
         >>> import xarray as xr
         >>> from gatedlib.paper.claims import mean
         >>> estimate = mean(xr.DataArray([1.0, 2.0, 3.0], dims="seed"))
-        >>> float(estimate.value), 1.0 <= estimate.low < 2.0 < estimate.high <= 3.0
+        >>> float(estimate.value), bool(1.0 <= estimate.low < 2.0 < estimate.high <= 3.0)
         (2.0, True)
     """
     values = samples.transpose("seed", ...).values.astype(float)

@@ -134,8 +134,8 @@ def gate_speed(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FO
     """Speed of the gates in the first 5 % of a block: blocks 16 to 20 over blocks 2 to 5, and against weight size."""
 
     def after_switch(results: xr.Dataset) -> xr.DataArray:
-        def start(speed: xr.DataArray) -> xr.DataArray:
-            return speed.isel(time=slice(max(1, speed.sizes["time"] // 20))).mean("time")
+        def start(speed: np.ndarray) -> np.ndarray:
+            return speed[..., : speed.shape[-1] // 20].mean(-1)
 
         return metrics.per_block(results.gate_speed, results, start)
 
@@ -145,7 +145,7 @@ def gate_speed(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FO
 
     results = run(flexible)
     sizes = np.sqrt(results.weight_products.where(results.path == results.other_path).sum(("path", "other_path")))
-    size_at_switch = metrics.per_block(sizes, results, lambda size: size.isel(time=0, drop=True))
+    size_at_switch = metrics.per_block(sizes, results, lambda size: size[..., 0])
     correlation = median(xr.corr(after_switch(results), size_at_switch, "block"))
     fast, slow = median(growth(results)), median(growth(run(forgetful)))
     return Outcome(

@@ -1,0 +1,47 @@
+# `make book` builds the book, `make test` runs every check. Both start from nothing but Python 3.11 or newer.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: book test lab serve clean lock benchmarks
+
+# The environment is made anew when what it is made from changes.
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gatedlib needs Python 3.11 or newer; this is $$($(PYTHON) --version). Set PYTHON=…"; exit 1; }
+	@echo "Making .venv and installing what requirements.txt names (a minute or two) …"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+book: .venv/installed
+	@echo "Executing every chapter and building the book (about two minutes) …"
+	rm -rf _build
+	$(BIN)/jupyter-book build . --warningiserror --keep-going --all
+	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
+
+test: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist loadscope tests gatedlib --doctest-modules --ignore tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env book -W default
+	$(MAKE) --no-print-directory book
+	$(BIN)/python -m pytest tests/browser
+
+lab: .venv/installed
+	$(BIN)/jupyter lab --notebook-dir book
+
+serve: .venv/installed
+	@test -d _build/html || $(MAKE) --no-print-directory book
+	@echo "The book is at http://localhost:8000 (stop with Ctrl-C)"
+	$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 8000
+
+benchmarks: .venv/installed
+	$(BIN)/python -m benchmarks
+
+# Pin anew what requirements.txt names, for every Python that pyproject.toml admits.
+lock:
+	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --quiet pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf _build .venv screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

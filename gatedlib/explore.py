@@ -1,0 +1,156 @@
+"""Explorers: a few sliders and a picture that follows them, for notebooks.
+
+In a running notebook an explorer is a widget. Where nothing runs, as in the published book, it shows its picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gatedlib import metrics, plotting, record
+from gatedlib.experiment import Experiment, simulate
+from gatedlib.inputs import Population
+from gatedlib.results import settings
+
+DT = 5e-3
+"""The step of explorers, in time units: coarse enough to answer at once, fine enough to look the same."""
+
+MARGINS = {"left": 0.08, "right": 0.985, "bottom": 0.17, "top": 0.86, "wspace": 0.22}
+
+
+class Explorer:
+    """Sliders above a picture; every move of a slider redraws the picture.
+
+    Args:
+        figure: the picture. If some of its artists are animated, only these are drawn again.
+        update: called with the value of every slider by name; changes what is drawn in the figure.
+        sliders: the sliders by name.
+    """
+
+    def __init__(self, figure: Figure, update: Callable[..., None], sliders: dict[str, ipywidgets.Widget]) -> None:
+        self.figure, self.update, self.sliders = figure, update, sliders
+        self._image = ipywidgets.Image(format="png")
+        self._canvas = FigureCanvasAgg(figure)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
+        self._moving = [
+            (axes, artist) for axes in figure.axes for artist in axes.get_children() if artist.get_animated()
+        ]
+        for slider in sliders.values():
+            slider.observe(lambda _: self.redraw(), names="value")
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the picture for the values that the sliders have now."""
+        self.update(**{name: slider.value for name, slider in self.sliders.items()})
+        if self._moving:
+            self._canvas.restore_region(self._background)
+            for axes, artist in self._moving:
+                axes.draw_artist(artist)
+        else:
+            self._canvas.draw()
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
+        self._image.value = buffer.getvalue()
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        widget = ipywidgets.VBox([*self.sliders.values(), self._image])
+        still = {"image/png": base64.b64encode(self._image.value).decode()}
+        return {**(widget._repr_mimebundle_(**options) or {}), **still}
+
+
+def _figure(columns: int) -> tuple[Figure, Any]:
+    plotting.use_style()
+    figure = Figure(figsize=(7.2, 2.8))
+    figure.set_layout_engine("none")  # a layout engine would draw everything twice
+    return figure, figure.subplots(1, columns, gridspec_kw=MARGINS)
+
+
+def _slider(kind: type, text: str, **settings: Any) -> ipywidgets.Widget:
+    style, layout = {"description_width": "10em"}, ipywidgets.Layout(width="32em")
+    return kind(description=text, style=style, layout=layout, continuous_update=True, **settings)
+
+
+def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
+    """Move the speed of the gates and the strength of their penalties; see loss and gates over all blocks.
+
+    Args:
+        experiment: a blocked experiment of two paths with penalties a and b; its inputs become `Population()`.
+        seed: which teachers and initial weights.
+
+    Source: paper, Figs. 2 and 5.
+    """
+    base = experiment.replace(inputs=Population(), dt=DT)
+    figure, (left, right) = _figure(2)
+    keep = (record.loss, record.gates, record.alignment)
+
+    penalties = settings(experiment.flow)
+    a, b = (value for name, value in penalties.items() if name.endswith((".a", ".b")))
+
+    def run(tau_c: float, strength: float) -> xr.Dataset:
+        return simulate(base.replace(tau_c=tau_c, a=strength * a, b=strength * b), seeds=[seed], record=keep)
+
+    first = run(float(base.flow.tau_c), 1.0)
+    for ax in (left, right):
+        plotting.shade_blocks(first, ax)
+    (loss_line,) = left.plot(first.time, first.loss[0], color="#222222", linewidth=1.2, animated=True)
+    gate_lines = [
+        right.plot(first.time, first.gates[0, :, 0], color=plotting.task_color(task), linewidth=1.2, animated=True)[0]
+        for task in range(2)
+    ]
+    heading = left.text(1.0, 1.02, "", transform=left.transAxes, ha="right", animated=True)
+    left.set(ylim=(0, 0.6), ylabel="loss")
+    right.set(ylim=(-0.3, 1.3), ylabel="gates")
+
+    def update(tau_c: float, strength: float) -> None:
+        results = metrics.relabelled(run(tau_c, strength))
+        loss_line.set_ydata(results.loss[0])
+        for line, path in zip(gate_lines, range(2), strict=True):
+            line.set_ydata(results.gates[0, :, path])
+        recovery = float(metrics.time_to_criterion(results)[-1, 0])
+        heading.set_text(f"last recovery: {recovery:.2f}")
+
+    tau_c = _slider(
+        ipywidgets.FloatLogSlider, "gate time constant", min=-1.7, max=0.2, value=float(base.flow.tau_c), step=0.05
+    )
+    strength = _slider(ipywidgets.FloatSlider, "penalty strength", min=0.0, max=1.5, value=1.0, step=0.05)
+    return Explorer(figure, update, {"tau_c": tau_c, "strength": strength})
+
+
+def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
+    """Turn the two gates of a trained network by hand; see what it computes and the loss on both tasks.
+
+    Args:
+        results: a trained run with two paths and `alignment` recorded.
+        seed: which seed of the run.
+
+    Source: paper, Fig. 1B.
+    """
+    trained = metrics.relabelled(results).sel(seed=seed)
+    teachers, weights = trained.teachers.values, trained.final_weights.values
+    figure, (left, right) = _figure(2)
+    bars = right.bar(["task A", "task B"], [0.0, 0.0], color=[plotting.task_color(0), plotting.task_color(1)])
+    right.set(ylim=(0, 0.6), ylabel="loss", title="loss on each task")
+
+    def update(first: float, second: float) -> None:
+        effective = first * weights[0] + second * weights[1]
+        for bar, teacher in zip(bars, teachers, strict=True):
+            bar.set_height(np.sum((effective - teacher) ** 2) / 2)
+        left.clear()
+        plotting.network(2, left, gates=[first, second])
+
+    sliders = {
+        "first": _slider(ipywidgets.FloatSlider, "gate of path 1", min=0.0, max=1.0, value=1.0, step=0.05),
+        "second": _slider(ipywidgets.FloatSlider, "gate of path 2", min=0.0, max=1.0, value=0.0, step=0.05),
+    }
+    return Explorer(figure, update, sliders)

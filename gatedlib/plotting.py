@@ -1,0 +1,190 @@
+"""Plots: one function per kind of picture, from results to axes.
+
+Colours have a fixed meaning throughout: one for each task and for the path that serves it, one for the flexible and
+one for the forgetful network (which is also dashed). Where several seeds are shown, the line is their median and the
+band holds the middle 80 % of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from gatedlib import metrics
+from gatedlib.experiment import Experiment
+
+TASK_COLORS = ("#0072B2", "#D55E00", "#B8860B", "#56B4E9", "#7A3E9D", "#333333")
+FLEXIBLE = {"color": "#008060", "label": "flexible"}
+FORGETFUL = {"color": "#5F6B76", "label": "forgetful", "linestyle": "--"}
+
+
+def use_style() -> None:
+    """Give all figures of this session the look of the book."""
+    mpl.style.use(str(files("gatedlib") / "gatedlib.mplstyle"))
+
+
+def task_name(task: int) -> str:
+    """Tasks are called A, B, C, … in pictures.
+
+    Example:
+        >>> from gatedlib.plotting import task_name
+        >>> task_name(1)
+        'B'
+    """
+    return chr(ord("A") + int(task))
+
+
+def task_color(task: int) -> str:
+    """The colour of a task, and of the path that serves it."""
+    return TASK_COLORS[int(task) % len(TASK_COLORS)]
+
+
+def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
+    """Tint the background of each block with the colour of its task; name the tasks above the first round."""
+    dt = results.attrs["flow.dt"]
+    named: set[int] = set()
+    for start, stop, task in zip(results.block_start, results.block_stop, results.block_task.values, strict=True):
+        left, right = float(start) * dt, float(stop) * dt
+        ax.axvspan(left, right, color=task_color(task), alpha=0.10, linewidth=0)
+        if names and int(task) not in named:
+            middle, on_top = (left + right) / 2, ax.get_xaxis_transform()
+            ax.text(middle, 1.0, task_name(task), color=task_color(task), transform=on_top, ha="center", va="bottom")
+            named.add(int(task))
+    ax.set_xlim(0, float(results.block_stop[-1]) * dt)
+    ax.set_xlabel("time")
+    return ax
+
+
+def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
+    """Median and middle 80 % over seeds, along the one other dimension."""
+    (along,) = (dim for dim in values.dims if dim != "seed")
+    quantiles = values.quantile([0.1, 0.5, 0.9], "seed")
+    (drawn,) = ax.plot(values[along], quantiles.sel(quantile=0.5), **line)
+    band = quantiles.sel(quantile=0.1), quantiles.sel(quantile=0.9)
+    ax.fill_between(values[along], *band, color=drawn.get_color(), alpha=0.2, linewidth=0)
+    return ax
+
+
+def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
+    """Loss over time."""
+    ax = ax or plt.gca()
+    over_seeds(results.loss, ax, **line)
+    ax.set_ylabel("loss")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """The gate of each path over time, in the colour of the task that the path serves."""
+    ax = ax or plt.gca()
+    matched = metrics.relabelled(results)
+    for path in range(matched.sizes["path"]):
+        over_seeds(matched.gates.isel(path=path), ax, color=task_color(path), label=f"path for {task_name(path)}")
+    ax.set_ylabel("gate")
+    return ax
+
+
+def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Alignment of each teacher with the path that serves it (solid) and with the others (dotted)."""
+    ax = ax or plt.gca()
+    matched = metrics.relabelled(results)
+    for task in range(matched.sizes["task"]):
+        for path in range(matched.sizes["path"]):
+            own = task == path
+            label = f"teacher {task_name(task)} with " + (
+                "its own path" if own else "the other" if matched.sizes["path"] == 2 else f"path {path + 1}"
+            )
+            values = matched.alignment.isel(task=task, path=path)
+            over_seeds(values, ax, color=task_color(task), linestyle="-" if own else ":", label=label)
+    ax.set_ylabel("alignment")
+    return ax
+
+
+def per_block(values: xr.DataArray, ax: Axes | None = None, **line: Any) -> Axes:
+    """A quantity of each block against the block's number."""
+    ax = ax or plt.gca()
+    over_seeds(values, ax, marker="o", markersize=3.5, **line)
+    ax.set_xlabel("block")
+    return ax
+
+
+def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) -> Axes:
+    """Loss after each switch (median over seeds), all blocks on top of each other: pale at first, dark at last."""
+    ax = ax or plt.gca()
+    dt = results.attrs["flow.dt"]
+    typical = results.loss.median("seed")
+    shades = plt.get_cmap("viridis_r")(np.linspace(0.08, 1.0, results.sizes["block"]))
+    blocks = zip(results.block_start.values, results.block_stop.values, shades, strict=True)
+    for number, (start, stop, shade) in enumerate(blocks, start=1):
+        inside = typical.where((typical.step >= start) & (typical.step < stop), drop=True)
+        label = f"block {number}" if number in (1, results.sizes["block"]) else None
+        ax.plot((inside.step - start) * dt, inside, color=shade, linewidth=1.4, label=label)
+    ax.set(xlim=(0, until), xlabel="time since the switch", ylabel="loss")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+def curriculum(experiment: Experiment, ax: Axes | None = None) -> Axes:
+    """The blocks of an experiment's curriculum on a time line."""
+    ax = ax or plt.gca()
+    schedule, dt = experiment.schedule(), float(experiment.flow.dt)
+    for start, stop, task in zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True):
+        ax.barh(0, (stop - start) * dt, left=start * dt, color=task_color(task), edgecolor="white", height=0.6)
+        middle = (start + stop) / 2 * dt
+        ax.text(middle, 0, task_name(task), color="white", ha="center", va="center", fontweight="bold")
+    ax.set(xlim=(0, schedule.stop[-1] * dt), ylim=(-0.5, 0.5), yticks=[], xlabel="time")
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def network(paths: int, ax: Axes | None = None, gates: Sequence[float] | None = None) -> Axes:
+    """A gated linear network: input, one weight matrix and one gate per path, sum, output.
+
+    Args:
+        paths: how many paths.
+        ax: where to draw.
+        gates: how far each gate is open, 0 to 1; a path is drawn as strongly as its gate is open.
+    """
+    ax = ax or plt.gca()
+    ax.set(xlim=(0, 10), ylim=(0, 2.4 * paths), aspect="equal")
+    ax.axis("off")
+    middle = 1.2 * paths
+    _box(ax, 0.8, middle, "$x$", "#444444")
+    _box(ax, 7.9, middle, r"$\Sigma$", "#444444")
+    ax.text(9.4, middle, "$y$", ha="center", va="center", fontsize=13)
+    _arrow(ax, (8.5, middle), (9.1, middle), "#444444", 1.0)
+    for path in range(paths):
+        height = 2.4 * (paths - path) - 1.2
+        strength = 1.0 if gates is None else float(np.clip(gates[path], 0.12, 1.0))
+        color = task_color(path)
+        _arrow(ax, (1.4, middle), (2.6, height), color, strength)
+        _box(ax, 3.3, height, f"$W_{path + 1}$", color, strength)
+        _arrow(ax, (4.0, height), (4.9, height), color, strength)
+        ax.plot(5.5, height, marker="o", markersize=26, color="white", markeredgecolor=color, alpha=strength)
+        written = f"$c_{path + 1}$" if gates is None else f"{gates[path]:.1f}"
+        ax.text(5.5, height, written, ha="center", va="center", color=color, fontsize=11, alpha=max(strength, 0.6))
+        _arrow(ax, (6.1, height), (7.3, middle), color, strength)
+    return ax
+
+
+def _box(ax: Axes, x: float, y: float, text: str, color: str, strength: float = 1.0) -> None:
+    outline = FancyBboxPatch(
+        (x - 0.55, y - 0.55), 1.1, 1.1, boxstyle="round,pad=0.05", fc="white", ec=color, lw=1.6, alpha=strength
+    )
+    ax.add_patch(outline)
+    ax.text(x, y, text, ha="center", va="center", color=color, fontsize=13, alpha=max(strength, 0.6))
+
+
+def _arrow(ax: Axes, tail: tuple[float, float], head: tuple[float, float], color: str, strength: float) -> None:
+    width = 0.8 + 1.8 * strength
+    ax.add_patch(
+        FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=11, color=color, lw=width, alpha=strength)
+    )
