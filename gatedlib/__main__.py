@@ -7,8 +7,6 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from gatedlib.paper.claims import Claim, Verdict
 
@@ -58,11 +56,7 @@ def _measure(chosen: list[Claim], *, as_json: bool) -> int:
 def _report(verdict: Verdict) -> str:
     lines = [f"{'holds' if verdict.holds else 'FAILS':6}{verdict.claim.id:10}{verdict.claim.statement}"]
     lines += [f"      not met: {failure}" for failure in verdict.failures]
-    rows = []
-    for name, estimate in verdict.outcome.numbers.items():
-        value, low, high = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high))
-        shown = range(len(value)) if len(value) < 4 else (0, len(value) // 2, len(value) - 1)
-        rows.append(["      ", name, *(f"{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]" for i in shown)])
+    rows = [["      ", name, *cells] for name, cells in verdict.rows()]
     return "\n".join(lines) + "\n" + _table(rows)
 
 

@@ -9,6 +9,7 @@ interval: over seeds, networks come in kinds (specialized or not yet), and a mea
 
 from __future__ import annotations
 
+import html
 import importlib
 import time
 from collections.abc import Callable
@@ -161,6 +162,32 @@ class Verdict:
             "holds": self.holds,
             "seconds": round(self.seconds, 3),
         }
+
+    def rows(self) -> list[tuple[str, list[str]]]:
+        """Each number with its interval in print; of a list the first, middle and last."""
+        printed = []
+        for name, estimate in self.outcome.numbers.items():
+            value, low, high = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high))
+            shown = range(len(value)) if len(value) < 4 else (0, len(value) // 2, len(value) - 1)
+            printed.append((name, [f"{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]" for i in shown]))
+        return printed
+
+    def _repr_html_(self) -> str:
+        verdict = "holds" if self.holds else "does not hold"
+        conditions = "".join(
+            f"<li>{'✓' if met else '✗'} {html.escape(sentence)}</li>"
+            for sentence, met in self.outcome.conditions.items()
+        )
+        numbers = "".join(
+            f"<tr><td><code>{name}</code></td><td>{' &nbsp;…&nbsp; '.join(cells)}</td></tr>"
+            for name, cells in self.rows()
+        )
+        return (
+            f'<div class="verdict {"holds" if self.holds else "fails"}"><p><strong>Claim {self.claim.id} {verdict}.'
+            f"</strong> {html.escape(self.claim.statement)}</p><ul>{conditions}</ul>"
+            f"<table><thead><tr><th>number</th><th>median over seeds [95 % interval]</th></tr></thead>"
+            f"<tbody>{numbers}</tbody></table></div>"
+        )
 
 
 _REGISTRY: dict[str, Claim] = {}

@@ -129,24 +129,27 @@ def weight_change(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment =
     )
 
 
+def gate_speed_after_switch(results: xr.Dataset) -> xr.DataArray:
+    """Mean speed of the gates in the first 5 % of each block, dims seed and block."""
+    return metrics.per_block(results.gate_speed, results, lambda speed: speed[..., : speed.shape[-1] // 20].mean(-1))
+
+
+def weight_size_at_switch(results: xr.Dataset) -> xr.DataArray:
+    """Length of all weights together at the first step of each block, dims seed and block."""
+    squares = results.weight_products.where(results.path == results.other_path).sum(("path", "other_path"))
+    return metrics.per_block(np.sqrt(squares), results, lambda size: size[..., 0])
+
+
 @claim("2E", "2", "After a switch the gates move faster the larger the weights have grown.")
 def gate_speed(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FORGETFUL) -> Outcome:
     """Speed of the gates in the first 5 % of a block: blocks 16 to 20 over blocks 2 to 5, and against weight size."""
 
-    def after_switch(results: xr.Dataset) -> xr.DataArray:
-        def start(speed: np.ndarray) -> np.ndarray:
-            return speed[..., : speed.shape[-1] // 20].mean(-1)
-
-        return metrics.per_block(results.gate_speed, results, start)
-
     def growth(results: xr.Dataset) -> xr.DataArray:
-        speed = after_switch(results)
+        speed = gate_speed_after_switch(results)
         return speed.isel(block=slice(15, 20)).mean("block") / speed.isel(block=slice(1, 5)).mean("block")
 
     results = run(flexible)
-    sizes = np.sqrt(results.weight_products.where(results.path == results.other_path).sum(("path", "other_path")))
-    size_at_switch = metrics.per_block(sizes, results, lambda size: size[..., 0])
-    correlation = median(xr.corr(after_switch(results), size_at_switch, "block"))
+    correlation = median(xr.corr(gate_speed_after_switch(results), weight_size_at_switch(results), "block"))
     fast, slow = median(growth(results)), median(growth(run(forgetful)))
     return Outcome(
         {
