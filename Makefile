@@ -16,7 +16,7 @@ BIN := .venv/bin
 book: .venv/installed
 	@echo "Executing every chapter and building the book (about two minutes) …"
 	rm -rf _build
-	$(BIN)/jupyter-book build . --warningiserror --keep-going --all
+	$(BIN)/jupyter-book build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
 test: .venv/installed

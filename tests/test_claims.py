@@ -1,0 +1,102 @@
+"""The claims of the paper hold, could fail, and are told as the command line promises."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+from gatedlib import __main__ as command
+from gatedlib.paper import dynamics
+from gatedlib.paper.claims import Claim, Outcome, fraction, mean, median, registry
+
+NAMES = {
+    "time_to_criterion_flexible", "time_to_criterion_forgetful", "end_loss_flexible", "end_loss_forgetful",
+    "switch_loss_flexible", "switch_loss_forgetful", "gate_on", "gate_off", "alignment_matched", "alignment_crossed",
+    "weight_change_ratio", "gate_speed_growth",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("claim", registry(), ids=lambda claim: claim.id)
+def test_claim_holds(claim):
+    verdict = claim.judge()
+    assert verdict.holds, verdict.failures
+
+
+@pytest.mark.parametrize("claim", registry("2"), ids=lambda claim: claim.id)
+def test_claim_fails_where_it_must(claim):
+    """With the two networks exchanged every claim about their difference is false."""
+    outcome = claim.measure(flexible=dynamics.FORGETFUL, forgetful=dynamics.FLEXIBLE)
+    assert not all(outcome.conditions.values())
+
+
+@pytest.mark.parametrize("broken", [{"b": 0.0}, {"tau_c": 1.3}])
+def test_recovery_does_not_speed_up_without_the_bound_or_with_slow_gates(broken):
+    outcome = dynamics.recovery.measure(flexible=dynamics.FLEXIBLE.replace(**broken))
+    assert not all(outcome.conditions.values())
+
+
+def test_json_has_all_that_was_promised(capsys):
+    status = command.main(["claims", "--figure", "2", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert status == 0
+    assert [row["id"] for row in told] == [claim.id for claim in registry("2")]
+    keys = {"id", "figure", "statement", "numbers", "interval", "expected", "holds", "seconds"}
+    assert all(set(row) == keys for row in told)
+    assert set().union(*(row["numbers"] for row in told)) >= NAMES
+    for row in told:
+        for name, value in row["numbers"].items():
+            low, high = (np.asarray(end) for end in row["interval"][name])
+            assert np.shape(value) == low.shape == high.shape
+            assert (low <= value).all()
+            assert (value <= high).all()
+    recovery = next(row for row in told if row["id"] == "2F")["numbers"]
+    assert len(recovery["time_to_criterion_flexible"]) == 20
+
+
+def test_a_failing_claim_is_shown_as_failing(capsys, monkeypatch):
+    one = median(xr.DataArray(np.ones(6), dims="seed"))
+    claim = Claim("X", "2", "One is two.", lambda: Outcome({"one": one}, {"it is 2": False, "it is 1": True}))
+    monkeypatch.setattr("gatedlib.paper.claims._REGISTRY", {"X": claim})
+    assert command.main(["claims"]) == 1
+    printed = capsys.readouterr().out
+    assert "FAILS" in printed
+    assert "not met: it is 2" in printed
+    assert "0 of 1 claims hold" in printed
+
+
+def test_list_measures_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(dynamics, "run", None)
+    assert command.main(["claims", "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(registry())
+
+
+def test_unknown_figure_is_refused(capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(["claims", "--figure", "17"])
+    assert end.value.code == 2
+    assert "there is no such figure" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("estimator", "truth"), [(median, np.log(2)), (mean, 1.0)])
+def test_intervals_cover_the_truth_as_often_as_they_say(estimator, truth):
+    # 600 samples of 30 skewed numbers; the bootstrap is known to fall short a little with so few
+    samples = np.random.default_rng(0).exponential(size=(600, 30))
+    estimates = [estimator(xr.DataArray(row, dims="seed")) for row in samples]
+    covered = np.mean([e.low <= truth <= e.high for e in estimates])
+    assert (0.93 if estimator is median else 0.88) < covered < 0.99
+
+
+def test_interval_of_a_fraction_covers():
+    hits = np.random.default_rng(1).binomial(30, 0.9, size=600)
+    estimates = [fraction(xr.DataArray(np.arange(30) < hit, dims="seed")) for hit in hits]
+    covered = np.mean([e.low <= 0.9 <= e.high for e in estimates])
+    assert covered > 0.92
+
+
+def test_the_interval_of_the_median_is_as_narrow_as_it_may_be():
+    estimate = median(xr.DataArray(np.arange(1, 31), dims="seed"))
+    low, high = int(estimate.low), int(estimate.high)
+    assert stats.binom.cdf(low - 1, 30, 0.5) <= 0.025 < stats.binom.cdf(low, 30, 0.5)
+    assert low + high == 31
