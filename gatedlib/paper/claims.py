@@ -4,7 +4,7 @@ A claim is a function that runs what it needs and returns an `Outcome`: named nu
 seeds, and conditions on them, each a sentence with its truth. The claim holds if all its conditions do.
 
 The number given for a sample of seeds is the median, that is, the typical network, with its distribution-free
-interval: over seeds, networks come in kinds (specialized or not yet), and a mean would describe neither.
+interval: over seeds, networks come in two kinds (most specialize, a few never do), and a mean would describe neither.
 """
 
 from __future__ import annotations
