@@ -42,7 +42,7 @@ def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
 
 @claim("2A", "2", "Late in training the flexible network ends every block without error; the forgetful one does not.")
 def end_of_blocks(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FORGETFUL) -> Outcome:
-    """End loss over blocks; the mean over seeds is given too, because the few networks that never specialize dominate it."""
+    """End loss over blocks; the mean over seeds too, which the few networks that never specialize dominate."""
     samples = metrics.end_loss(run(flexible))
     fast, slow = median(samples), median(metrics.end_loss(run(forgetful)))
     return Outcome(
