@@ -117,7 +117,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
         loss_line.set_ydata(results.loss[0])
         for line, path in zip(gate_lines, range(2), strict=True):
             line.set_ydata(results.gates[0, :, path])
-        recovery = float(metrics.time_to_criterion(results)[-1, 0])
+        recovery = float(metrics.time_to_criterion(results).isel(seed=0, block=-1))
         heading.set_text(f"last recovery: {recovery:.2f}")
 
     tau_c = _slider(
