@@ -4,13 +4,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from gatedlib import record
-from gatedlib.curricula import Blocked, Curriculum, Sequence
-from gatedlib.experiment import DivergenceError, Experiment, simulate
+from gatedlib.curricula import Blocked, Curriculum, RandomSwitches, Sequence
+from gatedlib.engine import simulate
+from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.flow import Flow
 from gatedlib.inputs import Population, Sampled
 from gatedlib.networks import GatedLinear, Network, Params
-from gatedlib.penalties import Nonnegative, Penalty, UnitNorm
-from gatedlib.teachers import Given, Orthogonal, Teachers
+from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost
+from gatedlib.sweeps import sweep
+from gatedlib.teachers import Correlated, Given, Orthogonal, Teachers
 
 if TYPE_CHECKING:
     from gatedlib import explore, metrics, plotting, results
@@ -19,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Blocked",
+    "Correlated",
     "Curriculum",
     "DivergenceError",
     "Experiment",
@@ -31,16 +34,20 @@ __all__ = [
     "Params",
     "Penalty",
     "Population",
+    "RandomSwitches",
     "Sampled",
+    "Scaled",
     "Sequence",
     "Teachers",
     "UnitNorm",
+    "WeightCost",
     "explore",
     "metrics",
     "plotting",
     "record",
     "results",
     "simulate",
+    "sweep",
 ]
 
 _LAZY = ("explore", "metrics", "plotting", "results")

@@ -27,6 +27,11 @@ def _number(value: object) -> float | None:
     return float(value)
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is one real number."""
+    return _number(value) is not None
+
+
 def positive(name: str, value: object, remedy: str, *, infinite: bool = False) -> None:
     """Require a number above zero; infinity only where it has a meaning."""
     if isinstance(value, jax.core.Tracer):  # a caller's own jit or grad: checked when it was built

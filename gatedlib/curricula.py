@@ -43,18 +43,29 @@ def schedule(tasks: Ordered[int], lengths: Ordered[float], dt: float) -> Schedul
         >>> schedule([0, 1], [0.2, 0.3], dt=0.1).tasks
         array([0, 0, 1, 1, 1], dtype=int32)
     """
-    steps = np.rint(np.asarray(lengths, float) / dt).astype(int)
-    for length, count in zip(lengths, steps, strict=True):
-        # a relative 1e-6 forgives 0.3 / 0.1 = 2.9999..., and float32 settings
-        if count < 1 or abs(length / dt - count) > 1e-6 * count:
-            below, above = max(1, math.floor(length / dt)), math.floor(length / dt) + 1
-            raise ValueError(
-                f"block_length = {length!r} with dt = {dt!r}: a block must be a whole number of steps, "
-                f"this one has {length / dt:.6g}. Use {below * dt:.6g} or {above * dt:.6g}, or another dt."
-            )
-    stop = np.cumsum(steps)
-    block_tasks = np.asarray(tasks, np.int32)
-    return Schedule(np.repeat(block_tasks, steps), stop - steps, stop, block_tasks)
+    stop = np.cumsum([whole_steps("block_length", length, dt) for length in lengths])
+    return _table(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
+
+
+def whole_steps(name: str, length: float, dt: float) -> int:
+    """How many steps of `dt` a length of time is, which must be a whole number.
+
+    Raises:
+        ValueError: if it is not; the nearest lengths that are stand in the message.
+    """
+    count = round(length / dt)
+    # a relative 1e-6 forgives 0.3 / 0.1 = 2.9999..., and float32 settings
+    if count < 1 or abs(length / dt - count) > 1e-6 * count:
+        below, above = max(1, math.floor(length / dt)), math.floor(length / dt) + 1
+        raise ValueError(
+            f"{name} = {length!r} with dt = {dt!r}: it must be a whole number of steps, "
+            f"this one has {length / dt:.6g}. Use {below * dt:.6g} or {above * dt:.6g}, or another dt."
+        )
+    return count
+
+
+def _table(tasks: Int[np.ndarray, "step"], start: Int[np.ndarray, "block"]) -> Schedule:
+    return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
 
 
 def _check_tasks(name: str, tasks: tuple[int, ...]) -> None:
@@ -79,33 +90,49 @@ class Blocked(Curriculum):
         m(t) = \mathtt{order}[\lfloor t / \tau_B \rfloor \bmod |\mathtt{order}|]
 
     Args:
-        blocks: number of blocks.
+        blocks: number of blocks; 20 unless a duration is given.
         block_length: :math:`\tau_B`, how long each task stays on, in time units.
         order: the tasks of one round, repeated for as long as there are blocks.
+        duration: how long all blocks last together, in place of their number; the last one is cut short if need be.
+            Experiments of equal duration can be compared, and swept, over `block_length`.
 
     Raises:
-        ValueError: if there is no block, the length is not above 0, or a task is no whole number from 0 on.
+        ValueError: if there is no block, both their number and a duration are given, a length is not above 0, or a
+            task is no whole number from 0 on.
 
     Example:
         >>> import gatedlib as gl
         >>> gl.Blocked(blocks=4, block_length=2.0).schedule(dt=1.0).tasks
         array([0, 0, 1, 1, 0, 0, 1, 1], dtype=int32)
+        >>> gl.Blocked(duration=5.0, block_length=2.0).schedule(dt=1.0).tasks
+        array([0, 0, 1, 1, 0], dtype=int32)
 
-    Source: paper, section 2 and Fig. 1A.
+    Source: paper, section 2 and Fig. 1A; equal durations, Fig. 5.
     """
 
-    blocks: int = eqx.field(static=True, default=20)
+    blocks: int | None = eqx.field(static=True, default=None)
     block_length: float = 1.0
     order: tuple[int, ...] = eqx.field(static=True, default=(0, 1), converter=tuple)
+    duration: float | None = None
 
     def __check_init__(self) -> None:
-        _check.whole("blocks", self.blocks, 1, "The paper's Fig. 2 has 20")
+        if self.blocks is not None:
+            _check.whole("blocks", self.blocks, 1, "The paper's Fig. 2 has 20")
         _check.positive("block_length", self.block_length, "The paper's Fig. 2 has 1.0")
         _check_tasks("order", self.order)
+        if self.duration is not None:
+            _check.positive("duration", self.duration, "The paper's Fig. 5 has 7.0")
+            rule, remedy = "there is a duration too, and only one can hold", "Leave one of the two out (None)"
+            _check.require(self.blocks is None, "blocks", self.blocks, rule, remedy)
 
     def schedule(self, dt: float) -> Schedule:
-        tasks = [self.order[block % len(self.order)] for block in range(self.blocks)]
-        return schedule(tasks, [float(self.block_length)] * self.blocks, dt)
+        length = whole_steps("block_length", float(self.block_length), dt)
+        if self.duration is None:
+            steps = length * (20 if self.blocks is None else self.blocks)
+        else:
+            steps = whole_steps("duration", float(self.duration), dt)
+        which = np.arange(steps) // length % len(self.order)
+        return _table(np.asarray(self.order, np.int32)[which], np.arange(0, steps, length))
 
 
 class Sequence(Curriculum):
@@ -147,3 +174,53 @@ class Sequence(Curriculum):
 
     def schedule(self, dt: float) -> Schedule:
         return schedule(self.tasks, [float(length) for length in self.lengths], dt)
+
+
+class RandomSwitches(Curriculum):
+    r"""At every step the task may change, with the same small chance, to any of the others.
+
+    .. math::
+
+        P(\text{switch at a step}) = dt / \bar\tau_B
+
+    so that the lengths of the blocks are geometric with mean :math:`\bar\tau_B`: many short ones, a few long ones.
+
+    Args:
+        duration: how long it lasts, in time units.
+        mean_length: :math:`\bar\tau_B`, how long a task stays on in the mean, in time units; at least dt.
+        tasks: number of tasks M.
+        draw: which random sequence; the same number gives the same sequence, for all seeds of a run.
+
+    Raises:
+        ValueError: if a time is not above 0, there are fewer than two tasks, or the draw is no whole number from 0 on.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> gl.RandomSwitches(duration=12.0, mean_length=3.0).schedule(dt=1.0).tasks
+        array([0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0], dtype=int32)
+
+    Source: this library; random switching is not in the paper.
+    """
+
+    duration: float
+    mean_length: float = 1.0
+    tasks: int = eqx.field(static=True, default=2)
+    draw: int = 0
+
+    def __check_init__(self) -> None:
+        _check.positive("duration", self.duration, "Give it in time units, for instance 20.0")
+        _check.positive("mean_length", self.mean_length, "Give it in time units, for instance 1.0")
+        _check.whole("tasks", self.tasks, 2, "There must be another task to switch to")
+        _check.whole("draw", self.draw, 0, "Use 0, 1, … for different sequences")
+
+    def schedule(self, dt: float) -> Schedule:
+        steps = whole_steps("duration", float(self.duration), dt)
+        hazard = dt / float(self.mean_length)
+        rule, remedy = f"must be at least one step, dt = {dt:g}", "Use a longer one, or a shorter dt"
+        _check.require(hazard <= 1, "mean_length", self.mean_length, rule, remedy)
+        random = np.random.default_rng(int(self.draw))
+        switches = random.random(steps) < hazard
+        switches[0] = False
+        by = np.where(switches, random.integers(1, self.tasks, steps), 0)
+        tasks = (np.cumsum(by) % self.tasks).astype(np.int32)
+        return _table(tasks, np.flatnonzero(np.append(True, switches[1:])))

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gatedlib import metrics, plotting, record
-from gatedlib.experiment import Experiment, simulate
+from gatedlib.engine import simulate
+from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
 from gatedlib.results import settings
 

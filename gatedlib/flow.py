@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from gatedlib import _check
 from gatedlib.inputs import Inputs, Population
 from gatedlib.networks import Network, Params
-from gatedlib.penalties import Penalty
+from gatedlib.penalties import Penalty, check_penalties
 
 
 def quadratic_loss(
@@ -79,13 +79,7 @@ class Flow(eqx.Module):
         _check.positive("tau_w", self.tau_w, "The paper's Fig. 2 has 1.3; math.inf freezes the weights", infinite=True)
         _check.positive("tau_c", self.tau_c, "The paper's Fig. 2 has 0.03; math.inf freezes the gates", infinite=True)
         _check.positive("dt", self.dt, "The paper's Fig. 2 has 0.001")
-        _check.require(
-            isinstance(self.penalties, tuple) and all(isinstance(p, Penalty) for p in self.penalties),
-            "penalties",
-            self.penalties,
-            "must be a tuple of penalties",
-            "Write (Nonnegative(0.0909), UnitNorm(0.909)), or () for none",
-        )
+        check_penalties(self.penalties)
         _check.require(
             isinstance(self.inputs, Inputs),
             "inputs",

@@ -108,3 +108,97 @@ class UnitNorm(Penalty):
 
     def gate_curvature(self, gates: int) -> float:
         return self.b * (gates if self.ord == 1 else 1)
+
+
+class WeightCost(Penalty):
+    r"""A cost on every column of the weights, whatever its direction: columns that earn nothing shrink to zero.
+
+    .. math::
+
+        R = \frac{w}{P\, d_\mathrm{in}} \sum_{p,j} \|W_{p,\cdot j}\|, \qquad
+        \frac{\partial R}{\partial W_{p,\cdot j}} = \frac{w}{P\, d_\mathrm{in}} \frac{W_{p,\cdot j}}{\|W_{p,\cdot j}\|}
+
+    Args:
+        w: the strength; the cost is w times the mean length of a column.
+
+    Raises:
+        ValueError: if w is negative or not finite.
+
+    Example:
+        >>> import gatedlib as gl, jax.numpy as jnp
+        >>> params = gl.Params(weights=jnp.array([[[3.0, 0.0], [4.0, 0.0]]]), gates=jnp.ones(1))
+        >>> float(gl.WeightCost(2.0).value(params))
+        5.0
+
+    Source: paper, Fig. A.3.
+    """
+
+    w: float
+
+    def __check_init__(self) -> None:
+        _check.nonnegative("w", self.w, "The paper's Fig. A.3 has 0.194; 0 switches the penalty off")
+
+    def value(self, params: Params) -> Float[Array, ""]:
+        return self.w * jnp.mean(jnp.sqrt(jnp.sum(params.weights**2, -2)))
+
+    def gradient(self, params: Params) -> Params:
+        lengths = jnp.sqrt(jnp.sum(params.weights**2, -2, keepdims=True))
+        # a column of length 0 has no direction; the gradient there is taken as 0
+        directions = params.weights / jnp.where(lengths > 0, lengths, 1.0)
+        return Params(weights=self.w / lengths.size * directions, gates=jnp.zeros(()))
+
+
+class Scaled(Penalty):
+    r"""Some penalties made stronger or weaker together, by one number.
+
+    .. math::
+
+        R = \lambda \sum_n R_n
+
+    Args:
+        strength: :math:`\lambda`; 0 switches all of them off.
+        penalties: what is scaled.
+
+    Raises:
+        ValueError: if the strength is negative or not finite, or what is scaled are no penalties.
+
+    Example:
+        >>> import gatedlib as gl, jax.numpy as jnp
+        >>> params = gl.Params(weights=jnp.zeros((2, 1, 1)), gates=jnp.array([0.5, -0.5]))
+        >>> float(gl.Scaled(0.5, (gl.Nonnegative(0.25), gl.UnitNorm(3.0))).value(params))
+        0.0625
+
+    Source: paper, Fig. 5B.
+    """
+
+    strength: float
+    penalties: tuple[Penalty, ...]
+
+    def __check_init__(self) -> None:
+        _check.nonnegative("strength", self.strength, "1 leaves the penalties as they are, 0 switches them off")
+        check_penalties(self.penalties)
+
+    def value(self, params: Params) -> Float[Array, ""]:
+        return self.strength * sum((p.value(params) for p in self.penalties), jnp.zeros(()))
+
+    def gradient(self, params: Params) -> Params:
+        gradients = [penalty.gradient(params) for penalty in self.penalties]
+        zero = jnp.zeros(())
+        return Params(
+            weights=self.strength * sum((g.weights for g in gradients), zero),
+            gates=self.strength * sum((g.gates for g in gradients), zero),
+        )
+
+    def gate_curvature(self, gates: int) -> float:
+        return self.strength * sum(penalty.gate_curvature(gates) for penalty in self.penalties)
+
+
+def check_penalties(penalties: object) -> None:
+    """Require a tuple of penalties."""
+    _check.require(
+        isinstance(penalties, tuple) and all(isinstance(p, Penalty) for p in penalties),
+        "penalties",
+        penalties,
+        "must be a tuple of penalties",
+        "Write (Nonnegative(0.0909), UnitNorm(0.909)), or () for none",
+    )

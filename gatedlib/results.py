@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -13,10 +14,15 @@ import xarray as xr
 from jaxtyping import Array
 
 import gatedlib
+from gatedlib import _check
 from gatedlib.curricula import Schedule
 from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
+
+
+WHOLE = ("step", "active_task", "block_start", "block_stop", "block_task")
+VERSIONS = {"gatedlib_version": gatedlib.__version__, "jax_version": jax.__version__}
 
 
 def label(
@@ -28,13 +34,18 @@ def label(
     teachers: Array,
     final: Params,
     frames: dict[str, Array],
+    names: Sequence[str] | None = None,
 ) -> xr.Dataset:
-    """Turn the arrays of a run into a dataset, or raise `DivergenceError` if they are not all finite."""
+    """Turn the arrays of some runs into a dataset, or raise `DivergenceError` if they are not all finite.
+
+    The message calls the runs by their `names`, or else by their seeds.
+    """
     network, dt = experiment.network, float(experiment.flow.dt)
     steps = np.arange(0, len(schedule.tasks), every)
     values = {name: np.asarray(value) for name, value in frames.items()}
     ends = {"final_weights": np.asarray(final.weights), "final_gates": np.asarray(final.gates)}
-    _refuse_divergence(values, ends, seeds, steps, dt, len(schedule.tasks))
+    names = [f"seed {seed}" for seed in seeds] if names is None else names
+    _refuse_divergence(values, ends, names, steps, dt, len(schedule.tasks))
 
     variables: dict[str, Any] = {q.name: (("seed", "time", *q.dims_for(network)), values[q.name]) for q in record}
     variables["teachers"] = (("seed", "task", "out", "in"), np.asarray(teachers))
@@ -50,8 +61,7 @@ def label(
         "block_stop": ("block", schedule.stop),
         "block_task": ("block", schedule.block_tasks),
     }
-    versions = {"gatedlib_version": gatedlib.__version__, "jax_version": jax.__version__}
-    data = xr.Dataset(variables, coordinates, {**settings(experiment), "every": every, **versions})
+    data = xr.Dataset(variables, coordinates, {**settings(experiment), "every": every, **VERSIONS})
     indices = {str(dim): np.arange(size) for dim, size in data.sizes.items() if dim not in data.coords}
     return data.assign_coords(indices)
 
@@ -84,6 +94,56 @@ def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
+    """One cell of a sweep, as `simulate` would have given it.
+
+    Args:
+        grid: what `sweep` returned without `measure`.
+        **where: a value of every swept setting.
+
+    Returns:
+        Results without the swept dims, without the padding of cells of other shapes, and with the cell's own settings.
+
+    Raises:
+        ValueError: if these are no results of a sweep, a swept setting is missing or unknown, or has no such value.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> experiment = gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... )
+        >>> grid = gl.sweep(experiment, tau_c=[0.03, 1.3], seeds=3)
+        >>> gl.results.cell(grid, tau_c=1.3).attrs["flow.tau_c"]
+        1.3
+    """
+    axes = swept(grid)
+    rule, remedy = "is no result of a sweep", "Use what gatedlib.sweep returned"
+    _check.require(len(axes) > 0, "grid", type(grid).__name__, rule, remedy)
+    for name, value in where.items():
+        _check.known(name, axes, "swept setting")
+        values = grid[name].values.tolist()
+        _check.require(value in values, name, value, "was not swept over", f"Use one of {values}")
+    missing = [name for name in axes if name not in where]
+    _check.require(not missing, "settings left out", missing, "must be none", "Give a value of each swept setting")
+    taken = grid.sel(where).drop_vars(list(where))
+    for dim in taken.dims:  # a run holds no nan: what is nan throughout is padding
+        holds = [
+            variable.notnull().any([other for other in variable.dims if other != dim]).values
+            for name, variable in taken.variables.items()
+            if dim in variable.dims and name != dim
+        ]
+        taken = taken.isel({dim: np.any(holds, axis=0)})
+    taken.attrs = {name: value for name, value in grid.attrs.items() if name != "swept"}
+    taken.attrs |= {axes[name]: value for name, value in where.items()}
+    whole = {name: taken[name].astype(int) for name in WHOLE if name in taken.coords}  # padding made them floats
+    return taken.assign_coords(whole)
+
+
+def swept(grid: xr.Dataset) -> dict[str, str]:
+    """The swept settings of a sweep's results, each with its full name in `attrs`; none for other results."""
+    return {name.rpartition(".")[2]: name for name in str(grid.attrs.get("swept", "")).split()}
+
+
 def final_params(results: xr.Dataset) -> Params:
     """The parameters at the end of a run, to start another from: shapes (seed, path, out, in) and (seed, path).
 
@@ -103,26 +163,26 @@ def final_params(results: xr.Dataset) -> Params:
 def _refuse_divergence(
     values: dict[str, np.ndarray],
     ends: dict[str, np.ndarray],
-    seeds: np.ndarray,
+    names: Sequence[str],
     steps: np.ndarray,
     dt: float,
     last: int,
 ) -> None:
     """Raise `DivergenceError` with the first time at which something is not finite."""
-    worst: tuple[int, str, int] | None = None
+    worst: tuple[int, str, str] | None = None
     for name, value in values.items():
-        bad = ~np.isfinite(value).reshape(len(seeds), len(steps), -1).all(-1)
+        bad = ~np.isfinite(value).reshape(len(names), len(steps), -1).all(-1)
         if bad.any():
             when = int(steps[bad.any(0).argmax()])
             if worst is None or when < worst[0]:
-                worst = when, name, int(seeds[bad[:, bad.any(0).argmax()].argmax()])
+                worst = when, name, names[bad[:, bad.any(0).argmax()].argmax()]
     for name, value in ends.items():
-        bad = ~np.isfinite(value).reshape(len(seeds), -1).all(-1)
+        bad = ~np.isfinite(value).reshape(len(names), -1).all(-1)
         if worst is None and bad.any():
-            worst = last, name, int(seeds[bad.argmax()])
+            worst = last, name, names[bad.argmax()]
     if worst is not None:
-        step, name, seed = worst
+        step, name, run = worst
         raise DivergenceError(
-            f"{name} = nan or inf at time {step * dt:.6g} (step {step}, seed {seed}): the run diverged, its step is "
+            f"{name} = nan or inf at time {step * dt:.6g} (step {step}, {run}): the run diverged, its step is "
             f"too long for its time constants. Reduce dt (now {dt:g}), or raise tau_w and tau_c."
         )

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
+from gatedlib._orthonormal import orthonormal
 
 
 class Teachers(eqx.Module):
@@ -83,9 +84,52 @@ class Orthogonal(Teachers):
         return self.tasks, self.d_out, self.d_in
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
-        rows = jax.random.orthogonal(key, self.d_in)[: self.tasks * self.d_out]
+        rows = orthonormal(jax.random.normal(key, (self.tasks * self.d_out, self.d_in)))
         scale = 1 / math.sqrt(self.d_in) if self.scale is None else self.scale
         return scale * rows.reshape(self.shape)
+
+
+class Correlated(Orthogonal):
+    r"""Random teachers that all resemble each other equally: each pair has the same correlation, row by row, exactly.
+
+    .. math::
+
+        W^*_m = \sqrt{1 - \rho}\, O_m + \frac{\sqrt{1 - \rho + M \rho} - \sqrt{1 - \rho}}{M} \sum_n O_n
+
+    with :math:`O` orthogonal teachers of length s, so that :math:`\cos(W^*_{m,i\cdot}, W^*_{n,i\cdot}) = \rho` and
+    all lengths stay s. At :math:`\rho = 0` these are the orthogonal teachers of the same seed.
+
+    Args:
+        tasks: number of tasks M.
+        d_in: number of inputs; at least `tasks * d_out`.
+        d_out: number of outputs.
+        scale: length of every row, s; `1 / sqrt(d_in)` unless given.
+        correlation: :math:`\rho`, from 0 (nothing in common) to 1 (all the same).
+
+    Raises:
+        ValueError: as for `Orthogonal`, or if the correlation is not between 0 and 1.
+
+    Example:
+        >>> import gatedlib as gl, jax
+        >>> first, second = gl.Correlated(correlation=0.5).sample(jax.random.key(0))
+        >>> round(float((first[0] @ second[0]) / (first[0] @ first[0])), 5)
+        0.5
+
+    Source: paper, Fig. A.13.
+    """
+
+    correlation: float = 0.0
+
+    def __check_init__(self) -> None:
+        _check.nonnegative("correlation", self.correlation, "Use 0 for orthogonal teachers")
+        at_most = isinstance(self.correlation, jax.core.Tracer) or self.correlation <= 1
+        _check.require(at_most, "correlation", self.correlation, "must be 1 or below", "Use 1 for equal teachers")
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        orthogonal = super().sample(key)
+        own = jnp.sqrt(1 - self.correlation)
+        shared = (jnp.sqrt(1 - self.correlation + self.tasks * self.correlation) - own) / self.tasks
+        return own * orthogonal + shared * orthogonal.sum(0)
 
 
 class Given(Teachers):

@@ -1,0 +1,148 @@
+"""From the chunks of a sweep to one labelled dataset."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Array
+
+from gatedlib import _check, results
+from gatedlib.experiment import Experiment
+from gatedlib.networks import Params
+from gatedlib.record import Quantity
+
+if TYPE_CHECKING:
+    from gatedlib.sweeps import Measure
+
+
+def measured(
+    cells: list[Experiment],
+    indices: np.ndarray,
+    seeds: np.ndarray,
+    axes: dict[str, list],
+    record: tuple[Quantity, ...],
+    every: int,
+    measure: Measure | None,
+    arrays: tuple[Array, Params, dict[str, Array]],
+) -> xr.Dataset:
+    """Label the arrays of a chunk and measure them; dims cell and seed come first.
+
+    Cells with the same schedule are labelled together, as if they were seeds: labels cost more than most runs.
+    """
+    together: dict[Any, list[int]] = {}
+    for place, cell in enumerate(cells):
+        key = float(cell.flow.dt), cell.schedule().tasks.tobytes(), cell.schedule().start.tobytes()
+        together.setdefault(key, []).append(place)
+    everywhere = labels(axes)
+    parts = []
+    for places in together.values():
+        settings = [everywhere[index] for index in indices[places]]
+        runs = [_runs(leaf, places) for leaf in (arrays[0], arrays[1].weights, arrays[1].gates)]
+        data = results.label(
+            cells[places[0]],
+            cells[places[0]].schedule(),
+            np.tile(seeds, len(places)),
+            record,
+            every,
+            runs[0],
+            Params(*runs[1:]),
+            {name: _runs(leaf, places) for name, leaf in arrays[2].items()},
+            [f"seed {seed} of the cell {describe(cell)}" for cell in settings for seed in seeds],
+        )
+        values = {name: ("seed", np.repeat([cell[name] for cell in settings], len(seeds))) for name in axes}
+        data = data.assign_coords(values)
+        data.attrs = {name: value for name, value in data.attrs.items() if name not in _swept(cells[0], axes).values()}
+        parts.append(_split(_kept(data, measure).drop_vars(list(axes), errors="ignore"), indices[places], seeds))
+    return _concat(parts, "cell")
+
+
+def _runs(leaf: Array, places: list[int]) -> np.ndarray:
+    """Some cells of an array (seed, cell, …) as an array (run, …), cell after cell."""
+    taken = np.asarray(leaf)[:, places].swapaxes(0, 1)
+    return taken.reshape(-1, *taken.shape[2:])
+
+
+def _kept(data: xr.Dataset, measure: Measure | None) -> xr.Dataset:
+    value = data if measure is None else measure(data)
+    rule = "must give a DataArray or a Dataset"
+    remedy = "Use a metric, or a function such as lambda results: results.loss.mean('time')"
+    _check.require(isinstance(value, xr.DataArray | xr.Dataset), "measure's value", type(value).__name__, rule, remedy)
+    if isinstance(value, xr.DataArray):
+        value = value.to_dataset(name=value.name or "value")
+    for name, array in value.items():
+        sizes = dict(array.sizes)
+        rule, remedy = f"must keep the dim seed, of size {data.sizes['seed']}", "Average over seeds after the sweep"
+        _check.require(sizes.get("seed") == data.sizes["seed"], f"dims of {name}", sizes, rule, remedy)
+    return value
+
+
+def _split(data: xr.Dataset, cells: np.ndarray, seeds: np.ndarray) -> xr.Dataset:
+    """Runs along `seed` as cells and seeds."""
+    shape = len(cells), len(seeds)
+
+    def split(array: xr.DataArray) -> tuple:
+        timed = array.transpose("seed", ...)
+        return ("cell", "seed", *timed.dims[1:]), timed.values.reshape(*shape, *timed.shape[1:])
+
+    variables = {name: split(array) for name, array in data.items()}
+    coordinates = {name: array for name, array in data.coords.items() if "seed" not in array.dims}
+    return xr.Dataset(variables, {**coordinates, "cell": cells, "seed": seeds})
+
+
+def assemble(parts: list[xr.Dataset], experiment: Experiment, axes: dict[str, list], every: int) -> xr.Dataset:
+    """One dataset over the whole grid from the datasets of its chunks."""
+    by_cells: dict[int, list[xr.Dataset]] = {}
+    for part in parts:
+        by_cells.setdefault(int(part.cell[0]), []).append(part)
+    flat = _concat([_concat(some, "seed") for some in by_cells.values()], "cell")
+    flat = flat.isel(cell=np.argsort(flat.cell.values)).drop_vars("cell")
+    shape = tuple(map(len, axes.values()))
+
+    def unfolded(variable: xr.Variable) -> tuple:
+        if "cell" not in variable.dims:
+            return variable.dims, variable.values
+        first = variable.transpose("cell", ...)
+        return (*axes, *first.dims[1:]), first.values.reshape(*shape, *first.shape[1:])
+
+    variables = {name: unfolded(array.variable) for name, array in flat.items()}
+    coordinates = {name: _thinned(*unfolded(array.variable), tuple(axes)) for name, array in flat.coords.items()}
+    whole = _swept(experiment, axes)
+    told = {name: value for name, value in results.settings(experiment).items() if name not in whole.values()}
+    told |= {"every": every, "swept": " ".join(whole.values())}
+    return xr.Dataset(variables, {**coordinates, **axes}, {**told, **results.VERSIONS})
+
+
+def _thinned(dims: tuple, values: np.ndarray, swept: tuple[str, ...]) -> tuple:
+    """A table of the schedule without the swept dims that it does not depend on."""
+    for dim in [dim for dim in dims if dim in swept]:
+        axis = dims.index(dim)
+        first = values.take([0], axis)
+        if np.array_equal(values, np.broadcast_to(first, values.shape), equal_nan=values.dtype.kind == "f"):
+            dims, values = (*dims[:axis], *dims[axis + 1 :]), first.squeeze(axis)
+    return dims, values
+
+
+def _swept(experiment: Experiment, axes: dict[str, list]) -> dict[str, str]:
+    """The full name of each swept setting, as in the attributes of results."""
+    names = results.settings(experiment)
+    return {axis: next(name for name in names if name.rpartition(".")[2] == axis) for axis in axes}
+
+
+def _concat(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
+    if len(parts) == 1:
+        return parts[0]
+    # cells of unequal shapes are padded with nan; a table that differs between cells gets their dim
+    return xr.concat(parts, dim, data_vars="all", coords="different", compat="equals", join="outer")
+
+
+def labels(axes: dict[str, list]) -> list[dict[str, Any]]:
+    """The settings of every cell, the last axis running fastest."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def describe(cell: dict[str, Any]) -> str:
+    """A cell of a grid in words."""
+    return ", ".join(f"{name} = {value:.6g}" for name, value in cell.items())

@@ -1,0 +1,271 @@
+"""The engine: one compiled run of many cells (experiments that differ in numbers only) for many seeds.
+
+All cells of a seed share its random inputs, which are drawn once. In the population limit a gated linear student
+never leaves the span of its teachers and its initial weights; the engine then learns the few coordinates in that
+span, which is the same flow at a fraction of the cost.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from gatedlib import _check
+from gatedlib import record as rec
+from gatedlib._orthonormal import orthonormal
+from gatedlib.experiment import Experiment
+from gatedlib.flow import Flow
+from gatedlib.inputs import Population
+from gatedlib.networks import GatedLinear, Network, Params
+from gatedlib.teachers import Teachers
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Steps whose random inputs are drawn together: enough to fill the vector units, few enough to stay in the cache.
+DRAWN_TOGETHER = 100
+
+Parts = tuple[Teachers, Network, Flow]
+
+
+def simulate(
+    experiment: Experiment,
+    seeds: int | Sequence[int] = 10,
+    record: Sequence[rec.Quantity] = rec.DEFAULT,
+    every: int = 1,
+    initial: Params | None = None,
+) -> xr.Dataset:
+    """Run an experiment for some seeds, all at once, and label what comes out.
+
+    A seed draws the teachers, the initial weights and the inputs; what it gives does not depend on its company.
+
+    Args:
+        experiment: what to run.
+        seeds: how many seeds (0, 1, …), or which.
+        record: the quantities to keep; see `gatedlib.record`.
+        every: keep one frame every so many steps; must divide the number of steps.
+        initial: parameters to start from instead of random ones, shapes (path, out, in) and (path,),
+            or with a leading seed axis, as `gatedlib.results.final_params` gives them.
+
+    Returns:
+        A dataset with dims seed, time, task, path, …: the recorded quantities, `teachers`, `final_weights`,
+        `final_gates`, the table of blocks (`block_start` and `block_stop` in steps, `block_task`), and the settings
+        in `attrs`. `results.to_netcdf(path)` and `xarray.load_dataset(path)` keep it without loss.
+
+    Raises:
+        ValueError: if there is no seed, a seed is repeated, `every` does not divide the steps, two quantities share
+            a name, or `initial` has the wrong shape.
+        DivergenceError: (a ValueError) if a number ceases to be finite; the message says when, which, and what to do.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> experiment = gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... )
+        >>> results = gl.simulate(experiment, seeds=3)
+        >>> dict(results.loss.sizes)
+        {'seed': 3, 'time': 200}
+
+    Source: paper, section 2.
+    """
+    schedule = experiment.schedule()
+    chosen = checked_seeds(seeds)
+    record = checked_record(record, every, len(schedule.tasks))
+    start = None if initial is None else _broadcast(initial, experiment, len(chosen))
+    out = compiled()(stacked([experiment]), schedule.tasks[:, None], chosen, start, record=record, every=every)
+    teachers, final, frames = jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], out)
+
+    from gatedlib.results import label  # xarray takes a while to import; `import gatedlib` should not
+
+    return label(experiment, schedule, chosen, record, every, teachers, final, frames)
+
+
+def checked_seeds(seeds: int | Sequence[int]) -> np.ndarray:
+    """The seeds that a number or a list asks for."""
+    remedy = "Ask for a number such as 10, or for a list such as [0, 1, 2]"
+    if isinstance(seeds, int | np.integer):
+        _check.whole("seeds", seeds, 1, remedy)
+        return np.arange(seeds)
+    chosen = list(seeds)
+    _check.require(len(chosen) > 0, "seeds", chosen, "must hold at least one seed", remedy)
+    for seed in chosen:
+        _check.whole("seed", seed, 0, remedy)
+        _check.require(seed < 2**31, "seed", seed, "must be below 2**31", remedy)
+    _check.require(len(set(chosen)) == len(chosen), "seeds", chosen, "must not repeat a seed", remedy)
+    return np.asarray(chosen)
+
+
+def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tuple[rec.Quantity, ...]:
+    """The record, if it is one that a run of so many steps can keep."""
+    record = tuple(record)
+    for quantity in record:
+        _check.require(
+            isinstance(quantity, rec.Quantity),
+            "record",
+            quantity,
+            "must be made of quantities",
+            "Use those of gatedlib.record, or make one with @gatedlib.record.quantity",
+        )
+    names = [quantity.name for quantity in record]
+    _check.require(len(set(names)) == len(names), "record", names, "must not repeat a name", "Rename one")
+    _check.require(len(names) > 0, "record", names, "must keep something", "Leave it out for the default record")
+    _check.whole("every", every, 1, "Use 1 to keep every step")
+    if steps % every:
+        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
+        near = sorted(sorted(divisors, key=lambda n: abs(n - every))[:2])
+        rule, remedy = f"must divide the number of steps, {steps}", f"Use {' or '.join(map(str, near))}"
+        _check.require(False, "every", every, rule, remedy)
+    return record
+
+
+def _broadcast(initial: Params, experiment: Experiment, seeds: int) -> Params:
+    """Initial parameters with a seed axis, after a check of their shapes."""
+    _, d_out, d_in = experiment.teachers.shape
+    leaves = {}
+    for name, shape in experiment.network.shapes(d_out, d_in).items():
+        leaf = jnp.asarray(getattr(initial, name), float)
+        _check.require(
+            leaf.shape in (shape, (seeds, *shape)),
+            f"shape of initial {name}",
+            leaf.shape,
+            f"must be {shape}, or {(seeds, *shape)} with one set per seed",
+            "Compare network.shapes(d_out, d_in)",
+        )
+        _check.require(bool(jnp.isfinite(leaf).all()), f"initial {name}", "nan or inf", "must be finite", "Mend them")
+        leaves[name] = jnp.broadcast_to(leaf, (seeds, *shape))
+    return Params(**leaves)
+
+
+def stacked(experiments: Sequence[Experiment]) -> Parts:
+    """The parts of some experiments that differ in numbers only, with a leading cell axis on every number."""
+    parts = [(each.teachers, each.network, each.flow) for each in experiments]
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *parts)
+
+
+def compiled() -> Callable[..., Any]:
+    """The compiled run, for the devices that there are."""
+    return _compiled(jax.default_backend())
+
+
+@functools.cache
+def _compiled(backend: str) -> Callable[..., Any]:
+    # On a CPU, LLVM's first level compiles such a scan in half the time, into code that is no slower.
+    options = {"xla_backend_optimization_level": 1} if backend == "cpu" else {}
+    return jax.jit(run, static_argnames=("record", "every"), compiler_options=options)
+
+
+def run(
+    cells: Parts,
+    tasks: Array,
+    seeds: Array,
+    initial: Params | None,
+    *,
+    record: tuple[rec.Quantity, ...],
+    every: int,
+) -> tuple[Array, Params, dict[str, Array]]:
+    """Teachers, final parameters and frames of all seeds and cells.
+
+    Args:
+        cells: teachers, network and flow, with a cell axis on every number.
+        tasks: the task of every step in every cell, shape (step, cell).
+        seeds: shape (seed,).
+        initial: parameters with a seed axis, or None to draw them.
+        record: what to keep.
+        every: how often.
+
+    Returns:
+        Arrays whose first axes are (seed, cell), then (frame,) in the frames.
+    """
+    return jax.vmap(partial(_run_seed, cells, tasks, record=record, every=every))(seeds, initial)
+
+
+def _run_seed(
+    cells: Parts, tasks: Array, seed: Array, initial: Params | None, *, record: tuple[rec.Quantity, ...], every: int
+) -> tuple[Array, Params, dict[str, Array]]:
+    teacher_key, network_key, input_key = jax.random.split(jax.random.key(seed), 3)
+
+    def begin(cell: Parts) -> tuple[Array, Array, Params, Array | None]:
+        sampler, network, flow = cell
+        teachers = sampler.sample(teacher_key)
+        params = network.init(network_key, *teachers.shape[1:]) if initial is None else initial
+        basis = span(network, flow, teachers, params)
+        if basis is None:
+            return teachers, teachers, params, None
+        narrow = partial(jnp.einsum, "kij,nij->nk", basis)
+        return teachers, narrow(teachers)[:, None], params._replace(weights=narrow(params.weights)[:, None]), basis
+
+    teachers, targets, params, basis = jax.vmap(begin)(cells)
+
+    def whole(params: Params, basis: Array | None) -> Params:
+        if basis is None:
+            return params
+        return params._replace(weights=jnp.einsum("pk,kij->pij", params.weights[:, 0], basis))
+
+    def draw(step: Array, inputs: Any) -> Array | None:
+        return inputs.factor(jax.random.fold_in(input_key, step), teachers.shape[-1])
+
+    def learn(cell: Parts, target: Array, params: Params, task: Array, factor: Array | None) -> tuple[Params, Any]:
+        _, network, flow = cell
+        loss, velocity = flow.velocity(network, params, target[task], factor)
+        return flow.step(params, velocity), (params, velocity, loss, task)
+
+    # inputs without numbers of their own are the same in all cells, and drawn once
+    inputs = cells[2].inputs
+    own = 0 if jax.tree.leaves(inputs) else None
+    learn_all = jax.vmap(learn, in_axes=(0, 0, 0, 0, own))
+
+    def advance(params: Params, now: tuple) -> tuple[Params, Any]:
+        return learn_all(cells, targets, params, *now)
+
+    def keep(teachers: Array, basis: Array | None, seen: tuple) -> dict[str, Array]:
+        params, velocity, loss, task = seen
+        return rec.evaluate(record, rec.Frame(whole(params, basis), whole(velocity, basis), loss, task, teachers))
+
+    def frame(params: Params, of_frame: tuple) -> tuple[Params, dict[str, Array]]:
+        first, rest = jax.tree.map(lambda x: x[0], of_frame), jax.tree.map(lambda x: x[1:], of_frame)
+        params, seen = advance(params, first)
+        if every > 1:  # a scan of no steps would still be compiled
+            params, _ = jax.lax.scan(lambda p, x: (advance(p, x)[0], None), params, rest)
+        return params, jax.vmap(keep)(teachers, basis, seen)
+
+    def chunk(params: Params, of_chunk: tuple) -> tuple[Params, dict[str, Array]]:
+        tasks, steps = of_chunk
+        draw_step = draw if own is None else jax.vmap(draw, in_axes=(None, 0))
+        factors = jax.vmap(jax.vmap(lambda step: draw_step(step, inputs)))(steps)
+        return jax.lax.scan(frame, params, (tasks, factors))
+
+    frames = len(tasks) // every
+    together = max(n for n in range(1, max(1, DRAWN_TOGETHER // every) + 1) if frames % n == 0)
+    spans = (tasks.reshape(-1, together, every, tasks.shape[1]), jnp.arange(len(tasks)).reshape(-1, together, every))
+    params, kept = jax.lax.scan(chunk, params, spans)
+    frames_first = jax.tree.map(lambda x: x.reshape(frames, *x.shape[2:]), kept)
+    return teachers, jax.vmap(whole)(params, basis), jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), frames_first)
+
+
+def span(
+    network: Network, flow: Flow, teachers: Float[Array, "task out in"], params: Params
+) -> Float[Array, "rank out in"] | None:
+    r"""An orthonormal basis of all that the weights can become, or None where that may be anything.
+
+    .. math::
+
+        G = \sum_p c_p W_p - W^*_m \quad\Rightarrow\quad
+        W_p(t) \in \mathrm{span}\{W^*_1, \dots, W^*_M, W_1(0), \dots, W_P(0)\}
+
+    if all inputs are seen at once (S = I), every path has one gate, and no penalty acts on the weights. Inner
+    products are the same in its coordinates, so loss, gradients and gates are too.
+    """
+    free = all(jnp.ndim(penalty.gradient(params).weights) == 0 for penalty in flow.penalties)
+    if type(network) is not GatedLinear or type(flow.inputs) is not Population or not free:
+        return None
+    vectors = jnp.concatenate([teachers, params.weights]).reshape(len(teachers) + len(params.weights), -1)
+    if vectors.shape[0] >= vectors.shape[1]:
+        return None
+    return orthonormal(vectors).reshape(-1, *teachers.shape[1:])

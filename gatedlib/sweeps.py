@@ -1,0 +1,236 @@
+"""Sweeps: an experiment over a grid of settings and seeds, in one call, on as many devices as there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from gatedlib import _check, engine
+from gatedlib import record as rec
+from gatedlib.experiment import Experiment, setting, setting_counts
+from gatedlib.networks import Params
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# More runs at once are no faster on a CPU, whose caches they would overflow; elsewhere memory is the only bound.
+RUNS_PER_CPU = 512
+
+Measure = Callable[["xr.Dataset"], "xr.Dataset | xr.DataArray"]
+
+
+class Tile(NamedTuple):
+    """Cells of one shape and seeds that are run together: their indices, and how many places they fill."""
+
+    cells: np.ndarray
+    seeds: np.ndarray
+    places: tuple[int, int]
+
+
+def sweep(
+    experiment: Experiment,
+    *,
+    seeds: int | Sequence[int] = 10,
+    record: Sequence[rec.Quantity] = rec.DEFAULT,
+    every: int = 1,
+    measure: Measure | None = None,
+    save: str | Path | None = None,
+    memory: float = 2**30,
+    **grid: Sequence[float],
+) -> xr.Dataset:
+    """Run an experiment for every combination of some settings and seeds, and label what comes out.
+
+    Every cell of the grid gives what `simulate` gives for that experiment and these seeds. Cells of one shape are
+    compiled once and run in chunks, laid over all devices; see the page *Larger sweeps* of the book.
+
+    Args:
+        experiment: what to run.
+        seeds: how many seeds (0, 1, …), or which; the same in every cell.
+        record: the quantities to keep; see `gatedlib.record`.
+        every: keep one frame every so many steps.
+        measure: what to keep in the end: a function from results to one value, or array, per seed, such as
+            `gatedlib.metrics.total_alignment`. It sees the runs of several cells at once along `seed`, with the swept
+            settings as coordinates. Without it all that was recorded is kept.
+        save: a folder for finished chunks. A sweep that was stopped goes on from there and ends with the same
+            numbers; one that is finished is read.
+        memory: about how many bytes a chunk may take, on all devices together.
+        **grid: the values of each setting, found by its name wherever it stands, as in `Experiment.replace`.
+
+    Returns:
+        A dataset whose dims are the swept settings, in the order given, then seed and those of `simulate` or of what
+        `measure` gives. Cells of unequal shapes are padded with nan. `gatedlib.results.cell` takes one cell out.
+
+    Raises:
+        ValueError: before anything is run, if the grid is empty, names an unknown setting, holds something that is no
+            number, or a cell is refused by its experiment (the message names the cell); if `save` holds another sweep;
+            if `measure` does not keep `seed`.
+        DivergenceError: (a ValueError) if a cell diverges; the message names it. Chunks that were saved remain.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> experiment = gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... )
+        >>> grid = gl.sweep(
+        ...     experiment, tau_c=[0.03, 1.3], block_length=[0.5, 1.0], seeds=3, measure=gl.metrics.end_loss
+        ... )
+        >>> dict(grid.end_loss.sizes)
+        {'tau_c': 2, 'block_length': 2, 'seed': 3, 'block': 2}
+
+    Source: the tool behind the paper's Fig. 5.
+    """
+    from gatedlib.assemble import assemble, measured  # xarray takes a while to import
+    from gatedlib.saving import Store
+
+    axes = _axes(experiment, grid)
+    cells = _cells(experiment, axes)
+    chosen = engine.checked_seeds(seeds)
+    _check.positive("memory", memory, "The default is 2**30 bytes")
+    record = tuple(record)
+    runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
+    tiles = [
+        tile
+        for indices in _kinds(cells)
+        for tile in _tiles(cells, indices, chosen, record, every, memory, runs)
+    ]
+    store = None if save is None else Store(Path(save), experiment, axes, chosen, record, every, measure, tiles)
+    tiles = tiles if store is None else store.tiles
+    parts: list[xr.Dataset | None] = [None] * len(tiles) if store is None else store.load()
+
+    from tqdm import tqdm
+
+    title = f"sweep of {len(cells)} cells × {len(chosen)} seeds"
+    done = sum(part is not None for part in parts)
+    quiet = {"disable": True} if jax.process_index() > 0 else {}  # else TQDM_DISABLE decides
+    with tqdm(total=len(tiles), initial=done, desc=title, unit="chunk", **quiet) as progress:
+        for number, tile in enumerate(tiles):
+            if parts[number] is None:
+                chunk = [cells[index] for index in tile.cells]
+                arrays = _run(chunk, chosen[tile.seeds], tile.places, record, every)
+                parts[number] = measured(chunk, tile.cells, chosen[tile.seeds], axes, record, every, measure, arrays)
+                if store is not None:
+                    store.write(number, parts[number])
+                progress.update()
+    return assemble(parts, experiment, axes, every)
+
+
+def _axes(experiment: Experiment, grid: dict[str, Sequence[float]]) -> dict[str, list]:
+    """The values of every axis as plain numbers, after all checks that need no experiment."""
+    rule, remedy = "must name at least one setting", "Write for instance tau_c=[0.02, 0.1], or use simulate"
+    _check.require(len(grid) > 0, "grid", grid, rule, remedy)
+    found = setting_counts(experiment)
+    axes = {}
+    for name, values in grid.items():
+        _check.known(name, found, "setting")
+        _check.require(found[name] == 1, "setting", name, "stands in more than one part", "Give it its own experiment")
+        now = setting(experiment, name)
+        remedy = "Sweep over numbers, and over other things with a loop"
+        _check.require(now is None or _check.is_number(now), "setting", name, f"is {now!r}, no number", remedy)
+        remedy = f"Write {name}=[…] with at least one number"
+        listed = isinstance(values, Sequence | np.ndarray | jax.Array) and not isinstance(values, str)
+        _check.require(listed and np.ndim(values) == 1, name, values, "must be a list of numbers", remedy)
+        plain = [value.item() if hasattr(value, "item") else value for value in values]
+        _check.require(len(plain) > 0, name, plain, "must hold at least one value", remedy)
+        for value in plain:
+            _check.require(_check.is_number(value), name, value, "must be a number", "Sweep over numbers only")
+        _check.require(len(set(plain)) == len(plain), name, plain, "must not repeat a value", "Leave repeats out")
+        axes[name] = plain
+    return axes
+
+
+def _cells(experiment: Experiment, axes: dict[str, list]) -> list[Experiment]:
+    from gatedlib.assemble import describe, labels
+
+    cells = []
+    for cell in labels(axes):
+        try:
+            cells.append(experiment.replace(**cell))
+        except ValueError as refusal:
+            raise ValueError(f"in the cell {describe(cell)}: {refusal}") from refusal
+    return cells
+
+
+def _kinds(cells: list[Experiment]) -> list[np.ndarray]:
+    """The indices of cells that one compiled run can serve: those of the same structure and number of steps."""
+    kinds: dict[Any, list[int]] = {}
+    for index, cell in enumerate(cells):
+        leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
+        kind = structure, tuple(np.shape(leaf) for leaf in leaves), len(cell.schedule().tasks)
+        kinds.setdefault(kind, []).append(index)
+    return [np.asarray(indices) for indices in kinds.values()]
+
+
+def _tiles(
+    cells: list[Experiment],
+    indices: np.ndarray,
+    seeds: np.ndarray,
+    record: tuple[rec.Quantity, ...],
+    every: int,
+    memory: float,
+    runs: int,
+) -> list[Tile]:
+    """Cut the cells of one kind and the seeds into tiles of equal size, few enough runs in each."""
+    cell = cells[indices[0]]
+    tasks = cell.schedule().tasks
+    engine.checked_record(record, every, len(tasks))
+    out = jax.eval_shape(
+        lambda: engine.run(
+            engine.stacked([cell]), tasks[:, None], np.zeros(1, np.int32), None, record=record, every=every
+        )
+    )
+    # a tile's results are there twice, as they leave the device; a step holds its parameters several times over
+    results = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(out))
+    params = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(out[1]))
+    runs = max(1, min(runs, int(memory / (2 * results + 6 * params + 4 * len(tasks)))))
+    seeds_together = min(len(seeds), runs)
+    cell_parts = np.array_split(indices, math.ceil(len(indices) / max(1, runs // seeds_together)))
+    seed_parts = np.array_split(np.arange(len(seeds)), math.ceil(len(seeds) / seeds_together))
+    places = len(cell_parts[0]), len(seed_parts[0])  # array_split gives the first part the most
+    return [Tile(some, few, places) for some in cell_parts for few in seed_parts]
+
+
+def _run(
+    cells: list[Experiment],
+    seeds: np.ndarray,
+    places: tuple[int, int],
+    record: tuple[rec.Quantity, ...],
+    every: int,
+) -> tuple[Array, Params, dict[str, Array]]:
+    """Run some cells and seeds on all devices; arrays whose first axes are (seed, cell)."""
+    devices = jax.devices()
+    mesh = Mesh(np.asarray(devices), ("run",))
+    # the longer of the two axes is laid over the devices; places left over repeat the last cell or seed
+    by_cell = places[0] >= places[1]
+    shared, split = PartitionSpec(), PartitionSpec("run")
+    cell_places, seed_places = (
+        math.ceil(count / len(devices)) * len(devices) if over else count
+        for count, over in zip(places, (by_cell, not by_cell), strict=True)
+    )
+    padded = cells + cells[-1:] * (cell_places - len(cells))
+    tasks = np.stack([cell.schedule().tasks for cell in padded], 1)
+    all_seeds = np.append(seeds, np.repeat(seeds[-1:], seed_places - len(seeds)))
+
+    def lay(array: np.ndarray, spec: PartitionSpec) -> Array:
+        array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+        return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index: array[index])
+
+    of_cells = split if by_cell else shared
+    out = engine.compiled()(
+        jax.tree.map(lambda leaf: lay(leaf, of_cells), engine.stacked(padded)),
+        lay(tasks, PartitionSpec(None, "run") if by_cell else shared),
+        lay(all_seeds, shared if by_cell else split),
+        None,
+        record=record,
+        every=every,
+    )
+    if jax.process_count() > 1:
+        out = multihost_utils.process_allgather(out, tiled=True)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(seeds), : len(cells)], out)
