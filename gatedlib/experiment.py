@@ -105,7 +105,9 @@ def setting_counts(experiment: Experiment) -> Counter[str]:
 
 def setting(experiment: Experiment, name: str) -> Any:
     """The value of the setting of that name."""
-    return next(getattr(part, name) for part in _parts(experiment) if name in (f.name for f in dataclasses.fields(part)))
+    return next(
+        getattr(part, name) for part in _parts(experiment) if name in (f.name for f in dataclasses.fields(part))
+    )
 
 
 def _parts(part: eqx.Module) -> Iterator[eqx.Module]:

@@ -2,15 +2,20 @@
 
 Blocks are numbered from 1. Anything that needs to know which path serves which task matches them first
 (`matching`): the assignment with the best total alignment, once per run, over its last tenth.
+
+All metrics of results also take the results of a sweep, and are then taken in each cell.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
 from gatedlib import _check
+from gatedlib.results import cell, swept
 
 
 def _needs(results: xr.Dataset, *names: str) -> None:
@@ -22,6 +27,21 @@ def _needs(results: xr.Dataset, *names: str) -> None:
             f"must include {name!r}",
             f"Run simulate with record=(gatedlib.record.{name}, ...)",
         )
+
+
+def _in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(metric)
+    def of_all(results: xr.Dataset, *settings: Any, **named: Any) -> Any:
+        def over(names: list[str], where: dict[str, Any]) -> Any:
+            if not names:
+                return metric(cell(results, **where) if where else results, *settings, **named)
+            name, *others = names
+            parts = [over(others, {**where, name: value}) for value in results[name].values.tolist()]
+            return xr.concat(parts, results[name], coords="different", compat="equals", join="outer")
+
+        return over(list(swept(results)), {})
+
+    return of_all
 
 
 def _frames(results: xr.Dataset, block: int) -> slice:
@@ -61,6 +81,8 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
         >>> dict(gl.metrics.per_block(results.loss, results, lambda loss: loss.max(-1)).sizes)
         {'seed': 3, 'block': 2}
     """
+    rule, remedy = "these results hold a sweep", "Take one cell out with gatedlib.results.cell, or measure in the sweep"
+    _check.require(not swept(results), "results", list(swept(results)), rule, remedy)
     timed = values.transpose(..., "time")
     array, others = timed.values, timed.dims[:-1]
     blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]
@@ -69,6 +91,7 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
     return xr.DataArray(np.stack(blocks, -1), coordinates, (*others, "block"), name=values.name)
 
 
+@_in_each_cell
 def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     r"""How long after each switch the loss first falls below a criterion; the block's length if it never does.
 
@@ -109,6 +132,7 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     return per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
 
 
+@_in_each_cell
 def switch_loss(results: xr.Dataset) -> xr.DataArray:
     """The loss at the first step of each block, before anything is learned about the switch.
 
@@ -147,6 +171,7 @@ def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.
     return per_block(values, results, end)
 
 
+@_in_each_cell
 def end_loss(results: xr.Dataset) -> xr.DataArray:
     """The mean loss over the last 5 % of each block, dims seed and block.
 
@@ -156,6 +181,7 @@ def end_loss(results: xr.Dataset) -> xr.DataArray:
     return end_of_block(results.loss, results).rename("end_loss")
 
 
+@_in_each_cell
 def matching(results: xr.Dataset) -> xr.DataArray:
     """Which path serves each task: the one-to-one assignment with the best total alignment over the last tenth.
 
@@ -181,6 +207,7 @@ def _is_matched(results: xr.Dataset) -> xr.DataArray:
     return matching(results) == results.path
 
 
+@_in_each_cell
 def relabelled(results: xr.Dataset) -> xr.Dataset:
     """The same results with the paths of each seed reordered, so that path m serves task m.
 
@@ -218,6 +245,7 @@ def relabelled(results: xr.Dataset) -> xr.Dataset:
     return turned
 
 
+@_in_each_cell
 def alignment_matched(results: xr.Dataset) -> xr.DataArray:
     """The mean alignment of teachers with the paths matched to them, dims seed and time.
 
@@ -226,6 +254,7 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
     return results.alignment.where(_is_matched(results)).mean(("task", "path")).rename("alignment_matched")
 
 
+@_in_each_cell
 def alignment_crossed(results: xr.Dataset) -> xr.DataArray:
     """The mean alignment of teachers with the paths that are not matched to them, dims seed and time.
 
@@ -234,6 +263,7 @@ def alignment_crossed(results: xr.Dataset) -> xr.DataArray:
     return results.alignment.where(~_is_matched(results)).mean(("task", "path")).rename("alignment_crossed")
 
 
+@_in_each_cell
 def gate_on(results: xr.Dataset) -> xr.DataArray:
     """The gate of the path matched to the active task, dims seed and time; nan where a task has no path.
 
@@ -242,6 +272,7 @@ def gate_on(results: xr.Dataset) -> xr.DataArray:
     return _matched_gates(results, on=True).mean("path").rename("gate_on")
 
 
+@_in_each_cell
 def gate_off(results: xr.Dataset) -> xr.DataArray:
     """The mean gate of the paths not matched to the active task, dims seed and time.
 
@@ -256,6 +287,7 @@ def _matched_gates(results: xr.Dataset, *, on: bool) -> xr.DataArray:
     return results.gates.where(serves == on)
 
 
+@_in_each_cell
 def total_alignment(results: xr.Dataset) -> xr.DataArray:
     r"""How well the final weights of all matched paths together agree with all teachers.
 
@@ -278,6 +310,7 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
     return (dots / lengths).mean("out").rename("total_alignment")
 
 
+@_in_each_cell
 def specialization(results: xr.Dataset) -> xr.DataArray:
     r"""How far the paths are apart, relative to the teachers: 0 when all paths are alike, 1 when each is a teacher.
 

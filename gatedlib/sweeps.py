@@ -96,11 +96,7 @@ def sweep(
     _check.positive("memory", memory, "The default is 2**30 bytes")
     record = tuple(record)
     runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
-    tiles = [
-        tile
-        for indices in _kinds(cells)
-        for tile in _tiles(cells, indices, chosen, record, every, memory, runs)
-    ]
+    tiles = [tile for indices in _kinds(cells) for tile in _tiles(cells, indices, chosen, record, every, memory, runs)]
     store = None if save is None else Store(Path(save), experiment, axes, chosen, record, every, measure, tiles)
     tiles = tiles if store is None else store.tiles
     parts: list[xr.Dataset | None] = [None] * len(tiles) if store is None else store.load()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from benchmarks import naive
+from gatedlib.engine import span
 from tests.examples import CONSTRAINTS, small
 
 
@@ -86,6 +87,38 @@ def test_population_runs_equal_the_naive_reference():
     np.testing.assert_allclose(mine.loss[0], losses, rtol=1e-9)
     np.testing.assert_allclose(mine.gates[0], gates, atol=1e-9)
     np.testing.assert_allclose(mine.final_weights[0], weights, atol=1e-9)
+
+
+class Whole(gl.GatedLinear):
+    """The same network under another name, which the engine does not know: it learns all weights one by one."""
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("paths", [1, 2, 3])
+@pytest.mark.parametrize("weight_scale", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("teachers", [gl.Orthogonal(2, 6, 2), gl.Correlated(2, 6, 2, correlation=1.0)])
+def test_learning_coordinates_is_learning_weights(paths, weight_scale, teachers):
+    record = (*gl.record.DEFAULT, gl.record.weights)
+    experiment = small(teachers=teachers, blocks=2)
+    quick, slow = (
+        gl.simulate(experiment.replace(network=kind(paths, 0.5, weight_scale)), seeds=2, record=record)
+        for kind in (gl.GatedLinear, Whole)
+    )
+    for name in quick.data_vars:
+        np.testing.assert_allclose(quick[name], slow[name], atol=1e-12, err_msg=name)
+
+
+def test_coordinates_are_only_used_where_the_flow_stays_in_them():
+    teachers, params = jnp.ones((2, 2, 6)), start(2)
+    bound = gl.Flow(1.0, 1.0, penalties=CONSTRAINTS)
+    assert span(gl.GatedLinear(2), bound, teachers, params).shape == (4, 2, 6)
+    for network, flow in (
+        (Whole(2), bound),
+        (gl.GatedLinear(2), gl.Flow(1.0, 1.0, inputs=gl.Sampled(200))),
+        (gl.GatedLinear(2), gl.Flow(1.0, 1.0, penalties=(gl.WeightCost(0.0),))),
+        (gl.GatedLinear(2), gl.Flow(1.0, 1.0, penalties=(gl.Scaled(1.0, (gl.WeightCost(0.0),)),))),
+    ):
+        assert span(network, flow, teachers, params) is None
 
 
 def test_frames_hold_the_state_before_the_step():

@@ -25,7 +25,8 @@ def test_hand_written_gradients_equal_autodiff(sizes, batch, ord, seed):
     teacher = jax.random.normal(keys[2], (d_out, d_in))
     factor = None if batch is None else gl.Sampled(batch).factor(keys[3], d_in)
     network = gl.GatedLinear(paths)
-    flow = gl.Flow(tau_w=0.7, tau_c=0.2, penalties=(gl.Nonnegative(0.3), gl.UnitNorm(0.6, ord)))
+    some = gl.Scaled(0.8, (gl.UnitNorm(0.6, ord), gl.WeightCost(0.5)))
+    flow = gl.Flow(tau_w=0.7, tau_c=0.2, penalties=(gl.Nonnegative(0.3), some))
 
     def objective(params):
         loss, _ = quadratic_loss(network.effective(params) - teacher, factor)
@@ -43,6 +44,11 @@ def test_the_loss_is_half_the_mean_squared_error_of_the_batch():
     loss, g = quadratic_loss(error, inputs.T / 2)
     np.testing.assert_allclose(loss, jnp.mean(jnp.sum((inputs @ error.T) ** 2, 1)) / 2, rtol=1e-6)
     np.testing.assert_allclose(g, jnp.einsum("ij,bj,bk->ik", error, inputs, inputs) / 4, rtol=1e-5)
+
+
+def test_a_column_of_no_length_is_not_pulled():
+    gradient = gl.WeightCost(1.0).gradient(gl.Params(jnp.zeros((2, 3, 4)), jnp.zeros(2)))
+    assert (gradient.weights == 0).all()
 
 
 def test_unit_norm_has_no_direction_at_zero():

@@ -1,11 +1,13 @@
 import jax
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
+from gatedlib._orthonormal import orthonormal
 
 
+@settings(max_examples=25)  # each shape is compiled
 @given(tasks=st.integers(1, 4), d_out=st.integers(1, 4), spare=st.integers(0, 3), seed=st.integers(0, 99))
 def test_orthogonal_teachers_share_nothing_and_have_the_stated_size(tasks, d_out, spare, seed):
     teachers = gl.Orthogonal(tasks=tasks, d_in=tasks * d_out + spare, d_out=d_out)
@@ -36,3 +38,30 @@ def test_each_seed_has_teachers_of_its_own_and_given_ones_stay():
     assert not np.allclose(drawn[0], drawn[1])
     kept = gl.simulate(experiment.replace(teachers=gl.Given(drawn[0])), seeds=2).teachers.values
     np.testing.assert_array_equal(kept, [drawn[0], drawn[0]])
+
+
+@settings(max_examples=40)
+@given(tasks=st.sampled_from([2, 5]), correlation=st.floats(0, 1), seed=st.integers(0, 99))
+def test_correlated_teachers_have_exactly_the_stated_correlation_and_size(tasks, correlation, seed):
+    teachers = gl.Correlated(tasks=tasks, d_in=3 * tasks, d_out=3, scale=2.0, correlation=correlation)
+    drawn = np.asarray(teachers.sample(jax.random.key(seed)), float)
+    products = np.einsum("mij,nij->imn", drawn, drawn)
+    expected = 4 * ((1 - correlation) * np.eye(tasks) + correlation)
+    np.testing.assert_allclose(products, np.broadcast_to(expected, products.shape), atol=1e-5)
+
+
+def test_uncorrelated_teachers_are_the_orthogonal_ones():
+    key = jax.random.key(5)
+    np.testing.assert_allclose(gl.Correlated(correlation=0.0).sample(key), gl.Orthogonal().sample(key), atol=1e-7)
+
+
+@settings(max_examples=30)
+@given(n=st.integers(1, 6), d=st.integers(1, 6), rank=st.integers(0, 6), seed=st.integers(0, 999))
+def test_gram_schmidt_keeps_the_span_and_only_that(n, d, rank, seed):
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(n, rank)) @ random.normal(size=(rank, d)) * 10 ** random.uniform(-3, 3, size=(n, 1))
+    basis = np.asarray(orthonormal(jax.numpy.asarray(rows, float)), float)
+    lengths = (basis**2).sum(1)
+    assert lengths[lengths > 0.5].size == min(n, d, rank)
+    np.testing.assert_allclose(basis @ basis.T, np.diag(lengths.round()), atol=1e-5)
+    np.testing.assert_allclose(rows @ basis.T @ basis, rows, atol=1e-5 * max(1.0, abs(rows).max()))
