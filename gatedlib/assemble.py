@@ -59,7 +59,7 @@ def measured(
     return _concat(parts, "cell")
 
 
-def _runs(leaf: Array, places: list[int]) -> np.ndarray:
+def _runs(leaf: Any, places: list[int]) -> Any:
     """Some cells of an array (seed, cell, …) as an array (run, …), cell after cell."""
     taken = np.asarray(leaf)[:, places].swapaxes(0, 1)
     return taken.reshape(-1, *taken.shape[2:])
@@ -108,15 +108,16 @@ def assemble(parts: list[xr.Dataset], experiment: Experiment, axes: dict[str, li
         return (*axes, *first.dims[1:]), first.values.reshape(*shape, *first.shape[1:])
 
     variables = {name: unfolded(array.variable) for name, array in flat.items()}
-    coordinates = {name: _thinned(*unfolded(array.variable), tuple(axes)) for name, array in flat.coords.items()}
+    coordinates = {name: _thinned(unfolded(array.variable), axes) for name, array in flat.coords.items()}
     whole = _swept(experiment, axes)
     told = {name: value for name, value in results.settings(experiment).items() if name not in whole.values()}
     told |= {"every": every, "swept": " ".join(whole.values())}
     return xr.Dataset(variables, {**coordinates, **axes}, {**told, **results.VERSIONS})
 
 
-def _thinned(dims: tuple, values: np.ndarray, swept: tuple[str, ...]) -> tuple:
+def _thinned(table: tuple[tuple, np.ndarray], swept: dict[str, list]) -> tuple:
     """A table of the schedule without the swept dims that it does not depend on."""
+    dims, values = table
     for dim in [dim for dim in dims if dim in swept]:
         axis = dims.index(dim)
         first = values.take([0], axis)

@@ -20,7 +20,6 @@ from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
 
-
 WHOLE = ("step", "active_task", "block_start", "block_stop", "block_task")
 VERSIONS = {"gatedlib_version": gatedlib.__version__, "jax_version": jax.__version__}
 

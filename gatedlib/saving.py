@@ -82,12 +82,12 @@ class Store:
     def _file(self, number: int) -> Path:
         return self.path / f"chunk-{number:05d}.nc"
 
-    def load(self) -> list[xr.Dataset | None]:
-        """The finished chunks, and None for the others."""
+    def load(self) -> dict[int, xr.Dataset]:
+        """The finished chunks by their numbers."""
         done = np.asarray([self._file(number).exists() for number in range(len(self.tiles))])
         if jax.process_count() > 1:  # all must agree on what is left to do
             done = multihost_utils.broadcast_one_to_all(done)
-        return [xr.load_dataset(self._file(number)) if there else None for number, there in enumerate(done)]
+        return {int(number): xr.load_dataset(self._file(number)) for number in np.flatnonzero(done)}
 
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -99,23 +100,23 @@ def sweep(
     tiles = [tile for indices in _kinds(cells) for tile in _tiles(cells, indices, chosen, record, every, memory, runs)]
     store = None if save is None else Store(Path(save), experiment, axes, chosen, record, every, measure, tiles)
     tiles = tiles if store is None else store.tiles
-    parts: list[xr.Dataset | None] = [None] * len(tiles) if store is None else store.load()
+    parts: dict[int, xr.Dataset] = {} if store is None else store.load()
 
     from tqdm import tqdm
 
     title = f"sweep of {len(cells)} cells × {len(chosen)} seeds"
-    done = sum(part is not None for part in parts)
     quiet = {"disable": True} if jax.process_index() > 0 else {}  # else TQDM_DISABLE decides
-    with tqdm(total=len(tiles), initial=done, desc=title, unit="chunk", **quiet) as progress:
+    with tqdm(total=len(tiles), initial=len(parts), desc=title, unit="chunk", **quiet) as progress:
         for number, tile in enumerate(tiles):
-            if parts[number] is None:
-                chunk = [cells[index] for index in tile.cells]
-                arrays = _run(chunk, chosen[tile.seeds], tile.places, record, every)
-                parts[number] = measured(chunk, tile.cells, chosen[tile.seeds], axes, record, every, measure, arrays)
-                if store is not None:
-                    store.write(number, parts[number])
-                progress.update()
-    return assemble(parts, experiment, axes, every)
+            if number in parts:
+                continue
+            chunk = [cells[index] for index in tile.cells]
+            arrays = _run(chunk, chosen[tile.seeds], tile.places, record, every)
+            parts[number] = measured(chunk, tile.cells, chosen[tile.seeds], axes, record, every, measure, arrays)
+            if store is not None:
+                store.write(number, parts[number])
+            progress.update()
+    return assemble([parts[number] for number in range(len(tiles))], experiment, axes, every)
 
 
 def _axes(experiment: Experiment, grid: dict[str, Sequence[float]]) -> dict[str, list]:
@@ -178,9 +179,7 @@ def _tiles(
     tasks = cell.schedule().tasks
     engine.checked_record(record, every, len(tasks))
     out = jax.eval_shape(
-        lambda: engine.run(
-            engine.stacked([cell]), tasks[:, None], np.zeros(1, np.int32), None, record=record, every=every
-        )
+        lambda: engine.run(engine.stacked([cell]), tasks[:, None], jnp.zeros(1, int), None, record=record, every=every)
     )
     # a tile's results are there twice, as they leave the device; a step holds its parameters several times over
     results = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(out))
