@@ -48,13 +48,13 @@ def _measure(chosen: list[Claim], *, as_json: bool) -> int:
         for verdict in verdicts:
             print(_report(verdict))
         holding = sum(verdict.holds for verdict in verdicts)
-        print(f"{holding} of {len(verdicts)} claims hold. Values are medians over seeds, with 95 % intervals;")
-        print("lists show the first, middle and last element (all of them: --json).")
+        print(f"{holding} of {len(verdicts)} claims hold. Values are medians over seeds (of grids means), with 95 %")
+        print("intervals; long lists show the first, middle and last element (all of them: --json).")
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
 def _report(verdict: Verdict) -> str:
-    lines = [f"{'holds' if verdict.holds else 'FAILS':6}{verdict.claim.id:10}{verdict.claim.statement}"]
+    lines = [f"{'holds' if verdict.holds else 'FAILS':6}{verdict.claim.id:14}{verdict.claim.statement}"]
     lines += [f"      not met: {failure}" for failure in verdict.failures]
     rows = [["      ", name, *cells] for name, cells in verdict.rows()]
     return "\n".join(lines) + "\n" + _table(rows)

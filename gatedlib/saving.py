@@ -87,7 +87,7 @@ class Store:
         done = np.asarray([self._file(number).exists() for number in range(len(self.tiles))])
         if jax.process_count() > 1:  # all must agree on what is left to do
             done = multihost_utils.broadcast_one_to_all(done)
-        return {int(number): xr.load_dataset(self._file(number)) for number in np.flatnonzero(done)}
+        return {number: xr.load_dataset(self._file(number)) for number in np.flatnonzero(done).tolist()}
 
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""

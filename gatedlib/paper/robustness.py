@@ -1,0 +1,306 @@
+"""Robustness: the experiments and the claims of the paper's Figs. A.3, A.13 and A.16, and four questions beyond it."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import xarray as xr
+
+import gatedlib as gl
+from gatedlib import metrics, record
+from gatedlib.paper.claims import Estimate, Outcome, claim, exact, mean, median
+from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.regimes import ABOVE, alignment_grid
+
+FREE = gl.Experiment(
+    teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
+    network=gl.GatedLinear(paths=4),
+    curriculum=gl.Blocked(duration=25.0),
+    flow=gl.Flow(
+        tau_w=1.3,
+        tau_c=0.03,
+        penalties=(gl.Nonnegative(a=0.545), gl.UnitNorm(b=5.45)),
+        inputs=gl.Sampled(batch=200),
+    ),
+)
+"""Fig. A.3: four paths for two tasks."""
+
+COSTLY = FREE.replace(penalties=(gl.Nonnegative(a=0.194), gl.UnitNorm(b=1.94), gl.WeightCost(w=0.194)))
+"""Fig. A.3 with a cost on weights."""
+
+ALIKE = gl.Experiment(
+    teachers=gl.Correlated(tasks=2, d_in=20, d_out=10),
+    network=gl.GatedLinear(paths=2),
+    curriculum=gl.Blocked(duration=10.0),
+    flow=gl.Flow(
+        tau_w=1 / 60, tau_c=1 / 60, dt=0.01, penalties=(gl.UnitNorm(b=0.1, ord=2),), inputs=gl.Sampled(batch=200)
+    ),
+)
+"""Fig. A.13 as its settings are given: teachers that resemble each other."""
+
+ALIKE_FLEXIBLE = FLEXIBLE.replace(teachers=gl.Correlated(tasks=2, d_in=20, d_out=10))
+"""Correlated teachers at the settings of Fig. 2."""
+
+CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 0.95)
+"""At 1 both tasks are one: there is nothing to recover from."""
+
+SAMPLES = 33
+FEW_SHOT = FLEXIBLE.replace(dt=0.03, block_length=SAMPLES * 0.03, inputs=gl.Sampled(batch=1))
+"""Fig. A.16: one sample per step, 33 in a block."""
+
+FEW_SHOT_FORGETFUL = FEW_SHOT.replace(tau_c=1.3, a=0.0, b=0.0)
+
+SIZES = (2, 3, 4, 6, 8)
+MEAN_LENGTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+DRAWS = 30
+
+REGULAR = FLEXIBLE.replace(inputs=gl.Population(), curriculum=gl.Blocked(duration=40.0))
+"""The flexible network of Fig. 2 for 40 time units, in the limit of large batches."""
+
+RANDOM = REGULAR.replace(curriculum=gl.RandomSwitches(duration=40.0))
+"""The same, with switches at random moments."""
+
+
+def many(tasks: int, paths: int, rounds: int = 30) -> gl.Experiment:
+    """The flexible network of Fig. 2 for any number of tasks of the same size, which take turns."""
+    return FLEXIBLE.replace(
+        teachers=gl.Orthogonal(tasks=tasks, d_in=32, d_out=4, scale=np.sqrt(1 / 8)),  # squared length 1/2, as in Fig. 2
+        network=gl.GatedLinear(paths=paths),
+        curriculum=gl.Blocked(blocks=tasks * rounds, order=tuple(range(tasks))),
+        inputs=gl.Population(),
+    )
+
+
+def unequal(share: float, experiment: gl.Experiment = REGULAR) -> gl.Experiment:
+    """Twenty rounds of 2 time units, of which task A takes this share."""
+    lengths = round(2 * share, 3), round(2 - 2 * share, 3)
+    return experiment.replace(curriculum=gl.Sequence(tasks=(0, 1) * 20, lengths=lengths * 20))
+
+
+@functools.lru_cache(maxsize=16)
+def run(experiment: gl.Experiment, seeds: int = SEEDS, every: int = 10) -> xr.Dataset:
+    """Loss, gates and alignment of an experiment, computed once and shared by claims and figures."""
+    return gl.simulate(experiment, seeds, (record.loss, record.gates, record.alignment), every)
+
+
+def paths_used(results: xr.Dataset) -> xr.DataArray:
+    """The number of paths whose weights are in the end longer than a fifth of a teacher, one per seed."""
+    size = np.sqrt((results.final_weights**2).sum(("out", "in")))
+    teacher = np.sqrt((results.teachers**2).sum(("out", "in"))).mean("task")
+    return (size > teacher / 5).sum("path")
+
+
+@claim("A.3", "A.3", "Redundant paths are used, unless weights have a cost: then they are dropped.")
+def redundant(free: gl.Experiment = FREE, costly: gl.Experiment = COSTLY) -> Outcome:
+    """Four paths for two tasks: how many end up with weights of some size."""
+    used, kept = (median(paths_used(run(e))) for e in (free, costly))
+    end = median(metrics.end_loss(run(costly)).isel(block=slice(-4, None)).mean("block"))
+    return Outcome(
+        {"paths_used_free": used, "paths_used_cost": kept, "end_loss_cost": end},
+        {
+            "without the cost three paths or more": used.low >= 3,
+            "with it two, and fewer in any case": kept.value == 2 and kept.high < used.low,
+            "with it the tasks are still learned: blocks end below 0.01": end.high < 0.01,
+        },
+    )
+
+
+def likeness(results: xr.Dataset) -> xr.Dataset:
+    """How fast the loss decays right after the last switch, and how far the paths are apart in the end.
+
+    The distance is relative to that of uncorrelated teachers of the same length.
+    """
+    dt = float(results.attrs["flow.dt"])
+    steps = max(1, round(0.01 / dt))
+    decay = metrics.per_block(
+        results.loss, results, lambda loss: np.log(loss[..., 0] / loss[..., steps]) / (steps * dt)
+    )
+    products = results.weight_products.isel(time=-1, drop=True)
+    apart = (
+        products.isel(path=0, other_path=0)
+        + products.isel(path=1, other_path=1)
+        - 2 * products.isel(path=0, other_path=1)
+    )
+    uncorrelated = (results.teachers**2).sum(("task", "out", "in"))
+    speed = decay.isel(block=-1).reset_coords(drop=True)
+    return xr.Dataset({"recovery_speed": speed, "specialization": (apart / uncorrelated).reset_coords(drop=True)})
+
+
+@functools.lru_cache(maxsize=4)
+def by_correlation(experiment: gl.Experiment) -> xr.Dataset:
+    """Speed of recovery and specialization for teachers of every correlation."""
+    return gl.sweep(
+        experiment,
+        seeds=SEEDS,
+        record=(record.loss, record.weight_products),
+        measure=likeness,
+        correlation=CORRELATIONS,
+    )
+
+
+def _graceful(experiment: gl.Experiment) -> Outcome:
+    samples = by_correlation(experiment)
+    speed, apart = median(samples.recovery_speed), median(samples.specialization)
+    return Outcome(
+        {"correlation": exact(CORRELATIONS), "recovery_speed": speed, "specialization": apart},
+        {
+            "uncorrelated: specialization above 0.5": apart.low[0] > 0.5,
+            "specialization falls from each correlation to the next": (np.diff(apart.value) < 0).all(),
+            "recovery slows from each correlation to the next": (np.diff(speed.value) < 0).all(),
+        },
+    )
+
+
+@claim("A.13", "A.13", "As teachers grow alike, recovery slows and specialization falls, gracefully.")
+def correlated(experiment: gl.Experiment = ALIKE) -> Outcome:
+    """Teachers of exactly the stated correlation, at the settings given with the figure."""
+    return _graceful(experiment)
+
+
+@claim("A.13-flexible", "A.13", "At the settings of Fig. 2 this is so.")
+def correlated_flexible(experiment: gl.Experiment = ALIKE_FLEXIBLE) -> Outcome:
+    """The same with the flexible network of Fig. 2."""
+    return _graceful(experiment)
+
+
+def loss_by_sample(results: xr.Dataset, first: int, last: int) -> xr.DataArray:
+    """The loss at each sample after the switch, mean over some blocks (numbered from 1), dims seed and sample."""
+    loss = results.loss.transpose("seed", "time").values.reshape(results.sizes["seed"], -1, SAMPLES)
+    return xr.DataArray(loss[:, first - 1 : last].mean(1), dims=("seed", "sample"))
+
+
+@claim("A.16", "A.16", "Late in training a switch is absorbed within a few samples.")
+def few_shot(flexible: gl.Experiment = FEW_SHOT, forgetful: gl.Experiment = FEW_SHOT_FORGETFUL) -> Outcome:
+    """Loss at each of the 33 samples of a block, mean over blocks 16 to 20 and, for comparison, 2 to 4; 100 seeds."""
+    results, other = run(flexible, 100, 1), run(forgetful, 100, 1)
+    late, early = median(loss_by_sample(results, 16, 20)), median(loss_by_sample(results, 2, 4))
+    slow = median(loss_by_sample(other, 16, 20))
+    ratio = median(_after(results, 5) / _after(results, 0))
+    return Outcome(
+        {
+            "loss_after_n_samples_late": late,
+            "loss_after_n_samples_early": early,
+            "loss_after_n_samples_late_forgetful": slow,
+            "loss_left_after_5_samples": ratio,
+        },
+        {
+            "flexible, late: 5 samples take away four fifths of the loss or more": ratio.high < 0.2,
+            "flexible, early: after 5 samples it is five times as large as late": early.low[5] > 5 * late.high[5],
+            "forgetful, late: after 5 samples it is twice as large as the flexible one's": slow.low[5]
+            > 2 * late.high[5],
+        },
+    )
+
+
+def _after(results: xr.Dataset, samples: int) -> xr.DataArray:
+    return loss_by_sample(results, 16, 20).isel(sample=samples)
+
+
+def last_round(values: xr.DataArray, tasks: int) -> xr.DataArray:
+    """The mean over the last block of each task."""
+    return values.isel(block=slice(-tasks, None)).mean("block")
+
+
+def rounds_until_fast(results: xr.Dataset) -> xr.DataArray:
+    """The first round of all tasks in which the mean time to criterion is below 0.1; nan if there is none."""
+    times = metrics.time_to_criterion(results).transpose("seed", "block").values
+    fast = times.reshape(len(times), -1, results.sizes["task"]).mean(-1) < 0.1
+    first = np.where(fast.any(-1), fast.argmax(-1) + 1.0, np.nan)
+    return xr.DataArray(first, dims="seed")
+
+
+def _stacked(estimates: list[Estimate]) -> Estimate:
+    return Estimate(*(np.stack([getattr(e, end) for e in estimates]) for end in ("value", "low", "high")))
+
+
+@claim("tasks", "beyond", "Recovery becomes fast with up to eight tasks, within ten rounds of all of them.")
+def number_of_tasks(rounds: int = 30) -> Outcome:
+    """As many paths as tasks; recovery in the last round, and the first round in which it takes less than 0.1."""
+    runs = [run(many(tasks, tasks, rounds)) for tasks in SIZES]
+    times = [median(last_round(metrics.time_to_criterion(r), r.sizes["task"])) for r in runs]
+    # a network that never gets there counts as slower than any
+    until = [median(rounds_until_fast(r).fillna(np.inf)) for r in runs]
+    own = [mean((r.alignment.isel(time=-1).max("path") > ABOVE).mean("task")) for r in runs]
+    recovery, rounds_taken = _stacked(times), _stacked(until)
+    return Outcome(
+        {
+            "number_of_tasks": exact(SIZES),
+            "recovery_by_tasks": recovery,
+            "rounds_until_fast": rounds_taken,
+            "tasks_with_a_path_of_their_own": _stacked(own),
+        },
+        {
+            "recovery takes less than 0.1 in the end, whatever the number of tasks": (recovery.high < 0.1).all(),
+            "it takes ten rounds or fewer to get there": (rounds_taken.high <= 10).all(),
+        },
+    )
+
+
+@claim(
+    "switches",
+    "beyond",
+    "At random moments, switches make flexible at mean block lengths at which regular ones do not.",
+)
+def random_switches(regular: gl.Experiment = REGULAR, random: gl.Experiment = RANDOM) -> Outcome:
+    """The fraction of networks that are flexible in the end; each random sequence is one sample."""
+    even = alignment_grid(regular, block_length=MEAN_LENGTHS) > ABOVE
+    draws = alignment_grid(random, 5, mean_length=MEAN_LENGTHS, draw=tuple(range(DRAWS))) > ABOVE
+    of_regular, of_random = mean(even), mean(draws.mean("seed").rename(draw="seed"))
+    at = MEAN_LENGTHS.index(0.1)
+    return Outcome(
+        {
+            "mean_block_length": exact(MEAN_LENGTHS),
+            "flexible_fraction_regular": of_regular,
+            "flexible_fraction_random": of_random,
+        },
+        {
+            "mean length 0.1, at random: most are flexible": of_random.low[at] > 0.5,
+            "length 0.1, regular: none is": of_regular.value[at] == 0,
+        },
+    )
+
+
+@claim("paths", "beyond", "Fast recovery takes as many paths as tasks; more do no harm.")
+def number_of_paths(tasks: int = 3) -> Outcome:
+    """Three tasks and 1 to 6 paths: recovery and end loss in the last round, and how many paths end up in use."""
+    counts = (1, 2, 3, 4, 6)
+    runs = [run(many(tasks, paths)) for paths in counts]
+    times = _stacked([median(last_round(metrics.time_to_criterion(r), tasks)) for r in runs])
+    ends = _stacked([median(last_round(metrics.end_loss(r), tasks)) for r in runs])
+    used = _stacked([median(paths_used(r)) for r in runs])
+    return Outcome(
+        {"number_of_paths": exact(counts), "recovery_by_paths": times, "end_loss_by_paths": ends, "paths_used": used},
+        {
+            "fewer paths than tasks: recovery takes longer than 0.3": (times.low[:2] > 0.3).all(),
+            "as many or more: less than 0.1": (times.high[2:] < 0.1).all(),
+        },
+    )
+
+
+def rare_alignment(results: xr.Dataset) -> xr.DataArray:
+    """The alignment in the end of the second task's teacher with the path matched to it."""
+    return metrics.relabelled(results).alignment.isel(time=-1, task=1, path=1, drop=True)
+
+
+@claim("exposure", "beyond", "A task that is on a fifth of the time is recovered fast, but without a path of its own.")
+def unequal_exposure(share: float = 0.8) -> Outcome:
+    """Rounds of 2 time units, 80 % of them task A: recovery of both tasks and the alignment of B's path in the end."""
+    results, even = run(unequal(share)), run(unequal(0.5))
+    times = metrics.time_to_criterion(results)
+    often, rare = median(times.isel(block=-2)), median(times.isel(block=-1))
+    own, own_even = median(rare_alignment(results)), median(rare_alignment(even))
+    return Outcome(
+        {
+            "recovery_frequent_task": often,
+            "recovery_rare_task": rare,
+            "alignment_rare_task": own,
+            "alignment_at_equal_shares": own_even,
+        },
+        {
+            "both tasks are recovered in less than 0.1": often.high < 0.1 and rare.high < 0.1,
+            "the rare task's path aligns with its teacher below 0.6": own.high < 0.6,
+            "at equal shares it does above 0.95": own_even.low > ABOVE,
+        },
+    )
