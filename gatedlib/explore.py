@@ -14,10 +14,12 @@ import ipywidgets
 import numpy as np
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
 from gatedlib import metrics, plotting, record
+from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
@@ -83,49 +85,65 @@ def _slider(kind: type, text: str, **settings: Any) -> ipywidgets.Widget:
 
 
 def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
-    """Move the speed of the gates and the strength of their penalties; see loss and gates over all blocks.
+    """Move block length, speed of the gates and strength of their penalties; see loss and gates over the whole run.
 
     Args:
-        experiment: a blocked experiment of two paths with penalties a and b; its inputs become `Population()`.
+        experiment: a blocked experiment of two paths with penalties a and b; its inputs become `Population()`, and
+            its duration stays the same whatever the length of its blocks.
         seed: which teachers and initial weights.
 
     Source: paper, Figs. 2 and 5.
     """
-    base = experiment.replace(inputs=Population(), dt=DT)
+    duration = len(experiment.schedule().tasks) * float(experiment.flow.dt)
+    first_length = float(experiment.schedule().stop[0]) * float(experiment.flow.dt)
+    base = experiment.replace(inputs=Population(), dt=DT, curriculum=Blocked(duration=duration))
     figure, (left, right) = _figure(2)
     keep = (record.loss, record.gates, record.alignment)
 
     penalties = settings(experiment.flow)
     a, b = (value for name, value in penalties.items() if name.endswith((".a", ".b")))
 
-    def run(tau_c: float, strength: float) -> xr.Dataset:
-        return simulate(base.replace(tau_c=tau_c, a=strength * a, b=strength * b), seeds=[seed], record=keep)
+    def run(block_length: float, tau_c: float, strength: float) -> xr.Dataset:
+        changed = base.replace(block_length=block_length, tau_c=tau_c, a=strength * a, b=strength * b)
+        return simulate(changed, seeds=[seed], record=keep)
 
-    first = run(float(base.flow.tau_c), 1.0)
+    first = run(first_length, float(base.flow.tau_c), 1.0)
+    left.set(ylim=(0, 0.6), ylabel="loss")
+    right.set(ylim=(-0.3, 1.3), ylabel="gates")
+    tints = ListedColormap([plotting.task_color(task) for task in range(2)])
+    blocks = []
     for ax in (left, right):
-        plotting.shade_blocks(first, ax)
+        ax.set(xlim=(0, duration), xlabel="time")
+        extent = (0, duration, *ax.get_ylim())
+        blocks.append(
+            ax.imshow([[0, 1]], tints, aspect="auto", alpha=0.1, extent=extent, vmin=0, vmax=1, animated=True)
+        )
     (loss_line,) = left.plot(first.time, first.loss[0], color="#222222", linewidth=1.2, animated=True)
     gate_lines = [
         right.plot(first.time, first.gates[0, :, 0], color=plotting.task_color(task), linewidth=1.2, animated=True)[0]
         for task in range(2)
     ]
     heading = left.text(1.0, 1.02, "", transform=left.transAxes, ha="right", animated=True)
-    left.set(ylim=(0, 0.6), ylabel="loss")
-    right.set(ylim=(-0.3, 1.3), ylabel="gates")
 
-    def update(tau_c: float, strength: float) -> None:
-        results = metrics.relabelled(run(tau_c, strength))
+    def update(block_length: float, tau_c: float, strength: float) -> None:
+        results = metrics.relabelled(run(block_length, tau_c, strength))
+        for tint in blocks:
+            tint.set_data(results.active_task.values[None])
         loss_line.set_ydata(results.loss[0])
         for line, path in zip(gate_lines, range(2), strict=True):
             line.set_ydata(results.gates[0, :, path])
-        recovery = float(metrics.time_to_criterion(results).isel(seed=0, block=-1))
+        whole = (results.block_stop - results.block_start).values == int(results.block_stop[0])
+        recovery = metrics.time_to_criterion(results).isel(seed=0).values[whole][-1]
         heading.set_text(f"last recovery: {recovery:.2f}")
 
+    block_length = _slider(
+        ipywidgets.FloatSlider, "block length", min=0.05, max=3.0, value=first_length, step=0.05, readout_format=".2f"
+    )
     tau_c = _slider(
         ipywidgets.FloatLogSlider, "gate time constant", min=-1.7, max=0.2, value=float(base.flow.tau_c), step=0.05
     )
     strength = _slider(ipywidgets.FloatSlider, "penalty strength", min=0.0, max=1.5, value=1.0, step=0.05)
-    return Explorer(figure, update, {"tau_c": tau_c, "strength": strength})
+    return Explorer(figure, update, {"block_length": block_length, "tau_c": tau_c, "strength": strength})
 
 
 def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:

@@ -7,7 +7,7 @@ band holds the middle 80 % of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -130,6 +130,54 @@ def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) 
     ax.set(xlim=(0, until), xlabel="time since the switch", ylabel="loss")
     ax.set_ylim(bottom=0)
     return ax
+
+
+def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: float = 1.0) -> Axes:
+    """A small table of numbers over two swept settings, first down, second across, each cell tinted by its number."""
+    ax = ax or plt.gca()
+    down, across = values.dims
+    ax.imshow(values, cmap="Greens", vmin=vmin, vmax=vmax + 0.35 * (vmax - vmin), aspect="auto")
+    for (row, column), value in np.ndenumerate(values.values):
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="#222222")
+    for axis, dim in ((ax.xaxis, across), (ax.yaxis, down)):
+        axis.set_ticks(range(values.sizes[dim]), [f"{value:g}" for value in values[dim].values])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel=setting_name(across), ylabel=setting_name(down))
+    return ax
+
+
+def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -> Axes:
+    """A fine map of a number from 0 to 1 over two swept settings, first up, second across.
+
+    Args:
+        values: dims (up, across).
+        ax: where to draw.
+        log: which axes are logarithmic: "", "x", "y" or "xy".
+    """
+    ax = ax or plt.gca()
+    up, across = values.dims
+    ax.pcolormesh(
+        values[across], values[up], values, cmap="Greens", vmin=0, vmax=1.35, shading="nearest", rasterized=True
+    )
+    ax.set(xlabel=setting_name(across), ylabel=setting_name(up))
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    return ax
+
+
+def setting_name(setting: Hashable) -> str:
+    """A setting as it is called on axes.
+
+    Example:
+        >>> from gatedlib.plotting import setting_name
+        >>> setting_name("block_length")
+        'block length'
+    """
+    known = {"tau_c": r"gate time constant $\tau_c$", "tau_w": r"weight time constant $\tau_w$"}
+    return known.get(str(setting), str(setting).replace("_", " "))
 
 
 def curriculum(experiment: Experiment, ax: Axes | None = None) -> Axes:

@@ -187,9 +187,8 @@ def few_shot(flexible: gl.Experiment = FEW_SHOT, forgetful: gl.Experiment = FEW_
         },
         {
             "flexible, late: 5 samples take away four fifths of the loss or more": ratio.high < 0.2,
-            "flexible, early: after 5 samples it is five times as large as late": early.low[5] > 5 * late.high[5],
-            "forgetful, late: after 5 samples it is twice as large as the flexible one's": slow.low[5]
-            > 2 * late.high[5],
+            "flexible, early: after 5 samples it is three times as large as late": early.low[5] > 3 * late.high[5],
+            "forgetful, late: so it is": slow.low[5] > 3 * late.high[5],
         },
     )
 
@@ -241,7 +240,7 @@ def number_of_tasks(rounds: int = 30) -> Outcome:
 @claim(
     "switches",
     "beyond",
-    "At random moments, switches make flexible at mean block lengths at which regular ones do not.",
+    "Switches at random moments make networks flexible where regular ones as frequent do not.",
 )
 def random_switches(regular: gl.Experiment = REGULAR, random: gl.Experiment = RANDOM) -> Outcome:
     """The fraction of networks that are flexible in the end; each random sequence is one sample."""
