@@ -14,9 +14,9 @@ BIN := .venv/bin
 	@touch $@
 
 book: .venv/installed
-	@echo "Executing every chapter and building the book (about two minutes) …"
+	@echo "Executing every chapter and building the book (about four minutes) …"
 	rm -rf _build
-	$(BIN)/jupyter-book build . --warningiserror --keep-going
+	TQDM_DISABLE=1 $(BIN)/jupyter-book build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
 test: .venv/installed

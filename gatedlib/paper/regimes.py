@@ -44,7 +44,7 @@ BY_SPEED = gl.Experiment(
 )
 """Fig. 5A as its settings are given: block length against the time constant of the gates."""
 
-BY_SPEED_LONGER = BY_SPEED.replace(scale=1 / np.sqrt(10), tau_w=1.3, duration=14.0)
+BY_SPEED_LONGER = BY_SPEED.replace(scale=10**-0.5, tau_w=1.3, duration=14.0)
 """Fig. 5A with teachers of length 1/sqrt(d_out), the weights of Fig. 2 and twice the time."""
 
 BY_PENALTY = BY_SPEED.replace(

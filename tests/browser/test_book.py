@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "html"
 SHOTS = ROOT / "screenshots"
-PAGES = ["intro", "model", "dynamics", "glossary", "api", "bibliography"]
+PAGES = ["intro", "model", "dynamics", "regimes", "robustness", "sweeps", "glossary", "api", "bibliography"]
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
