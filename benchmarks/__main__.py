@@ -3,7 +3,6 @@
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -11,23 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import gatedlib as gl
-from benchmarks import naive
+from benchmarks import naive, scaling
+from benchmarks.scaling import seconds
 from gatedlib.paper.dynamics import FLEXIBLE
 
-SEEDS, REPEATS = 10, 3
+SEEDS = 10
 CONSTANTS = {"tau_w": 1.3, "tau_c": 0.03, "dt": 1e-3, "a": 0.0909, "b": 0.909, "batch": 200}
 KEEP = (gl.record.loss, gl.record.gates)  # what the naive run keeps
-
-
-def seconds(run, repeats=REPEATS):
-    """The shortest of some runs, after one that compiles."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def naive_runs():
@@ -88,6 +77,7 @@ def main():
     print(f"peak memory beyond imports   {memory():8.0f} MB, aim below 300")
     extra = import_seconds("import gatedlib") - import_seconds("import jax")
     print(f"import gatedlib over jax     {np.maximum(extra, 0):8.2f} s, aim below 0.5")
+    scaling.main()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -176,20 +177,31 @@ def _tiles(
 ) -> list[Tile]:
     """Cut the cells of one kind and the seeds into tiles of equal size, few enough runs in each."""
     cell = cells[indices[0]]
-    tasks = cell.schedule().tasks
-    engine.checked_record(record, every, len(tasks))
-    out = jax.eval_shape(
-        lambda: engine.run(engine.stacked([cell]), tasks[:, None], jnp.zeros(1, int), None, record=record, every=every)
-    )
+    steps = len(cell.schedule().tasks)
+    engine.checked_record(record, every, steps)
+    leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
+    results, params = _bytes(structure, tuple(np.shape(leaf) for leaf in leaves), steps, record, every)
     # a tile's results are there twice, as they leave the device; a step holds its parameters several times over
-    results = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(out))
-    params = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(out[1]))
-    runs = max(1, min(runs, int(memory / (2 * results + 6 * params + 4 * len(tasks)))))
+    runs = max(1, min(runs, int(memory / (2 * results + 6 * params + 4 * steps))))
     seeds_together = min(len(seeds), runs)
     cell_parts = np.array_split(indices, math.ceil(len(indices) / max(1, runs // seeds_together)))
     seed_parts = np.array_split(np.arange(len(seeds)), math.ceil(len(seeds) / seeds_together))
     places = len(cell_parts[0]), len(seed_parts[0])  # array_split gives the first part the most
     return [Tile(some, few, places) for some in cell_parts for few in seed_parts]
+
+
+@functools.lru_cache(maxsize=64)
+def _bytes(
+    structure: Any, shapes: tuple[tuple[int, ...], ...], steps: int, record: tuple[rec.Quantity, ...], every: int
+) -> tuple[int, int]:
+    """How many bytes one run gives back, and how many of them are its parameters; found by tracing, without running."""
+    cells = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct((1, *shape), float) for shape in shapes])
+    tasks, seeds = (jax.ShapeDtypeStruct(shape, int) for shape in ((steps, 1), (1,)))
+    out = jax.eval_shape(partial(engine.run, initial=None, record=record, every=every), cells, tasks, seeds)
+    results, params = (
+        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(part)) for part in (out, out[1])
+    )
+    return results, params
 
 
 def _run(

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 import gatedlib as gl
 from gatedlib import explore, plotting
@@ -51,6 +52,30 @@ def test_plots_draw_what_the_results_hold(plot, results):
     assert np.isfinite(drawn).all()
     assert len(drawn) > 0
     plt.close(figure)
+
+
+def test_maps_and_tables_put_every_cell_in_its_place():
+    values = xr.DataArray([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], {"block_length": [1.0, 0.5], "tau_c": [0.01, 0.03, 0.1]})
+    values = values.transpose("block_length", "tau_c")
+    figure, (table, diagram) = plt.subplots(1, 2)
+    plotting.grid(values, table)
+    assert [text.get_text() for text in table.texts] == ["0.10", "0.20", "0.30", "0.40", "0.50", "0.60"]
+    assert [label.get_text() for label in table.get_yticklabels()] == ["1", "0.5"]
+    assert table.get_ylabel() == "block length"
+    plotting.phase_diagram(values, diagram, log="x")
+    (mesh,) = diagram.collections
+    np.testing.assert_allclose(mesh.get_array(), values)
+    assert diagram.get_xscale() == "log"
+    plt.close(figure)
+
+
+def test_the_explorer_of_regimes_tints_the_blocks_it_runs():
+    explorer = explore.regimes(small(dt=0.01))
+    tint = explorer.figure.axes[0].images[0]
+    assert np.diff(np.ma.getdata(tint.get_array())[0]).nonzero()[0].tolist() == [199, 399, 599]  # 4 blocks, dt 5e-3
+    explorer.sliders["block_length"].value = 2.0
+    assert np.diff(np.ma.getdata(tint.get_array())[0]).nonzero()[0].tolist() == [399]
+    plt.close("all")
 
 
 def test_loss_is_drawn_as_the_median_over_seeds(results):

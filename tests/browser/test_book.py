@@ -79,7 +79,7 @@ def test_page(browser, address, name, screen, scheme):
 
 def test_chapters_have_their_numbered_figures(browser, address):
     page = browser.new_page()
-    for name, least in (("intro", 1), ("model", 2), ("dynamics", 5)):
+    for name, least in (("intro", 1), ("model", 2), ("dynamics", 5), ("regimes", 3), ("robustness", 7)):
         page.goto(f"{address}/book/{name}.html")
         assert page.locator("article figure .caption-number").count() >= least
     page.close()
