@@ -59,5 +59,7 @@ def whole(name: str, value: object, at_least: int, remedy: str) -> None:
 def known(name: str, names: Iterable[str], what: str) -> None:
     """Require that `name` is among `names`; the refusal suggests the nearest ones."""
     names = sorted(set(names))
+    if name in names:
+        return
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names
-    require(name in names, what, name, f"there is no such {what}", "Did you mean " + ", ".join(near) + "?")
+    require(False, what, name, f"there is no such {what}", "Did you mean " + ", ".join(near) + "?")

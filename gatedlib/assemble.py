@@ -36,7 +36,7 @@ def measured(
     for place, cell in enumerate(cells):
         key = float(cell.flow.dt), cell.schedule().tasks.tobytes(), cell.schedule().start.tobytes()
         together.setdefault(key, []).append(place)
-    everywhere = labels(axes)
+    everywhere, whole = labels(axes), set(_swept(cells[0], axes).values())
     parts = []
     for places in together.values():
         settings = [everywhere[index] for index in indices[places]]
@@ -54,7 +54,7 @@ def measured(
         )
         values = {name: ("seed", np.repeat([cell[name] for cell in settings], len(seeds))) for name in axes}
         data = data.assign_coords(values)
-        data.attrs = {name: value for name, value in data.attrs.items() if name not in _swept(cells[0], axes).values()}
+        data.attrs = {name: value for name, value in data.attrs.items() if name not in whole}
         parts.append(_split(_kept(data, measure).drop_vars(list(axes), errors="ignore"), indices[places], seeds))
     return _concat(parts, "cell")
 
