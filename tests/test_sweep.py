@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -305,3 +306,20 @@ def test_penalties_can_be_swept_together():
     for strength in (0.0, 0.5):
         alone = gl.simulate(timed(a=0.0909 * strength, b=0.909 * strength), seeds=2, record=KEEP)
         np.testing.assert_allclose(grid.loss.sel(strength=strength), alone.loss, atol=2e-5)
+
+
+class Loud(gl.inputs.Inputs):
+    """Inputs with a number of their own, which may differ from cell to cell."""
+
+    loudness: float
+
+    def factor(self, key, d_in):
+        return self.loudness * jax.random.normal(key, (d_in, 3)) / 3**0.5
+
+
+def test_inputs_with_numbers_of_their_own_are_drawn_for_each_cell():
+    experiment = timed(inputs=Loud(1.0))
+    grid = gl.sweep(experiment, seeds=2, record=KEEP, loudness=[0.5, 1.0])
+    for loudness in (0.5, 1.0):
+        alone = gl.simulate(experiment.replace(loudness=loudness), seeds=2, record=KEEP)
+        np.testing.assert_allclose(grid.loss.sel(loudness=loudness), alone.loss, atol=2e-5)
