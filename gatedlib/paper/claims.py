@@ -207,7 +207,7 @@ class Verdict:
             for sentence, met in self.outcome.conditions.items()
         )
         numbers = "".join(
-            f"<tr><td><code>{name}</code></td><td>{' &nbsp;…&nbsp; '.join(cells)}</td></tr>"
+            f"<tr><td><code>{name}</code></td><td>{' '.join(f'<span>{cell}</span>' for cell in cells)}</td></tr>"
             for name, cells in self.rows()
         )
         return (

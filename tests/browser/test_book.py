@@ -77,6 +77,35 @@ def test_page(browser, address, name, screen, scheme):
     context.close()
 
 
+CONTRAST = """() => {
+    const parse = text => text.match(/[\\d.]+/g).map(Number)
+    const light = ([r, g, b]) => [r, g, b].map(x => (x /= 255) <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0)
+    const ground = element => {
+        const layers = []
+        for (let e = element; e; e = e.parentElement) layers.unshift(parse(getComputedStyle(e).backgroundColor))
+        return layers.reduce((under, [r, g, b, a = 1]) =>
+            [r, g, b].map((x, i) => a * x + (1 - a) * under[i]), [255, 255, 255])
+    }
+    const parts = document.querySelectorAll("div.verdict p, div.verdict li, div.verdict code, div.verdict span")
+    return [...parts].map(e => {
+        const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x)
+        return (a + 0.05) / (b + 0.05)
+    })
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_verdicts_can_be_read_by_day_and_by_night(browser, address, scheme):
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{address}/book/regimes.html")
+    contrasts = page.evaluate(CONTRAST)
+    assert len(contrasts) > 20
+    assert min(contrasts) > 4.5  # what the accessibility guidelines ask of text
+    context.close()
+
+
 def test_chapters_have_their_numbered_figures(browser, address):
     page = browser.new_page()
     for name, least in (("intro", 1), ("model", 2), ("dynamics", 5), ("regimes", 3), ("robustness", 7)):
