@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from gatedlib import _check, results
 from gatedlib.experiment import Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
+from gatedlib.sweeps import describe, labels
 
 if TYPE_CHECKING:
     from gatedlib.sweeps import Measure
@@ -137,13 +137,3 @@ def _concat(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
         return parts[0]
     # cells of unequal shapes are padded with nan; a table that differs between cells gets their dim
     return xr.concat(parts, dim, data_vars="all", coords="different", compat="equals", join="outer")
-
-
-def labels(axes: dict[str, list]) -> list[dict[str, Any]]:
-    """The settings of every cell, the last axis running fastest."""
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-
-
-def describe(cell: dict[str, Any]) -> str:
-    """A cell of a grid in words."""
-    return ", ".join(f"{name} = {value:.6g}" for name, value in cell.items())

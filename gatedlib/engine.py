@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 DRAWN_TOGETHER = 100
 
 Parts = tuple[Teachers, Network, Flow]
+
+
+class Home(NamedTuple):
+    """Where weights that are learned in coordinates live: the basis, and the weights at the start, whole and in it."""
+
+    basis: Float[Array, "rank out in"]
+    start: Float[Array, "path out in"]
+    first: Float[Array, "path 1 rank"]
 
 
 def simulate(
@@ -191,7 +199,7 @@ def _run_seed(
 ) -> tuple[Array, Params, dict[str, Array]]:
     teacher_key, network_key, input_key = jax.random.split(jax.random.key(seed), 3)
 
-    def begin(cell: Parts) -> tuple[Array, Array, Params, Array | None]:
+    def begin(cell: Parts) -> tuple[Array, Array, Params, Home | None]:
         sampler, network, flow = cell
         teachers = sampler.sample(teacher_key)
         params = network.init(network_key, *teachers.shape[1:]) if initial is None else initial
@@ -199,14 +207,19 @@ def _run_seed(
         if basis is None:
             return teachers, teachers, params, None
         narrow = partial(jnp.einsum, "kij,nij->nk", basis)
-        return teachers, narrow(teachers)[:, None], params._replace(weights=narrow(params.weights)[:, None]), basis
+        first = narrow(params.weights)[:, None]
+        return teachers, narrow(teachers)[:, None], params._replace(weights=first), Home(basis, params.weights, first)
 
-    teachers, targets, params, basis = jax.vmap(begin)(cells)
+    teachers, targets, params, home = jax.vmap(begin)(cells)
 
-    def whole(params: Params, basis: Array | None) -> Params:
-        if basis is None:
+    def whole(params: Params, home: Home | None) -> Params:
+        """All weights again: where they began, and how far they have come, which is exactly nothing if frozen."""
+        if home is None:
             return params
-        return params._replace(weights=jnp.einsum("pk,kij->pij", params.weights[:, 0], basis))
+        return params._replace(weights=home.start + _widen(params.weights - home.first, home))
+
+    def whole_velocity(velocity: Params, home: Home | None) -> Params:
+        return velocity if home is None else velocity._replace(weights=_widen(velocity.weights, home))
 
     def draw(step: Array, inputs: Any) -> Array | None:
         return inputs.factor(jax.random.fold_in(input_key, step), teachers.shape[-1])
@@ -224,16 +237,17 @@ def _run_seed(
     def advance(params: Params, now: tuple) -> tuple[Params, Any]:
         return learn_all(cells, targets, params, *now)
 
-    def keep(teachers: Array, basis: Array | None, seen: tuple) -> dict[str, Array]:
+    def keep(teachers: Array, home: Home | None, seen: tuple) -> dict[str, Array]:
         params, velocity, loss, task = seen
-        return rec.evaluate(record, rec.Frame(whole(params, basis), whole(velocity, basis), loss, task, teachers))
+        frame = rec.Frame(whole(params, home), whole_velocity(velocity, home), loss, task, teachers)
+        return rec.evaluate(record, frame)
 
     def frame(params: Params, of_frame: tuple) -> tuple[Params, dict[str, Array]]:
         first, rest = jax.tree.map(lambda x: x[0], of_frame), jax.tree.map(lambda x: x[1:], of_frame)
         params, seen = advance(params, first)
         if every > 1:  # a scan of no steps would still be compiled
             params, _ = jax.lax.scan(lambda p, x: (advance(p, x)[0], None), params, rest)
-        return params, jax.vmap(keep)(teachers, basis, seen)
+        return params, jax.vmap(keep)(teachers, home, seen)
 
     def chunk(params: Params, of_chunk: tuple) -> tuple[Params, dict[str, Array]]:
         tasks, steps = of_chunk
@@ -246,7 +260,11 @@ def _run_seed(
     spans = (tasks.reshape(-1, together, every, tasks.shape[1]), jnp.arange(len(tasks)).reshape(-1, together, every))
     params, kept = jax.lax.scan(chunk, params, spans)
     frames_first = jax.tree.map(lambda x: x.reshape(frames, *x.shape[2:]), kept)
-    return teachers, jax.vmap(whole)(params, basis), jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), frames_first)
+    return teachers, jax.vmap(whole)(params, home), jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), frames_first)
+
+
+def _widen(weights: Float[Array, "path 1 rank"], home: Home) -> Float[Array, "path out in"]:
+    return jnp.einsum("pk,kij->pij", weights[:, 0], home.basis)
 
 
 def span(

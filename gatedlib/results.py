@@ -82,8 +82,11 @@ def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
             flat |= settings(value, f"{name}.")
         elif isinstance(value, tuple) and all(isinstance(child, eqx.Module) for child in value):
             flat[name] = " + ".join(type(child).__name__ for child in value)
+            kinds: dict[str, int] = {}
             for child in value:
-                flat |= settings(child, f"{name}.{type(child).__name__}.")
+                kind = type(child).__name__
+                kinds[kind] = kinds.get(kind, 0) + 1
+                flat |= settings(child, f"{name}.{kind}{kinds[kind] if kinds[kind] > 1 else ''}.")
         elif value is None:
             flat[name] = "default"
         elif isinstance(value, tuple | np.ndarray | jax.Array):

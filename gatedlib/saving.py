@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -103,22 +104,39 @@ class Store:
         partial.replace(path)
 
 
-def fingerprint(function: Any) -> str:
-    """What a function is, as far as its name and its code tell: it changes when they do.
+def fingerprint(thing: Any) -> str:
+    """What a function, or an object that can be called, is: its name, its code and the values that it holds.
 
     Example:
         >>> from gatedlib.saving import fingerprint
         >>> fingerprint(lambda x: x + 1) == fingerprint(lambda x: x + 2)
         False
     """
-    inner = getattr(function, "func", function)  # of a functools.partial
-    bound = repr((getattr(function, "args", ()), getattr(function, "keywords", {})))
-    code = getattr(inner, "__code__", None)
-    name = getattr(inner, "__qualname__", type(inner).__qualname__)
-    told = "" if code is None else _told(code)
-    return f"{name} {hashlib.sha256((bound + told).encode()).hexdigest()[:12]}"
+    name = getattr(thing, "__qualname__", type(thing).__qualname__)
+    return f"{name} {hashlib.sha256(_told(thing).encode()).hexdigest()[:12]}"
 
 
-def _told(code: types.CodeType) -> str:
-    inside = [_told(each) if isinstance(each, types.CodeType) else repr(each) for each in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {inside}"
+def _told(thing: Any) -> str:
+    """A text that is the same in every process, and differs where behaviour does as far as can be seen."""
+    if isinstance(thing, types.CodeType):
+        return f"{thing.co_code.hex()} {thing.co_names} {_told(thing.co_consts)}"
+    if isinstance(thing, types.FunctionType):
+        held = [cell.cell_contents for cell in thing.__closure__ or ()]
+        return f"{thing.__qualname__} {_told((thing.__code__, thing.__defaults__, thing.__kwdefaults__, held))}"
+    if isinstance(thing, functools.partial):
+        return _told((thing.func, thing.args, thing.keywords))
+    if isinstance(thing, types.MethodType):
+        return _told((thing.__func__, thing.__self__))
+    if isinstance(thing, dict):
+        return _told([(name, value) for name, value in thing.items()])
+    if isinstance(thing, set | frozenset):
+        return _told(sorted(map(_told, thing)))
+    if isinstance(thing, tuple | list):
+        return f"[{', '.join(map(_told, thing))}]"
+    if isinstance(thing, np.ndarray | jax.Array):
+        return f"{np.asarray(thing).tolist()}"
+    if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
+        return thing.__name__
+    if type(thing).__repr__ is object.__repr__:  # which would tell an address in memory
+        return f"{type(thing).__qualname__} {_told(vars(thing))}"
+    return repr(thing)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,6 +100,9 @@ def sweep(
     _check.positive("memory", memory, "The default is 2**30 bytes")
     record = tuple(record)
     runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
+    for cell, label in zip(cells, labels(axes), strict=True):
+        with _in(label):
+            engine.checked_record(record, every, len(cell.schedule().tasks))
     tiles = [tile for indices in _kinds(cells) for tile in _tiles(cells, indices, chosen, record, every, memory, runs)]
     store = None if save is None else Store(Path(save), experiment, axes, chosen, record, every, measure, tiles)
     tiles = tiles if store is None else store.tiles
@@ -134,8 +139,9 @@ def _axes(experiment: Experiment, grid: dict[str, Sequence[float]]) -> dict[str,
         _check.require(now is None or _check.is_number(now), "setting", name, f"is {now!r}, no number", remedy)
         remedy = f"Write {name}=[…] with at least one number"
         listed = isinstance(values, Sequence | np.ndarray | jax.Array) and not isinstance(values, str)
-        _check.require(listed and np.ndim(values) == 1, name, values, "must be a list of numbers", remedy)
-        plain = [value.item() if hasattr(value, "item") else value for value in values]
+        listed = listed and np.shape(values)[1:] == () if isinstance(values, np.ndarray | jax.Array) else listed
+        _check.require(listed, name, values, "must be a list of numbers", remedy)
+        plain = [value.item() if np.size(value) == 1 and hasattr(value, "item") else value for value in values]
         _check.require(len(plain) > 0, name, plain, "must hold at least one value", remedy)
         for value in plain:
             _check.require(_check.is_number(value), name, value, "must be a number", "Sweep over numbers only")
@@ -144,15 +150,30 @@ def _axes(experiment: Experiment, grid: dict[str, Sequence[float]]) -> dict[str,
     return axes
 
 
-def _cells(experiment: Experiment, axes: dict[str, list]) -> list[Experiment]:
-    from gatedlib.assemble import describe, labels
+def labels(axes: dict[str, list]) -> list[dict[str, Any]]:
+    """The settings of every cell, the last axis running fastest."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
+
+def describe(cell: dict[str, Any]) -> str:
+    """A cell of a grid in words."""
+    return ", ".join(f"{name} = {value:.6g}" for name, value in cell.items())
+
+
+@contextlib.contextmanager
+def _in(cell: dict[str, Any]) -> Iterator[None]:
+    """Let a refusal say in which cell it happened."""
+    try:
+        yield
+    except ValueError as refusal:
+        raise ValueError(f"in the cell {describe(cell)}: {refusal}") from refusal
+
+
+def _cells(experiment: Experiment, axes: dict[str, list]) -> list[Experiment]:
     cells = []
     for cell in labels(axes):
-        try:
+        with _in(cell):
             cells.append(experiment.replace(**cell))
-        except ValueError as refusal:
-            raise ValueError(f"in the cell {describe(cell)}: {refusal}") from refusal
     return cells
 
 
@@ -178,7 +199,6 @@ def _tiles(
     """Cut the cells of one kind and the seeds into tiles of equal size, few enough runs in each."""
     cell = cells[indices[0]]
     steps = len(cell.schedule().tasks)
-    engine.checked_record(record, every, steps)
     leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
     results, params = _bytes(structure, tuple(np.shape(leaf) for leaf in leaves), steps, record, every)
     # a tile's results are there twice, as they leave the device; a step holds its parameters several times over

@@ -1,5 +1,6 @@
 """`sweep` gives what `simulate` gives, cell by cell, however it is cut, stopped, saved and laid over devices."""
 
+import functools
 import os
 import signal
 import socket
@@ -196,6 +197,44 @@ def test_fingerprints_tell_code_apart():
     assert fingerprint(one) == fingerprint(one)
 
 
+def above(threshold):
+    return lambda results: metrics.total_alignment(results) > threshold
+
+
+class Above:
+    def __init__(self, threshold):
+        self.threshold = threshold
+
+    def __call__(self, results):
+        return metrics.total_alignment(results) > self.threshold
+
+
+def test_fingerprints_tell_apart_what_functions_hold():
+    for make in (above, Above, lambda t: lambda r, t=t: r > t, lambda t: functools.partial(max, t)):
+        assert fingerprint(make(0.1)) != fingerprint(make(0.9))
+        assert fingerprint(make(0.1)) == fingerprint(make(0.1))
+    assert fingerprint(metrics.end_loss) != fingerprint(metrics.switch_loss)
+
+
+def test_fingerprints_are_the_same_in_every_process():
+    code = (
+        "from gatedlib.saving import fingerprint; from gatedlib import metrics; from functools import partial; "
+        "print(fingerprint(partial(lambda r, f: f(r) in {'a', 'b', 'c', 'd'}, f=metrics.end_loss)))"
+    )
+    told = {
+        subprocess.check_output([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": str(seed)})
+        for seed in (1, 2, 3)
+    }
+    assert len(told) == 1
+
+
+def test_two_penalties_of_one_kind_are_both_told():
+    experiment = timed(penalties=(gl.UnitNorm(0.1), gl.UnitNorm(0.5, ord=2)))
+    told = gl.results.settings(experiment)
+    assert told["flow.penalties.UnitNorm.b"] == 0.1
+    assert told["flow.penalties.UnitNorm2.b"] == 0.5
+
+
 def test_a_diverging_cell_is_named_and_what_was_finished_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "RUNS_PER_CPU", 2)
     wild = small(b=0.0, tau_c=0.003)
@@ -257,7 +296,7 @@ BAD = [
     ({"tau_cc": [1.0]}, "setting = 'tau_cc'", "no such setting", "Did you mean tau_c"),
     ({"tau_c": 0.1}, "tau_c = 0.1", "must be a list of numbers", "Write tau_c=[…]"),
     ({"tau_c": "0.1"}, "tau_c = '0.1'", "must be a list of numbers", "Write tau_c=[…]"),
-    ({"tau_c": [[0.1]]}, "tau_c = [[0.1]]", "must be a list of numbers", "Write tau_c=[…]"),
+    ({"tau_c": [[0.1]]}, "tau_c = [0.1]", "must be a number", "numbers only"),
     ({"tau_c": [0.1, "fast"]}, "tau_c = 'fast'", "must be a number", "numbers only"),
     ({"tau_c": [0.1, True]}, "tau_c = True", "must be a number", "numbers only"),
     ({"tau_c": [0.1, 0.1]}, "tau_c = [0.1, 0.1]", "must not repeat", "Leave repeats out"),
@@ -266,7 +305,10 @@ BAD = [
     ({"tau_w": [1.0, 2.0], "tau_c": [0.1, -1.0]}, "in the cell tau_w = 1, tau_c = -1: tau_c = -1.0", "above 0", "0.03"),
     ({"block_length": [1.0, 0.333]}, "in the cell block_length = 0.333", "whole number of steps", "Use 0.32 or 0.34"),
     ({"b": [0.1, 10.0]}, "in the cell b = 10: dt = 0.02", "stable only for", "Reduce dt"),
-    ({"tau_c": [0.1], "every": 3}, "every = 3", "must divide", "Use 2 or 4"),
+    ({"tau_c": [[0.1], [0.1, 0.2]]}, "tau_c = [0.1]", "must be a number", "numbers only"),
+    ({"tau_c": np.ones((2, 2))}, "tau_c = array", "must be a list of numbers", "Write tau_c=[…]"),
+    ({"tau_c": np.float64(0.1)}, "tau_c = np.float64(0.1)", "must be a list of numbers", "Write tau_c=[…]"),
+    ({"blocks": [2, 3], "every": 40}, "in the cell blocks = 2: every = 40", "must divide", "Use 25 or 50"),
     ({"tau_c": [0.1], "seeds": 0}, "seeds = 0", "1 or above", "Ask for a number"),
     ({"tau_c": [0.1], "memory": 0}, "memory = 0", "above 0", "2**30"),
 ]
