@@ -34,7 +34,8 @@ def measured(
     """
     together: dict[Any, list[int]] = {}
     for place, cell in enumerate(cells):
-        key = float(cell.flow.dt), cell.schedule().tasks.tobytes(), cell.schedule().start.tobytes()
+        schedule = cell.schedule()
+        key = float(cell.flow.dt), schedule.tasks.tobytes(), schedule.start.tobytes()
         together.setdefault(key, []).append(place)
     everywhere, whole = labels(axes), set(_swept(cells[0], axes).values())
     parts = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -91,16 +91,16 @@ class Experiment(eqx.Module):
         Raises:
             ValueError: if no part has a setting of that name, or more than one has, or the new value is refused.
         """
-        found = setting_counts(self)
-        for name in settings:
-            _check.known(name, found, "setting")
-            _check.require(found[name] == 1, "setting", name, "stands in more than one part", "Replace that part whole")
+        check_settings(self, settings)
         return _rebuilt(self, settings)
 
 
-def setting_counts(experiment: Experiment) -> Counter[str]:
-    """The names of all settings, and in how many parts each stands."""
-    return Counter(field.name for part in _parts(experiment) for field in dataclasses.fields(part))
+def check_settings(experiment: Experiment, names: Iterable[str]) -> None:
+    """Require that each name is that of one setting, in one part."""
+    found = Counter(field.name for part in _parts(experiment) for field in dataclasses.fields(part))
+    for name in names:
+        _check.known(name, found, "setting")
+        _check.require(found[name] == 1, "setting", name, "stands in more than one part", "Replace that part whole")
 
 
 def setting(experiment: Experiment, name: str) -> Any:

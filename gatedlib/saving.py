@@ -128,7 +128,7 @@ def _told(thing: Any) -> str:
     if isinstance(thing, types.MethodType):
         return _told((thing.__func__, thing.__self__))
     if isinstance(thing, dict):
-        return _told([(name, value) for name, value in thing.items()])
+        return _told(list(thing.items()))
     if isinstance(thing, set | frozenset):
         return _told(sorted(map(_told, thing)))
     if isinstance(thing, tuple | list):

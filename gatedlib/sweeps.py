@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from gatedlib import _check, engine
 from gatedlib import record as rec
-from gatedlib.experiment import Experiment, setting, setting_counts
+from gatedlib.experiment import Experiment, check_settings, setting
 from gatedlib.networks import Params
 
 if TYPE_CHECKING:
@@ -129,17 +129,17 @@ def _axes(experiment: Experiment, grid: dict[str, Sequence[float]]) -> dict[str,
     """The values of every axis as plain numbers, after all checks that need no experiment."""
     rule, remedy = "must name at least one setting", "Write for instance tau_c=[0.02, 0.1], or use simulate"
     _check.require(len(grid) > 0, "grid", grid, rule, remedy)
-    found = setting_counts(experiment)
+    check_settings(experiment, grid)
     axes = {}
     for name, values in grid.items():
-        _check.known(name, found, "setting")
-        _check.require(found[name] == 1, "setting", name, "stands in more than one part", "Give it its own experiment")
         now = setting(experiment, name)
         remedy = "Sweep over numbers, and over other things with a loop"
         _check.require(now is None or _check.is_number(now), "setting", name, f"is {now!r}, no number", remedy)
         remedy = f"Write {name}=[…] with at least one number"
-        listed = isinstance(values, Sequence | np.ndarray | jax.Array) and not isinstance(values, str)
-        listed = listed and np.shape(values)[1:] == () if isinstance(values, np.ndarray | jax.Array) else listed
+        if isinstance(values, np.ndarray | jax.Array):
+            listed = values.ndim == 1
+        else:
+            listed = isinstance(values, Sequence) and not isinstance(values, str)
         _check.require(listed, name, values, "must be a list of numbers", remedy)
         plain = [value.item() if np.size(value) == 1 and hasattr(value, "item") else value for value in values]
         _check.require(len(plain) > 0, name, plain, "must hold at least one value", remedy)

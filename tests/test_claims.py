@@ -12,21 +12,11 @@ from gatedlib.paper import dynamics, regimes, robustness
 from gatedlib.paper.claims import Claim, Outcome, fraction, mean, median, registry
 
 NAMES = {
-    "time_to_criterion_flexible",
-    "time_to_criterion_forgetful",
-    "end_loss_flexible",
-    "end_loss_forgetful",
-    "switch_loss_flexible",
-    "switch_loss_forgetful",
-    "gate_on",
-    "gate_off",
-    "alignment_matched",
-    "alignment_crossed",
-    "weight_change_ratio",
-    "gate_speed_growth",
-}
-NAMES_5 = {"grid_block_by_tau_c", "grid_block_by_penalty"}  # fmt: skip
-
+    "time_to_criterion_flexible", "time_to_criterion_forgetful", "end_loss_flexible", "end_loss_forgetful",
+    "switch_loss_flexible", "switch_loss_forgetful", "gate_on", "gate_off",
+    "alignment_matched", "alignment_crossed", "weight_change_ratio", "gate_speed_growth",
+}  # fmt: skip
+NAMES_5 = {"grid_block_by_tau_c", "grid_block_by_penalty"}
 
 NOT_BORNE_OUT = {"5A", "A.13"}
 """Claims that fail at the settings they come with; the chapters say why."""

@@ -307,6 +307,7 @@ BAD = [
     ({"b": [0.1, 10.0]}, "in the cell b = 10: dt = 0.02", "stable only for", "Reduce dt"),
     ({"tau_c": [[0.1], [0.1, 0.2]]}, "tau_c = [0.1]", "must be a number", "numbers only"),
     ({"tau_c": np.ones((2, 2))}, "tau_c = array", "must be a list of numbers", "Write tau_c=[…]"),
+    ({"tau_c": np.array(0.1)}, "tau_c = array(0.1)", "must be a list of numbers", "Write tau_c=[…]"),
     ({"tau_c": np.float64(0.1)}, "tau_c = np.float64(0.1)", "must be a list of numbers", "Write tau_c=[…]"),
     ({"blocks": [2, 3], "every": 40}, "in the cell blocks = 2: every = 40", "must divide", "Use 25 or 50"),
     ({"tau_c": [0.1], "seeds": 0}, "seeds = 0", "1 or above", "Ask for a number"),

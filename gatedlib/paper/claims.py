@@ -76,7 +76,8 @@ def exact(values: Any) -> Estimate:
         >>> exact([0.0, 0.5]).high.tolist()
         [0.0, 0.5]
     """
-    return Estimate(np.asarray(values, float), np.asarray(values, float), np.asarray(values, float))
+    chosen = np.asarray(values, float)
+    return Estimate(chosen, chosen, chosen)
 
 
 def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:

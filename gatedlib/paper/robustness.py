@@ -115,25 +115,14 @@ def redundant(free: gl.Experiment = FREE, costly: gl.Experiment = COSTLY, weaker
 
 
 def likeness(results: xr.Dataset) -> xr.Dataset:
-    """How fast the loss decays right after the last switch, and the squared distance of the paths in the end.
-
-    The distance is relative to that of *uncorrelated* teachers of the same length, which is the same for all
-    correlations; `metrics.specialization` is relative to the teachers at hand.
-    """
+    """How fast the loss decays right after the last switch, and specialization in the end."""
     dt = float(results.attrs["flow.dt"])
     steps = max(1, round(0.01 / dt))
     decay = metrics.per_block(
         results.loss, results, lambda loss: np.log(loss[..., 0] / loss[..., steps]) / (steps * dt)
     )
-    products = results.weight_products.isel(time=-1, drop=True)
-    apart = (
-        products.isel(path=0, other_path=0)
-        + products.isel(path=1, other_path=1)
-        - 2 * products.isel(path=0, other_path=1)
-    )
-    uncorrelated = (results.teachers**2).sum(("task", "out", "in"))
-    speed = decay.isel(block=-1).reset_coords(drop=True)
-    return xr.Dataset({"recovery_speed": speed, "specialization": (apart / uncorrelated).reset_coords(drop=True)})
+    last = {"recovery_speed": decay.isel(block=-1), "specialization": metrics.specialization(results).isel(time=-1)}
+    return xr.Dataset({name: values.reset_coords(drop=True) for name, values in last.items()})
 
 
 @functools.lru_cache(maxsize=4)
@@ -150,8 +139,9 @@ def by_correlation(experiment: gl.Experiment) -> xr.Dataset:
 
 def _graceful(experiment: gl.Experiment) -> Outcome:
     samples = by_correlation(experiment)
-    speed, apart = median(samples.recovery_speed), median(samples.specialization)
-    relative = median(samples.specialization / (1 - samples.correlation))
+    speed, relative = median(samples.recovery_speed), median(samples.specialization)
+    # relative to uncorrelated teachers, whose distance is the same for all correlations
+    apart = median(samples.specialization * (1 - samples.correlation))
     moderate = slice(None, -1)  # up to 0.75
 
     def falls(estimate: Estimate) -> bool:
