@@ -11,11 +11,12 @@ from gatedlib.flow import Flow
 from gatedlib.inputs import Population, Sampled
 from gatedlib.networks import GatedLinear, Network, Params
 from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost
+from gatedlib.solver import solve
 from gatedlib.sweeps import sweep
 from gatedlib.teachers import Correlated, Given, Orthogonal, Teachers
 
 if TYPE_CHECKING:
-    from gatedlib import explore, metrics, plotting, results
+    from gatedlib import explore, metrics, plotting, reduction, results, theory
 
 __version__ = "0.1.0"
 
@@ -45,12 +46,15 @@ __all__ = [
     "metrics",
     "plotting",
     "record",
+    "reduction",
     "results",
     "simulate",
+    "solve",
     "sweep",
+    "theory",
 ]
 
-_LAZY = ("explore", "metrics", "plotting", "results")
+_LAZY = ("explore", "metrics", "plotting", "reduction", "results", "theory")
 
 
 def __getattr__(name: str) -> Any:

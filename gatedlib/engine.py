@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gatedlib import _check
 from gatedlib import record as rec
+from gatedlib._asked import checked_initial, checked_record, checked_seeds
 from gatedlib._orthonormal import orthonormal
-from gatedlib.experiment import Experiment
+from gatedlib.experiment import Experiment, keys
 from gatedlib.flow import Flow
 from gatedlib.inputs import Population
 from gatedlib.networks import GatedLinear, Network, Params
@@ -86,69 +86,13 @@ def simulate(
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
     record = checked_record(record, every, len(schedule.tasks))
-    start = None if initial is None else _broadcast(initial, experiment, len(chosen))
+    start = None if initial is None else checked_initial(initial, experiment, len(chosen))
     out = compiled()(stacked([experiment]), schedule.tasks[:, None], chosen, start, record=record, every=every)
     teachers, final, frames = jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], out)
 
     from gatedlib.results import label  # xarray takes a while to import; `import gatedlib` should not
 
     return label(experiment, schedule, chosen, record, every, teachers, final, frames)
-
-
-def checked_seeds(seeds: int | Sequence[int]) -> np.ndarray:
-    """The seeds that a number or a list asks for."""
-    remedy = "Ask for a number such as 10, or for a list such as [0, 1, 2]"
-    if isinstance(seeds, int | np.integer):
-        _check.whole("seeds", seeds, 1, remedy)
-        return np.arange(seeds)
-    chosen = list(seeds)
-    _check.require(len(chosen) > 0, "seeds", chosen, "must hold at least one seed", remedy)
-    for seed in chosen:
-        _check.whole("seed", seed, 0, remedy)
-        _check.require(seed < 2**31, "seed", seed, "must be below 2**31", remedy)
-    _check.require(len(set(chosen)) == len(chosen), "seeds", chosen, "must not repeat a seed", remedy)
-    return np.asarray(chosen)
-
-
-def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tuple[rec.Quantity, ...]:
-    """The record, if it is one that a run of so many steps can keep."""
-    record = tuple(record)
-    for quantity in record:
-        _check.require(
-            isinstance(quantity, rec.Quantity),
-            "record",
-            quantity,
-            "must be made of quantities",
-            "Use those of gatedlib.record, or make one with @gatedlib.record.quantity",
-        )
-    names = [quantity.name for quantity in record]
-    _check.require(len(set(names)) == len(names), "record", names, "must not repeat a name", "Rename one")
-    _check.require(len(names) > 0, "record", names, "must keep something", "Leave it out for the default record")
-    _check.whole("every", every, 1, "Use 1 to keep every step")
-    if steps % every:
-        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
-        near = sorted(sorted(divisors, key=lambda n: abs(n - every))[:2])
-        rule, remedy = f"must divide the number of steps, {steps}", f"Use {' or '.join(map(str, near))}"
-        _check.require(False, "every", every, rule, remedy)
-    return record
-
-
-def _broadcast(initial: Params, experiment: Experiment, seeds: int) -> Params:
-    """Initial parameters with a seed axis, after a check of their shapes."""
-    _, d_out, d_in = experiment.teachers.shape
-    leaves = {}
-    for name, shape in experiment.network.shapes(d_out, d_in).items():
-        leaf = jnp.asarray(getattr(initial, name), float)
-        _check.require(
-            leaf.shape in (shape, (seeds, *shape)),
-            f"shape of initial {name}",
-            leaf.shape,
-            f"must be {shape}, or {(seeds, *shape)} with one set per seed",
-            "Compare network.shapes(d_out, d_in)",
-        )
-        _check.require(bool(jnp.isfinite(leaf).all()), f"initial {name}", "nan or inf", "must be finite", "Mend them")
-        leaves[name] = jnp.broadcast_to(leaf, (seeds, *shape))
-    return Params(**leaves)
 
 
 def stacked(experiments: Sequence[Experiment]) -> Parts:
@@ -197,7 +141,7 @@ def run(
 def _run_seed(
     cells: Parts, tasks: Array, seed: Array, initial: Params | None, *, record: tuple[rec.Quantity, ...], every: int
 ) -> tuple[Array, Params, dict[str, Array]]:
-    teacher_key, network_key, input_key = jax.random.split(jax.random.key(seed), 3)
+    teacher_key, network_key, input_key = keys(seed)
 
     def begin(cell: Parts) -> tuple[Array, Array, Params, Home | None]:
         sampler, network, flow = cell

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
+from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
 from gatedlib.curricula import Curriculum, Schedule
 from gatedlib.flow import Flow
-from gatedlib.networks import Network
+from gatedlib.networks import Network, Params
 from gatedlib.teachers import Teachers
 
 
@@ -85,6 +87,12 @@ class Experiment(eqx.Module):
         """The curriculum in whole steps of this experiment's dt."""
         return self.curriculum.schedule(float(self.flow.dt))
 
+    def draw(self, seed: int) -> tuple[Float[Array, "task out in"], Params]:
+        """The teachers and the initial parameters that a seed draws, as `simulate` would."""
+        teacher_key, network_key, _ = keys(seed)
+        teachers = self.teachers.sample(teacher_key)
+        return teachers, self.network.init(network_key, *teachers.shape[1:])
+
     def replace(self, **settings: Any) -> Experiment:
         """The same experiment with some settings changed, each found by its name wherever it stands.
 
@@ -93,6 +101,11 @@ class Experiment(eqx.Module):
         """
         check_settings(self, settings)
         return _rebuilt(self, settings)
+
+
+def keys(seed: int | Array) -> Key[Array, "3"]:
+    """What a seed draws its teachers, its initial parameters and its inputs with."""
+    return jax.random.split(jax.random.key(seed), 3)
 
 
 def check_settings(experiment: Experiment, names: Iterable[str]) -> None:

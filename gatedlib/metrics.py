@@ -18,7 +18,8 @@ from gatedlib import _check
 from gatedlib.results import cell, swept
 
 
-def _needs(results: xr.Dataset, *names: str) -> None:
+def needs(results: xr.Dataset, *names: str) -> None:
+    """Require that these quantities were recorded."""
     for name in names:
         _check.require(
             name in results,
@@ -29,7 +30,9 @@ def _needs(results: xr.Dataset, *names: str) -> None:
         )
 
 
-def _in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
+def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function of results take the results of a sweep too, and be taken in each cell."""
+
     @functools.wraps(metric)
     def of_all(results: xr.Dataset, *settings: Any, **named: Any) -> Any:
         def over(names: list[str], where: dict[str, Any]) -> Any:
@@ -91,7 +94,7 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
     return xr.DataArray(np.stack(blocks, -1), coordinates, (*others, "block"), name=values.name)
 
 
-@_in_each_cell
+@in_each_cell
 def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     r"""How long after each switch the loss first falls below a criterion; the block's length if it never does.
 
@@ -119,7 +122,7 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
 
     Source: paper, Fig. 2F.
     """
-    _needs(results, "loss")
+    needs(results, "loss")
     _check.positive("theta", theta, "The paper's Fig. 2F has 0.1")
     dt = float(results.attrs["flow.dt"])
     apart = dt * int(results.attrs["every"])
@@ -132,7 +135,7 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     return per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
 
 
-@_in_each_cell
+@in_each_cell
 def switch_loss(results: xr.Dataset) -> xr.DataArray:
     """The loss at the first step of each block, before anything is learned about the switch.
 
@@ -144,7 +147,7 @@ def switch_loss(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library; the quantity behind paper Fig. 2A.
     """
-    _needs(results, "loss")
+    needs(results, "loss")
     return per_block(results.loss, results, lambda loss: loss[..., 0]).rename("switch_loss")
 
 
@@ -171,17 +174,17 @@ def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.
     return per_block(values, results, end)
 
 
-@_in_each_cell
+@in_each_cell
 def end_loss(results: xr.Dataset) -> xr.DataArray:
     """The mean loss over the last 5 % of each block, dims seed and block.
 
     Source: paper, Fig. 2A.
     """
-    _needs(results, "loss")
+    needs(results, "loss")
     return end_of_block(results.loss, results).rename("end_loss")
 
 
-@_in_each_cell
+@in_each_cell
 def matching(results: xr.Dataset) -> xr.DataArray:
     """Which path serves each task: the one-to-one assignment with the best total alignment over the last tenth.
 
@@ -193,7 +196,7 @@ def matching(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, appendix on metrics; optimal assignment in place of pairwise swaps.
     """
-    _needs(results, "alignment")
+    needs(results, "alignment")
     alignment = results.alignment.transpose("seed", "time", "task", "path")
     late = alignment.isel(time=slice(-max(1, alignment.sizes["time"] // 10), None)).mean("time")
     paths = np.full(late.shape[:2], -1)
@@ -207,7 +210,7 @@ def _is_matched(results: xr.Dataset) -> xr.DataArray:
     return matching(results) == results.path
 
 
-@_in_each_cell
+@in_each_cell
 def relabelled(results: xr.Dataset) -> xr.Dataset:
     """The same results with the paths of each seed reordered, so that path m serves task m.
 
@@ -245,7 +248,7 @@ def relabelled(results: xr.Dataset) -> xr.Dataset:
     return turned
 
 
-@_in_each_cell
+@in_each_cell
 def alignment_matched(results: xr.Dataset) -> xr.DataArray:
     """The mean alignment of teachers with the paths matched to them, dims seed and time.
 
@@ -254,7 +257,7 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
     return results.alignment.where(_is_matched(results)).mean(("task", "path")).rename("alignment_matched")
 
 
-@_in_each_cell
+@in_each_cell
 def alignment_crossed(results: xr.Dataset) -> xr.DataArray:
     """The mean alignment of teachers with the paths that are not matched to them, dims seed and time.
 
@@ -263,7 +266,7 @@ def alignment_crossed(results: xr.Dataset) -> xr.DataArray:
     return results.alignment.where(~_is_matched(results)).mean(("task", "path")).rename("alignment_crossed")
 
 
-@_in_each_cell
+@in_each_cell
 def gate_on(results: xr.Dataset) -> xr.DataArray:
     """The gate of the path matched to the active task, dims seed and time; nan where a task has no path.
 
@@ -272,7 +275,7 @@ def gate_on(results: xr.Dataset) -> xr.DataArray:
     return _matched_gates(results, on=True).mean("path").rename("gate_on")
 
 
-@_in_each_cell
+@in_each_cell
 def gate_off(results: xr.Dataset) -> xr.DataArray:
     """The mean gate of the paths not matched to the active task, dims seed and time.
 
@@ -282,12 +285,12 @@ def gate_off(results: xr.Dataset) -> xr.DataArray:
 
 
 def _matched_gates(results: xr.Dataset, *, on: bool) -> xr.DataArray:
-    _needs(results, "gates")
+    needs(results, "gates")
     serves = _is_matched(results).sel(task=results.active_task)
     return results.gates.where(serves == on)
 
 
-@_in_each_cell
+@in_each_cell
 def total_alignment(results: xr.Dataset) -> xr.DataArray:
     r"""How well the final weights of all matched paths together agree with all teachers.
 
@@ -310,7 +313,7 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
     return (dots / lengths).mean("out").rename("total_alignment")
 
 
-@_in_each_cell
+@in_each_cell
 def specialization(results: xr.Dataset) -> xr.DataArray:
     r"""How far the paths are apart, relative to the teachers: 0 when all paths are alike, 1 when each is a teacher.
 
@@ -326,7 +329,7 @@ def specialization(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, section 2 and appendix on the reduction.
     """
-    _needs(results, "weight_products")
+    needs(results, "weight_products")
     apart = _mean_distance(results.weight_products, "path", "other_path")
     others = results.teachers.rename(task="other_task")
     products = (results.teachers * others).sum(("out", "in"))

@@ -19,6 +19,7 @@ from jaxtyping import Array
 
 from gatedlib import _check, engine
 from gatedlib import record as rec
+from gatedlib._asked import checked_record, checked_seeds
 from gatedlib.experiment import Experiment, check_settings, setting
 from gatedlib.networks import Params
 
@@ -96,13 +97,13 @@ def sweep(
 
     axes = _axes(experiment, grid)
     cells = _cells(experiment, axes)
-    chosen = engine.checked_seeds(seeds)
+    chosen = checked_seeds(seeds)
     _check.positive("memory", memory, "The default is 2**30 bytes")
     record = tuple(record)
     runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
     for cell, label in zip(cells, labels(axes), strict=True):
         with _in(label):
-            engine.checked_record(record, every, len(cell.schedule().tasks))
+            checked_record(record, every, len(cell.schedule().tasks))
     tiles = [tile for indices in _kinds(cells) for tile in _tiles(cells, indices, chosen, record, every, memory, runs)]
     store = None if save is None else Store(Path(save), experiment, axes, chosen, record, every, measure, tiles)
     tiles = tiles if store is None else store.tiles

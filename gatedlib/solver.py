@@ -1,0 +1,279 @@
+r"""Learning in continuous time: what ever smaller steps tend to, from an adaptive solver that shares no code with them.
+
+The penalties have kinks where a gate is zero. A gate that gets there either goes on to the other side, or is pushed
+back from both sides and stays *pinned* at zero, until one of the two pushes gives way (Filippov's sliding). Steps of
+`simulate` jitter about zero there; here each smooth stretch is solved by itself, and ends where a gate reaches zero
+or is let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from gatedlib import _check
+from gatedlib import record as rec
+from gatedlib._asked import checked_initial, checked_record, checked_seeds
+from gatedlib.experiment import Experiment
+from gatedlib.inputs import Population
+from gatedlib.networks import GatedLinear, Params
+from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+AT_ZERO = 1e-12
+"""A gate this close to zero when another one reaches it has reached it too."""
+
+STRETCHES = 1000
+"""How many smooth stretches one block may have."""
+
+
+def solve(
+    experiment: Experiment,
+    seeds: int | Sequence[int] = 10,
+    record: Sequence[rec.Quantity] = rec.DEFAULT,
+    every: int = 1,
+    initial: Params | None = None,
+    rtol: float = 1e-9,
+) -> xr.Dataset:
+    r"""Run an experiment as a differential equation, in double precision and without steps of dt.
+
+    .. math::
+
+        \tau_w \dot W_p = c_p\,(W^*_m - A), \qquad
+        \tau_c \dot c_p = \langle W_p, W^*_m - A \rangle - \frac{\partial R}{\partial c_p}
+
+    solved by Runge-Kutta of order 8 (scipy's DOP853) with a relative tolerance of `rtol` and an absolute one a
+    thousand times smaller, from kink to kink of the penalties. Seeds run one after another: for a few small networks.
+
+    Args:
+        experiment: what to run: one gate per path, all inputs at once, penalties on gates only.
+        seeds: how many seeds (0, 1, …), or which.
+        record: the quantities to keep; see `gatedlib.record`.
+        every: keep one frame every so many steps of the experiment's dt, which has no other part here.
+        initial: parameters to start from instead of random ones, as in `simulate`.
+        rtol: relative tolerance of the solver.
+
+    Returns:
+        A dataset of the same form as that of `simulate`, in double precision.
+
+    Raises:
+        ValueError: as `simulate`, or if network, inputs or penalties are others than these, or rtol is not in (0, 0.1].
+
+    Example:
+        >>> import gatedlib as gl
+        >>> experiment = gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... )
+        >>> exact, steps = gl.solve(experiment, seeds=1), gl.simulate(experiment, seeds=1)
+        >>> bool(abs(exact.loss - steps.loss).max() < 0.01)
+        True
+
+    Source: this library. A. F. Filippov, Differential Equations with Discontinuous Righthand Sides, 1988.
+    """
+    _check.positive("rtol", rtol, "Use 1e-9")
+    _check.require(rtol <= 0.1, "rtol", rtol, "must be at most 0.1", "Use 1e-9")
+    for name, part, kind in (
+        ("network", experiment.network, GatedLinear),
+        ("inputs", experiment.flow.inputs, Population),
+    ):
+        rule, remedy = f"only {kind.__name__} can be solved", f"Use {kind.__name__}(), or simulate"
+        _check.require(type(part) is kind, name, type(part).__name__, rule, remedy)
+    schedule = experiment.schedule()
+    chosen = checked_seeds(seeds)
+    record = checked_record(record, every, len(schedule.tasks))
+    given = None if initial is None else checked_initial(initial, experiment, len(chosen))
+    learning = _Learning.of(experiment)
+
+    teachers, finals, frames = [], [], []
+    for number, seed in enumerate(chosen):
+        drawn, params = experiment.draw(int(seed))
+        start = params if given is None else jax.tree.map(lambda leaf: leaf[number], given)
+        targets = np.asarray(drawn, float)
+        blocks = zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True)
+        kept, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
+        with jax.enable_x64(True):
+            frames.append(jax.vmap(lambda frame: rec.evaluate(record, frame))(kept))
+        teachers.append(targets)
+        finals.append(final)
+
+    from gatedlib.results import label  # xarray takes a while to import; `import gatedlib` should not
+
+    final, together = (jax.tree.map(lambda *leaves: np.stack(leaves), *each) for each in (finals, frames))
+    return label(experiment, schedule, chosen, record, every, np.stack(teachers), final, together)
+
+
+def _coefficients(penalties: tuple[Penalty, ...], times: float = 1.0) -> np.ndarray:
+    """How strong nonnegativity (a) and the bounds (b for k = 1, b for k = 2) are together."""
+    total = np.zeros(3)
+    for penalty in penalties:
+        if isinstance(penalty, Scaled):
+            total += _coefficients(penalty.penalties, times * float(penalty.strength))
+        elif isinstance(penalty, Nonnegative):
+            total[0] += times * float(penalty.a)
+        elif isinstance(penalty, UnitNorm):
+            total[penalty.ord] += times * float(penalty.b)
+        else:
+            rule = "only Nonnegative and UnitNorm, scaled or not, can be solved"
+            _check.require(False, "penalty", penalty, rule, "Leave it out, or simulate")
+    return total
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """The right-hand side, with the side of zero that each gate is on: 1, -1, or 0 for a gate that is pinned."""
+
+    paths: int
+    tau_w: float
+    tau_c: float
+    a: float
+    bound: float
+    bound_2: float
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> _Learning:
+        flow = experiment.flow
+        constants = float(flow.tau_w), float(flow.tau_c), *_coefficients(flow.penalties)
+        return cls(experiment.network.paths, *constants)
+
+    @property
+    def kinked(self) -> bool:
+        return self.a > 0 or self.bound > 0
+
+    def split(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return state[: -self.paths].reshape(self.paths, -1), state[-self.paths :]
+
+    def error(self, state: np.ndarray, target: np.ndarray) -> np.ndarray:
+        weights, gates = self.split(state)
+        return target - gates @ weights
+
+    def pushes(self, state: np.ndarray, target: np.ndarray, side: np.ndarray) -> np.ndarray:
+        """What moves each gate, times tau_c, if it is on this side of zero."""
+        weights, gates = self.split(state)
+        length = np.sqrt(gates @ gates)
+        spring = self.bound_2 * (length - 1) * gates / length if length > 0 else 0.0
+        drive = weights @ self.error(state, target) - spring
+        return drive - self.bound * (np.abs(gates).sum() - 1) * side + self.a * (side < 0)
+
+    def velocity(self, state: np.ndarray, target: np.ndarray, sides: np.ndarray) -> np.ndarray:
+        _, gates = self.split(state)
+        weights = np.multiply.outer(gates, self.error(state, target)) / self.tau_w
+        moves = self.pushes(state, target, sides) / self.tau_c
+        if self.kinked:
+            moves = np.where(sides == 0, 0.0, moves)
+        return np.concatenate([weights.ravel(), moves])
+
+    def sides(self, state: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """The side of each gate; where a gate is zero, the side that it is drawn to, or 0 if it is held there."""
+        _, gates = self.split(state)
+        up = self.pushes(state, target, np.ones(self.paths)) > 0
+        down = self.pushes(state, target, -np.ones(self.paths)) < 0
+        return np.where(gates != 0, np.sign(gates), np.where(up, 1.0, np.where(down, -1.0, 0.0)))
+
+    def endings(self, target: np.ndarray, sides: np.ndarray) -> list[_Ending]:
+        """What ends a smooth stretch: a gate reaches zero from its side, or ceases to be held there."""
+        pinned = [_Ending(self, target, path, to, True) for path in np.flatnonzero(sides == 0) for to in (1.0, -1.0)]
+        free = [_Ending(self, target, path, -sides[path], False) for path in np.flatnonzero(sides)]
+        return pinned + free if self.kinked else []
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """An event in the form that scipy asks for: a function whose root, crossed in a direction, ends the stretch."""
+
+    learning: _Learning
+    target: np.ndarray
+    path: int
+    direction: float
+    lets_go: bool
+    terminal: bool = True
+
+    def __call__(self, time: float, state: np.ndarray) -> float:
+        if self.lets_go:
+            sides = np.full(self.learning.paths, self.direction)
+            return self.learning.pushes(state, self.target, sides)[self.path]
+        return self.learning.split(state)[1][self.path]
+
+
+def _run(
+    learning: _Learning,
+    targets: np.ndarray,
+    start: Params,
+    blocks: list[tuple[int, int, int]],
+    every: int,
+    dt: float,
+    rtol: float,
+) -> tuple[rec.Frame, Params]:
+    """Frames of one seed, and the parameters at its end."""
+    shape = np.shape(start.weights)
+    state = np.concatenate([np.ravel(start.weights), np.ravel(start.gates)]).astype(float)
+    flat = targets.reshape(len(targets), -1)
+    states, velocities, tasks = [], [], []
+    for first, stop, task in blocks:
+        steps = np.arange(-(-first // every) * every, stop, every)
+        inside, state = _block(learning, state, flat[task], first * dt, stop * dt, steps * dt, rtol)
+        for at in inside:
+            states.append(at)
+            velocities.append(learning.velocity(at, flat[task], learning.sides(at, flat[task])))
+            tasks.append(task)
+
+    def params(vectors: np.ndarray) -> Params:
+        return Params(vectors[..., : -shape[0]].reshape(*vectors.shape[:-1], *shape), vectors[..., -shape[0] :])
+
+    errors = [learning.error(at, flat[task]) for at, task in zip(states, tasks, strict=True)]
+    loss = np.sum(np.square(errors), -1) / 2
+    repeated = np.broadcast_to(targets, (len(states), *targets.shape))
+    frames = rec.Frame(params(np.array(states)), params(np.array(velocities)), loss, np.array(tasks), repeated)
+    return frames, params(state)
+
+
+def _block(
+    learning: _Learning, state: np.ndarray, target: np.ndarray, start: float, stop: float, times: np.ndarray, rtol: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The states at some times of a block, and at its end."""
+    from scipy.integrate import solve_ivp  # slow to import; `import gatedlib` should not be
+
+    kept = np.empty((0, len(state)))
+    sides = learning.sides(state, target)
+    for _ in range(STRETCHES):
+        endings = learning.endings(target, sides)
+        stretch = solve_ivp(
+            partial(_velocity, learning, target, sides),
+            (start, stop),
+            state,
+            method="DOP853",
+            t_eval=np.append(times[len(kept) :], stop),
+            events=endings,
+            rtol=rtol,
+            atol=rtol / 1000,
+        )
+        seen = np.reshape(stretch.y, (len(state), -1)).T  # an empty list if no time was reached
+        if stretch.status == 0:
+            return np.concatenate([kept, seen[:-1]]), seen[-1]
+        if stretch.status < 0:
+            break
+        kept = np.concatenate([kept, seen])
+        ending, start, state = next(
+            (ending, when[0], where[0])
+            for ending, when, where in zip(endings, stretch.t_events, stretch.y_events, strict=True)
+            if len(when)
+        )
+        gates = learning.split(state)[1]
+        gates[np.abs(gates) < AT_ZERO] = 0.0
+        gates[ending.path] = 0.0
+        sides = learning.sides(state, target)
+        if ending.lets_go:
+            sides[ending.path] = ending.direction
+    raise RuntimeError(f"the solver could not get past time {start:.6g}: {stretch.message}")
+
+
+def _velocity(
+    learning: _Learning, target: np.ndarray, sides: np.ndarray, time: float, state: np.ndarray
+) -> np.ndarray:
+    return learning.velocity(state, target, sides)

@@ -1,0 +1,222 @@
+r"""Theory: closed forms for two tasks and two paths, with no simulation in them.
+
+`Switch` is one switch of task in the symmetric model of the paper; `spreading` and `steady_spread` say whether gates
+part far enough for paths to specialize at all. Distances are those of the teachers,
+:math:`D = \|W^*_A - W^*_B\|`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from gatedlib import _check
+
+Numbers = Float[np.ndarray, "..."]
+
+
+@dataclass(frozen=True)
+class Switch:
+    r"""One switch of task in the symmetric model: the difference of the gates against the specialization of the weights.
+
+    .. math::
+
+        \tau_c \dot{\bar c} = \tfrac{D^2}{2}\, \bar w\, (1 - \bar c \bar w), \qquad
+        2 \tau_w \dot{\bar w} = \bar c\, (1 - \bar c \bar w), \qquad
+        \bar w^2 - \kappa \bar c^2 = \text{const}, \quad \kappa = \frac{\tau_c}{D^2 \tau_w}
+
+    with gates :math:`(1 \pm \bar c)/2` and paths whose difference is :math:`\bar w` times that of the teachers. The
+    switch begins at :math:`\bar c = -1`, with the gates of the old task.
+
+    Args:
+        tau_w: time constant of the weights.
+        tau_c: time constant of the gates.
+        distance: D; the root of 2 for two orthogonal teachers of length 1, as in the paper's toy.
+
+    Raises:
+        ValueError: if a number is not above 0.
+
+    Example:
+        >>> from gatedlib.theory import Switch
+        >>> switch = Switch(tau_w=1.0, tau_c=0.1)
+        >>> round(float(switch.curve(gates=0.0)), 4)       # halfway, from perfect specialization
+        0.9747
+        >>> [round(float(switch.time(gates=0.0, specialization=w)), 3) for w in (0.4, 0.7, 1.0)]
+        [0.242, 0.113, 0.071]
+
+    Source: paper, Fig. 4H (the conserved quantity); the course in time, this library.
+    """
+
+    tau_w: float
+    tau_c: float
+    distance: float = 2**0.5
+
+    def __post_init__(self) -> None:
+        _check.positive("tau_w", self.tau_w, "The paper's Fig. 4H has 1.0")
+        _check.positive("tau_c", self.tau_c, "The paper's Fig. 4H has 0.1 to 1.0")
+        _check.positive("distance", self.distance, "Orthogonal teachers of length 1 are the root of 2 apart")
+
+    @property
+    def kappa(self) -> float:
+        r""":math:`\kappa`: paths switch by their gates only if :math:`\bar w^2 > \kappa`; else the weights turn over."""
+        return self.tau_c / (self.distance**2 * self.tau_w)
+
+    def curve(self, gates: Numbers | float, specialization: Numbers | float = 1.0) -> Numbers:
+        r"""Specialization against the gates' difference, from :math:`(-1, \bar w_0)`; nan where it never gets there.
+
+        .. math::
+
+            \bar w(\bar c) = \sqrt{\bar w_0^2 - \kappa\,(1 - \bar c^2)}
+        """
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(np.square(specialization) - self.kappa * (1 - np.square(gates)))
+
+    def time(self, gates: Numbers | float, specialization: Numbers | float = 1.0) -> Numbers:
+        r"""How long the gates' difference takes from -1 to a value; infinite where it never gets there.
+
+        .. math::
+
+            t = T \left[\operatorname{artanh} \frac{\tanh\theta + h}{\sqrt{1 + h^2}}\right]_{\theta_0}^{\theta},
+            \qquad \sqrt\kappa\, \bar c = \sqrt H \sinh\theta, \quad H = \bar w_0^2 - \kappa, \quad
+            h = \frac{H}{2\sqrt\kappa}, \quad T = \frac{2 \sqrt{\tau_w \tau_c}}{D \sqrt{1 + h^2}}
+        """
+        height, h, scale = self._constants(specialization)
+        place = [np.tanh(np.arcsinh(np.sqrt(self.kappa / height) * np.asarray(end))) for end in (gates, -1.0)]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            end, start = (np.arctanh((x + h) / np.sqrt(1 + h**2)) for x in place)
+        return np.where(np.isfinite(height) & np.isfinite(end), scale * (end - start), np.inf)
+
+    def course(self, time: Numbers, specialization: float = 1.0) -> tuple[Numbers, Numbers]:
+        r"""The gates' difference and the specialization after a time, of a network that switches by its gates.
+
+        .. math::
+
+            \tanh\theta(t) = \sqrt{1 + h^2} \tanh\Big(\frac tT + \operatorname{artanh}
+            \frac{\tanh\theta_0 + h}{\sqrt{1 + h^2}}\Big) - h
+
+        Raises:
+            ValueError: if the specialization is too small, its square not above :math:`\kappa`.
+        """
+        rule = f"must be above sqrt(kappa) = {self.kappa**0.5:.4g}, or the weights turn over in place of the gates"
+        _check.require(specialization**2 > self.kappa, "specialization", specialization, rule, "Use 1")
+        height, h, scale = self._constants(specialization)
+        root = np.sqrt(1 + h**2)
+        start = np.arctanh((np.tanh(np.arcsinh(-np.sqrt(self.kappa / height))) + h) / root)
+        theta = np.arctanh(root * np.tanh(np.asarray(time) / scale + start) - h)
+        return np.sqrt(height / self.kappa) * np.sinh(theta), np.sqrt(height) * np.cosh(theta)
+
+    def _constants(self, specialization: Numbers | float) -> tuple[Numbers, Numbers, Numbers]:
+        """H, h and T; nan where the weights turn over."""
+        height = np.square(specialization) - self.kappa
+        height = np.where(height > 0, height, np.nan)
+        h = height / (2 * np.sqrt(self.kappa))
+        return height, h, 2 * np.sqrt(self.tau_w * self.tau_c) / (self.distance * np.sqrt(1 + h**2))
+
+
+def spreading(
+    targets: Float[np.ndarray, "task mode"],
+    tasks: Sequence[int],
+    lengths: Sequence[float],
+    tau_w: float,
+    tau_c: float,
+    apart: Float[np.ndarray, "*any mode"],
+    start: Float[np.ndarray, "mode"] | None = None,
+) -> Float[np.ndarray, "*any block"]:
+    r"""How far the gates of two nearly equal paths are driven apart: one hyperbolic turn per block.
+
+    .. math::
+
+        \begin{pmatrix} \sqrt{\tau_c}\,\Delta c \\ \sqrt{\tau_w}\,\Delta w \cdot \hat\epsilon_k \end{pmatrix}
+        \leftarrow
+        \begin{pmatrix} \cosh\varphi_k & \sinh\varphi_k \\ \sinh\varphi_k & \cosh\varphi_k \end{pmatrix}
+        \begin{pmatrix} \sqrt{\tau_c}\,\Delta c \\ \sqrt{\tau_w}\,\Delta w \cdot \hat\epsilon_k \end{pmatrix},
+        \qquad \varphi_k = 2 \|\epsilon_k\| \sqrt{\frac{\tau_w}{\tau_c}}\, (1 - q_k), \quad q_k = e^{-\tau_k / 2\tau_w}
+
+    with :math:`\epsilon_{k+1} = w^*_{m(k+1)} - w^*_{m(k)} + q_k \epsilon_k` the error at the start of block k + 1, of
+    a network whose two gates are 1/2. A difference of 1 means that one gate has reached zero; until then this is the
+    linear theory of the symmetric state, and the only assumption is that the gates' sum stays at one.
+
+    Args:
+        targets: the teachers in the coordinates of `reduction.span` or `reduction.modes`.
+        tasks: the task of each block.
+        lengths: the length of each block, in time units.
+        tau_w: time constant of the weights.
+        tau_c: time constant of the gates.
+        apart: the difference of the two paths' weights at the start, in the same coordinates; one or many.
+        start: the mean weights at the start; zero unless given.
+
+    Returns:
+        The size of :math:`\Delta c` at the end of each block.
+
+    Raises:
+        ValueError: if there are not as many lengths as tasks, or a time is not above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from gatedlib.theory import spreading
+        >>> spreading(np.eye(2), [0, 1, 0], [1.0, 1.0, 1.0], 1.0, 0.1, np.array([0.01, 0.0])).round(3)
+        array([0.189, 0.871, 1.545])
+
+    Source: this library.
+    """
+    _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
+    _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
+    rule = f"must be the number of tasks, {len(tasks)}"
+    _check.require(len(lengths) == len(tasks), "number of lengths", len(lengths), rule, "Give one per block")
+    for length in lengths:
+        _check.positive("length", length, "Give each block a length in time units")
+    weights = np.sqrt(tau_w) * np.asarray(apart, float)
+    gates = np.zeros(weights.shape[:-1])
+    reached = np.zeros(targets.shape[1]) if start is None else np.asarray(start, float)
+    spread = []
+    for task, length in zip(tasks, lengths, strict=True):
+        error = targets[task] - reached
+        size = np.sqrt(error @ error)
+        ahead = error / size if size > 0 else error
+        left = np.exp(-length / (2 * tau_w))
+        angle = 2 * size * np.sqrt(tau_w / tau_c) * (1 - left)
+        along = weights @ ahead
+        turned = np.sinh(angle) * gates + np.cosh(angle) * along
+        gates = np.cosh(angle) * gates + np.sinh(angle) * along
+        weights = weights + (turned - along)[..., None] * ahead
+        reached = targets[task] - left * error
+        spread.append(np.abs(gates) / np.sqrt(tau_c))
+    return np.stack(spread, -1)
+
+
+def steady_spread(
+    block_length: Numbers | float, tau_w: Numbers | float, tau_c: Numbers | float, distance: float, apart: float
+) -> Numbers:
+    r"""How far the gates part within one block of two alternating tasks, once nothing else changes any more.
+
+    .. math::
+
+        \Delta c = \sqrt{\frac{\tau_w}{\tau_c}}\; \delta\, \sinh\varphi, \qquad
+        \varphi = 2 D \sqrt{\frac{\tau_w}{\tau_c}} \tanh \frac{\tau_B}{4 \tau_w}
+
+    A gate reaches zero where this is 1; the next block turns everything back, so what is not reached within one block
+    is never reached.
+
+    Args:
+        block_length: :math:`\tau_B`.
+        tau_w: time constant of the weights.
+        tau_c: time constant of the gates.
+        distance: D.
+        apart: :math:`\delta`, the difference of the paths along the difference of the teachers.
+
+    Returns:
+        The spread, of the shape to which the arguments broadcast.
+
+    Example:
+        >>> from gatedlib.theory import steady_spread
+        >>> bool(steady_spread(1.0, 1.0, 0.1, 2**0.5, 0.01) < 1 < steady_spread(4.0, 1.0, 0.1, 2**0.5, 0.01))
+        True
+
+    Source: this library.
+    """
+    ratio = np.sqrt(np.asarray(tau_w) / tau_c)
+    angle = 2 * distance * ratio * np.tanh(np.asarray(block_length) / (4 * np.asarray(tau_w)))
+    return ratio * apart * np.sinh(angle)
