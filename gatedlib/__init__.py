@@ -13,7 +13,7 @@ from gatedlib.networks import GatedLinear, Network, Params
 from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost
 from gatedlib.solver import solve
 from gatedlib.sweeps import sweep
-from gatedlib.teachers import Correlated, Given, Orthogonal, Teachers
+from gatedlib.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
 
 if TYPE_CHECKING:
     from gatedlib import explore, metrics, plotting, reduction, results, theory
@@ -39,6 +39,7 @@ __all__ = [
     "Sampled",
     "Scaled",
     "Sequence",
+    "Spectral",
     "Teachers",
     "UnitNorm",
     "WeightCost",

@@ -10,7 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from gatedlib import _check
 from gatedlib.curricula import Curriculum, Schedule
@@ -87,7 +87,7 @@ class Experiment(eqx.Module):
         """The curriculum in whole steps of this experiment's dt."""
         return self.curriculum.schedule(float(self.flow.dt))
 
-    def draw(self, seed: int) -> tuple[Float[Array, "task out in"], Params]:
+    def draw(self, seed: int | Array | np.ndarray) -> tuple[Float[Array, "task out in"], Params]:
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
         teacher_key, network_key, _ = keys(seed)
         teachers = self.teachers.sample(teacher_key)
@@ -103,7 +103,7 @@ class Experiment(eqx.Module):
         return _rebuilt(self, settings)
 
 
-def keys(seed: int | Array) -> Key[Array, "3"]:
+def keys(seed: int | Array | np.ndarray) -> Array:
     """What a seed draws its teachers, its initial parameters and its inputs with."""
     return jax.random.split(jax.random.key(seed), 3)
 

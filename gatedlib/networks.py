@@ -5,7 +5,7 @@ an error in it pulls on the parameters; the loss and the learning step are writt
 """
 
 import abc
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,8 +19,8 @@ from gatedlib import _check
 class Params(NamedTuple):
     """What a student learns: slow `weights` and fast `gates`. Gradients and velocities have this form too."""
 
-    weights: Array
-    gates: Array
+    weights: Any  # an array of jax or of numpy
+    gates: Any
 
 
 class Network(eqx.Module):

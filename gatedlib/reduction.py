@@ -129,7 +129,8 @@ def span(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
 
     .. math::
 
-        K_{mn} = \langle W^*_m, W^*_n \rangle, \qquad E_m = \sum_n (K^{-1/2})_{mn} W^*_n, \qquad w^*_m = (K^{1/2})_{m\cdot}
+        K_{mn} = \langle W^*_m, W^*_n \rangle, \qquad E_m = \sum_n (K^{-1/2})_{mn} W^*_n, \qquad
+        w^*_m = (K^{1/2})_{m\cdot}
 
     For orthogonal teachers :math:`E_m` is teacher m at length 1.
 
@@ -152,8 +153,9 @@ def span(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
     """
     teachers = np.asarray(teachers, float)
     squares, turn = np.linalg.eigh(np.einsum("moi,noi->mn", teachers, teachers))
+    dimensions = int(np.sum(squares > SHARED**2 * squares[-1]))
     rule, remedy = f"must be the number of teachers, {len(teachers)}", "Leave out the teacher that others add up to"
-    _check.require(squares[0] > SHARED**2 * squares[-1], "dimensions", int((squares > 0).sum()), rule, remedy)
+    _check.require(dimensions == len(teachers), "dimensions", dimensions, rule, remedy)
     basis = np.einsum("mk,nk,noi->moi", turn / np.sqrt(squares), turn, teachers)
     return Eigenspace(basis, (turn * np.sqrt(squares)) @ turn.T)
 
@@ -188,7 +190,7 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
 
 @in_each_cell
 def pair_invariant(results: xr.Dataset) -> xr.DataArray:
-    r"""What each pair of paths conserves while both its gates are positive, with the penalties of the paper (k = 1) too.
+    r"""What each pair of paths conserves while both its gates are positive, under the paper's penalties (k = 1) too.
 
     .. math::
 

@@ -30,7 +30,7 @@ def label(
     seeds: np.ndarray,
     record: tuple[Quantity, ...],
     every: int,
-    teachers: Array,
+    teachers: Array | np.ndarray,
     final: Params,
     frames: dict[str, Array],
     names: Sequence[str] | None = None,

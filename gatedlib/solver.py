@@ -94,12 +94,13 @@ def solve(
     teachers, finals, frames = [], [], []
     for number, seed in enumerate(chosen):
         drawn, params = experiment.draw(int(seed))
-        start = params if given is None else jax.tree.map(lambda leaf: leaf[number], given)
+        start = params if given is None else Params(given.weights[number], given.gates[number])
         targets = np.asarray(drawn, float)
         blocks = zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True)
         kept, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
         with jax.enable_x64(True):
-            frames.append(jax.vmap(lambda frame: rec.evaluate(record, frame))(kept))
+            frame = rec.Frame(*jax.tree.map(jax.numpy.asarray, kept))
+            frames.append(jax.vmap(lambda one: rec.evaluate(record, one))(frame))
         teachers.append(targets)
         finals.append(final)
 
@@ -140,7 +141,8 @@ class _Learning:
     def of(cls, experiment: Experiment) -> _Learning:
         flow = experiment.flow
         constants = float(flow.tau_w), float(flow.tau_c), *_coefficients(flow.penalties)
-        return cls(experiment.network.paths, *constants)
+        (paths,) = experiment.network.shapes(1, 1)["gates"]
+        return cls(paths, *constants)
 
     @property
     def kinked(self) -> bool:
@@ -178,8 +180,10 @@ class _Learning:
 
     def endings(self, target: np.ndarray, sides: np.ndarray) -> list[_Ending]:
         """What ends a smooth stretch: a gate reaches zero from its side, or ceases to be held there."""
-        pinned = [_Ending(self, target, path, to, True) for path in np.flatnonzero(sides == 0) for to in (1.0, -1.0)]
-        free = [_Ending(self, target, path, -sides[path], False) for path in np.flatnonzero(sides)]
+        pinned = [
+            _Ending(self, target, path, to, True) for path in np.flatnonzero(sides == 0).tolist() for to in (1.0, -1.0)
+        ]
+        free = [_Ending(self, target, path, -sides[path], False) for path in np.flatnonzero(sides).tolist()]
         return pinned + free if self.kinked else []
 
 
@@ -209,8 +213,8 @@ def _run(
     every: int,
     dt: float,
     rtol: float,
-) -> tuple[rec.Frame, Params]:
-    """Frames of one seed, and the parameters at its end."""
+) -> tuple[tuple, Params]:
+    """The parts of the frames of one seed, and the parameters at its end."""
     shape = np.shape(start.weights)
     state = np.concatenate([np.ravel(start.weights), np.ravel(start.gates)]).astype(float)
     flat = targets.reshape(len(targets), -1)
@@ -229,12 +233,18 @@ def _run(
     errors = [learning.error(at, flat[task]) for at, task in zip(states, tasks, strict=True)]
     loss = np.sum(np.square(errors), -1) / 2
     repeated = np.broadcast_to(targets, (len(states), *targets.shape))
-    frames = rec.Frame(params(np.array(states)), params(np.array(velocities)), loss, np.array(tasks), repeated)
+    frames = params(np.array(states)), params(np.array(velocities)), loss, np.array(tasks), repeated
     return frames, params(state)
 
 
 def _block(
-    learning: _Learning, state: np.ndarray, target: np.ndarray, start: float, stop: float, times: np.ndarray, rtol: float
+    learning: _Learning,
+    state: np.ndarray,
+    target: np.ndarray,
+    start: float,
+    stop: float,
+    times: np.ndarray,
+    rtol: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The states at some times of a block, and at its end."""
     from scipy.integrate import solve_ivp  # slow to import; `import gatedlib` should not be
@@ -273,7 +283,5 @@ def _block(
     raise RuntimeError(f"the solver could not get past time {start:.6g}: {stretch.message}")
 
 
-def _velocity(
-    learning: _Learning, target: np.ndarray, sides: np.ndarray, time: float, state: np.ndarray
-) -> np.ndarray:
+def _velocity(learning: _Learning, target: np.ndarray, sides: np.ndarray, time: float, state: np.ndarray) -> np.ndarray:
     return learning.velocity(state, target, sides)

@@ -132,6 +132,67 @@ class Correlated(Orthogonal):
         return own * orthogonal + shared * orthogonal.sum(0)
 
 
+class Spectral(Teachers):
+    r"""Random teachers with singular values that you choose, and no mode in common.
+
+    .. math::
+
+        W^*_m = \sum_\alpha s_\alpha\, u_{m\alpha} v_{m\alpha}^\top, \qquad
+        \langle u_{m\alpha}, u_{m\beta} \rangle = \delta_{\alpha\beta}, \qquad
+        \langle v_{m\alpha}, v_{n\beta} \rangle = \delta_{mn} \delta_{\alpha\beta}
+
+    so that :math:`\|W^*_m\|_F^2 = \sum_\alpha s_\alpha^2`, and teachers are orthogonal because they read different
+    inputs; their outputs may overlap.
+
+    Args:
+        values: the singular values of every teacher; as many as its rank.
+        tasks: number of tasks M.
+        d_in: number of inputs; at least `tasks * len(values)`.
+        d_out: number of outputs; at least `len(values)`.
+
+    Raises:
+        ValueError: if a size is no whole number above 0, there is no value or one is not above 0, or there are too few
+            inputs or outputs.
+
+    Example:
+        >>> import gatedlib as gl, jax, numpy as np
+        >>> first, second = gl.Spectral(values=(2.0, 1.0), d_in=20, d_out=10).sample(jax.random.key(0))
+        >>> np.linalg.svd(first, compute_uv=False)[:3].round(4)
+        array([2., 1., 0.], dtype=float32)
+
+    Source: paper, Fig. A.2.
+    """
+
+    values: tuple[float, ...] = eqx.field(converter=tuple)
+    tasks: int = eqx.field(static=True, default=2)
+    d_in: int = eqx.field(static=True, default=30)
+    d_out: int = eqx.field(static=True, default=30)
+
+    def __check_init__(self) -> None:
+        _check.whole("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
+        _check.whole("d_in", self.d_in, 1, "The paper's Fig. A.2 has 30")
+        _check.whole("d_out", self.d_out, 1, "The paper's Fig. A.2 has 30")
+        rank = len(self.values)
+        _check.require(rank > 0, "values", self.values, "must hold at least one singular value", "Use (1.0,)")
+        for value in self.values:
+            _check.positive("singular value", value, "Leave out values of 0")
+        for name, size, needed in (("d_in", self.d_in, self.tasks * rank), ("d_out", self.d_out, rank)):
+            rule = f"{self.tasks} teachers of rank {rank} need {name} >= {needed}"
+            _check.require(size >= needed, name, size, rule, f"Use {name} = {needed} or more, or fewer values")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.tasks, self.d_out, self.d_in
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        left_key, right_key = jax.random.split(key)
+        rank = len(self.values)
+        reads = orthonormal(jax.random.normal(right_key, (self.tasks * rank, self.d_in)))
+        writes = jax.vmap(orthonormal)(jax.random.normal(left_key, (self.tasks, rank, self.d_out)))
+        modes = (self.tasks, rank, self.d_in)
+        return jnp.einsum("k,mko,mki->moi", jnp.asarray(self.values), writes, reads.reshape(modes))
+
+
 class Given(Teachers):
     r"""Teachers that you bring yourself, the same for every seed.
 
@@ -153,7 +214,7 @@ class Given(Teachers):
     Source: the toy tasks of paper Fig. 4 are of this kind.
     """
 
-    matrices: Float[Array, "task out in"] = eqx.field(converter=jnp.asarray)
+    matrices: Float[Array | np.ndarray, "task out in"] = eqx.field(converter=jnp.asarray)
 
     def __check_init__(self) -> None:
         shape = self.matrices.shape
@@ -170,4 +231,4 @@ class Given(Teachers):
         return tasks, d_out, d_in
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
-        return self.matrices
+        return jnp.asarray(self.matrices)

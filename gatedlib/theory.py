@@ -5,8 +5,6 @@ part far enough for paths to specialize at all. Distances are those of the teach
 :math:`D = \|W^*_A - W^*_B\|`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +18,7 @@ Numbers = Float[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class Switch:
-    r"""One switch of task in the symmetric model: the difference of the gates against the specialization of the weights.
+    r"""One switch of task in the symmetric model: the gates' difference against the weights' specialization.
 
     .. math::
 
@@ -61,7 +59,7 @@ class Switch:
 
     @property
     def kappa(self) -> float:
-        r""":math:`\kappa`: paths switch by their gates only if :math:`\bar w^2 > \kappa`; else the weights turn over."""
+        r""":math:`\kappa`: gates turn over only where :math:`\bar w^2 > \kappa`; else the weights do."""
         return self.tau_c / (self.distance**2 * self.tau_w)
 
     def curve(self, gates: Numbers | float, specialization: Numbers | float = 1.0) -> Numbers:
@@ -118,8 +116,8 @@ class Switch:
 
 def spreading(
     targets: Float[np.ndarray, "task mode"],
-    tasks: Sequence[int],
-    lengths: Sequence[float],
+    tasks: Sequence[int] | np.ndarray,
+    lengths: Sequence[float] | np.ndarray,
     tau_w: float,
     tau_c: float,
     apart: Float[np.ndarray, "*any mode"],
@@ -188,13 +186,18 @@ def spreading(
 
 
 def steady_spread(
-    block_length: Numbers | float, tau_w: Numbers | float, tau_c: Numbers | float, distance: float, apart: float
+    block_length: Numbers | float,
+    tau_w: Numbers | float,
+    tau_c: Numbers | float,
+    distance: float,
+    apart: float,
+    gates: float = 0.0,
 ) -> Numbers:
     r"""How far the gates part within one block of two alternating tasks, once nothing else changes any more.
 
     .. math::
 
-        \Delta c = \sqrt{\frac{\tau_w}{\tau_c}}\; \delta\, \sinh\varphi, \qquad
+        \Delta c = \sqrt{\frac{\tau_w}{\tau_c}}\; \delta\, \sinh\varphi + \Delta c_0 \cosh\varphi, \qquad
         \varphi = 2 D \sqrt{\frac{\tau_w}{\tau_c}} \tanh \frac{\tau_B}{4 \tau_w}
 
     A gate reaches zero where this is 1; the next block turns everything back, so what is not reached within one block
@@ -206,6 +209,7 @@ def steady_spread(
         tau_c: time constant of the gates.
         distance: D.
         apart: :math:`\delta`, the difference of the paths along the difference of the teachers.
+        gates: :math:`\Delta c_0`, the difference of the gates at the start of the block.
 
     Returns:
         The spread, of the shape to which the arguments broadcast.
@@ -219,4 +223,59 @@ def steady_spread(
     """
     ratio = np.sqrt(np.asarray(tau_w) / tau_c)
     angle = 2 * distance * ratio * np.tanh(np.asarray(block_length) / (4 * np.asarray(tau_w)))
-    return ratio * apart * np.sinh(angle)
+    return np.abs(ratio * apart * np.sinh(angle) + gates * np.cosh(angle))
+
+
+def next_block(
+    new: float, old: float, block_length: float, tau_w: float, tau_c: float, distance: float
+) -> tuple[float, float, float]:
+    r"""What one block adds: how far the path of the new task and that of the old one have specialized, a block later.
+
+    .. math::
+
+        u_\mathrm{new} \leftarrow 1 - \Big(1 - u_\mathrm{new} - \frac{\sigma}{2 \tau_w}\Big)\,
+        e^{-(\tau_B - t_s)/\tau_w}, \qquad u_\mathrm{old} \leftarrow u_\mathrm{old} - \frac{\sigma}{2 \tau_w}
+
+    First the gates move from the old path to the new one, which takes the time :math:`t_s` and, for both paths
+    together, adds nothing: by the invariant :math:`\bar w = (u_\mathrm{new} + u_\mathrm{old})/2` is afterwards
+    what it was, but the new path has gained what the old one has lost. Then the old path's gate is pinned at zero and
+    its weights rest, while the new path learns alone. Here :math:`\sigma = \int \epsilon\, dt` over the switch, in
+    units of D/2: :math:`\sigma = \frac{4 \sqrt{\tau_w \tau_c}}{D} \operatorname{arsinh} \sqrt{\kappa / (\bar w^2 -
+    \kappa)}`. The gates' sum is taken to stay at one.
+
+    Args:
+        new: how far the path that serves the coming task is on its way to its teacher, along the teachers' difference:
+            0 is the mean of both teachers, 1 the teacher.
+        old: the same for the other path and its own teacher.
+        block_length: :math:`\tau_B`.
+        tau_w: time constant of the weights.
+        tau_c: time constant of the gates.
+        distance: D.
+
+    Returns:
+        `new` and `old` after the block, and :math:`t_s`; all nan where the block is too short for the gates to
+        arrive, or the paths are too alike for the gates to move at all (:math:`\bar w^2 \le \kappa`).
+
+    Example:
+        >>> from gatedlib.theory import next_block
+        >>> new, old, time = next_block(0.5, 0.5, block_length=1.0, tau_w=1.3, tau_c=0.06, distance=2**0.5)
+        >>> round(new, 3), round(old, 3), round(time, 3)
+        (0.765, 0.405, 0.295)
+
+    Source: this library.
+    """
+    kappa = Switch(tau_w, tau_c, distance).kappa
+    mean, lead = (new + old) / 2, (new - old) / 2
+    if mean**2 <= kappa:
+        return np.nan, np.nan, np.nan
+    height = mean**2 - kappa
+    reach = np.arcsinh(np.sqrt(kappa / height))
+    rate = distance / (2 * np.sqrt(tau_w * tau_c))
+    sigma = np.linspace(0, 2 * reach / rate, 2001)
+    error = 1 - lead - sigma / (2 * tau_w) - height / (2 * np.sqrt(kappa)) * np.sinh(2 * (rate * sigma - reach))
+    time = np.trapezoid(1 / error, sigma) if error.min() > 0 else np.inf
+    if time >= block_length:
+        return np.nan, np.nan, np.nan
+    moved = sigma[-1] / (2 * tau_w)
+    grown = 1 - (1 - new - moved) * np.exp(-(block_length - time) / tau_w)
+    return float(grown), float(old - moved), float(time)

@@ -5,9 +5,11 @@ import sys
 
 RUN = """
 import jaxtyping
-modules = ["curricula", "flow", "inputs", "networks", "penalties", "record", "teachers"]
+modules = ["curricula", "flow", "inputs", "networks", "penalties", "record", "reduction", "teachers", "theory"]
 with jaxtyping.install_import_hook([f"gatedlib.{name}" for name in modules], "beartype.beartype"):
     import gatedlib as gl
+    import gatedlib.reduction, gatedlib.theory
+import jax
 import numpy as np
 
 penalties = (gl.Nonnegative(0.1), gl.UnitNorm(0.5), gl.UnitNorm(0.5, ord=2))
@@ -16,6 +18,11 @@ for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(0.1 * np.ones
         flow = gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.05, penalties=penalties, inputs=inputs)
         curriculum = gl.Sequence(tasks=(0, 1), lengths=(1.0, 2.0))
         gl.simulate(gl.Experiment(teachers, gl.GatedLinear(paths=4), curriculum, flow), seeds=5)
+teachers = gl.Orthogonal(tasks=2, d_in=6, d_out=3).sample(jax.random.key(0))
+for space in (gl.reduction.span(np.asarray(teachers)), gl.reduction.modes(np.asarray(teachers))):
+    space.outside(space.lift(space.project(np.ones((5, 3, 6)))))
+gl.theory.spreading(np.eye(2), [0, 1], [1.0, 1.0], 1.0, 0.1, np.ones((4, 2)))
+gl.theory.Switch(1.0, 0.1).curve(np.linspace(-1, 1, 3))
 try:
     gl.Flow(1.0, 1.0).velocity(gl.GatedLinear(), gl.Params(np.ones((2, 3, 6)), np.ones(2)), np.ones(3), None)
 except jaxtyping.TypeCheckError:

@@ -1,0 +1,246 @@
+"""Emergence: at which settings, in which networks and after how many blocks paths specialize. Not in the paper."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+import gatedlib as gl
+from gatedlib import metrics, record, reduction, theory
+from gatedlib.paper.claims import Estimate, Outcome, bootstrap, claim, exact, fraction, median
+from gatedlib.paper.dynamics import SEEDS, SPECIALIZED
+from gatedlib.paper.invariant import CONSERVED
+from gatedlib.paper.reduction import TOY
+from gatedlib.paper.regimes import BY_SPEED, BY_SPEED_LONGER
+
+
+@record.quantity()
+def least_gate(frame: record.Frame) -> jax.Array:
+    """The lowest gate."""
+    return frame.params.gates.min()
+
+
+Starts = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def starts(experiment: gl.Experiment, seeds: int) -> Starts:
+    """Targets, and for each seed the difference and the mean of the two paths at the start, in the teachers' span."""
+    teachers, params = jax.vmap(experiment.draw)(np.arange(seeds))
+    spaces = [reduction.span(each) for each in np.asarray(teachers)]
+    inside = np.stack([s.project(weights)[..., 0] for s, weights in zip(spaces, params.weights, strict=True)])
+    return spaces[0].targets, inside[:, 0] - inside[:, 1], inside.mean(1)
+
+
+def predicted_spread(experiment: gl.Experiment, begin: Starts) -> xr.DataArray:
+    """How far the gates of each seed part in each block, from its initial weights alone, dims seed and block."""
+    targets, apart, mean = begin
+    plan, dt = experiment.schedule(), float(experiment.flow.dt)
+    lengths = (plan.stop - plan.start) * dt
+    constants = float(experiment.flow.tau_w), float(experiment.flow.tau_c)
+    spread = theory.spreading(targets, plan.block_tasks, lengths, *constants, apart, mean.mean(0))
+    return xr.DataArray(spread, {"seed": np.arange(len(apart))}, ("seed", "block"))
+
+
+@functools.lru_cache(maxsize=2)
+def first_zeros(experiment: gl.Experiment, seeds: int) -> xr.DataArray:
+    """When a gate first reaches zero; infinite for seeds in which none does."""
+    reached = gl.simulate(experiment, seeds, (least_gate,)).least_gate <= 0
+    return reached.time[reached.argmax("time")].where(reached.any("time"), np.inf)
+
+
+@claim("who", "beyond", "Which networks become flexible, and when, can be told from their initial weights.")
+def who(experiment: gl.Experiment = CONSERVED, seeds: int = 100, shuffled: bool = False) -> Outcome:
+    """Rank correlation of the largest predicted spread of the gates with the time at which one reaches zero."""
+    spread = predicted_spread(experiment, starts(experiment, seeds)).max("block")
+    when = first_zeros(experiment, seeds)
+    if shuffled:
+        spread = spread.copy(data=np.random.default_rng(0).permutation(spread.values))
+    both = xr.DataArray(np.stack([-spread.values, when.values], -1), dims=("seed", "what"))
+    correlation = bootstrap(both, lambda values: np.asarray(stats.spearmanr(values[:, 0], values[:, 1])[0]))
+    return Outcome(
+        {"rank_correlation": correlation, "reached_zero": fraction(when < np.inf)},
+        {"rank correlation above 0.95": correlation.low > 0.95},
+    )
+
+
+GRID = {
+    "block_length": tuple(np.linspace(0.0625, 1.0, 16).round(3)),
+    "tau_c": tuple(np.geomspace(0.003, 0.1, 16).round(5)),
+}
+"""256 cells over the ranges of the maps in *Regimes*."""
+
+GRID_LONGER = {
+    "block_length": tuple((np.linspace(0.06, 1.02, 16)).round(3)),
+    "tau_c": tuple(np.geomspace(0.006, 0.2, 16).round(5)),
+}
+
+GIVEN_TIME = BY_SPEED_LONGER.replace(duration=100.0, dt=2e-3)
+TOY_LENGTHS = tuple((np.geomspace(0.1, 6.0, 15) / 0.02).round() * 0.02)
+TOY_SPEEDS = tuple(np.geomspace(0.01, 0.3, 15).round(4))
+TOY_APART = 0.01
+STEADY = TOY.replace(tau_w=1.0, dt=2e-3, curriculum=gl.Blocked(duration=60.0))
+
+
+@functools.lru_cache(maxsize=8)
+def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Dataset:
+    """Which runs of a grid will reach zero by theory, which did, and which specialized: dims seed and the axes."""
+
+    def seen(results: xr.Dataset) -> xr.Dataset:
+        specialized = metrics.specialization(results).isel(time=-1) > SPECIALIZED
+        return xr.Dataset({"reached": results.least_gate.min("time") <= 0, "specialized": specialized})
+
+    keep = (least_gate, record.weight_products)
+    calm = experiment.replace(inputs=gl.Population())
+    grid = gl.sweep(calm, seeds=seeds, record=keep, every=10, measure=seen, **axes)
+    begin = starts(experiment, seeds)
+    cells = [
+        predicted_spread(experiment.replace(block_length=length, tau_c=tau_c), begin).max("block").values
+        for length in axes["block_length"]
+        for tau_c in axes["tau_c"]
+    ]
+    shape = len(axes["block_length"]), len(axes["tau_c"]), seeds
+    return grid.assign(predicted=(("block_length", "tau_c", "seed"), np.reshape(cells, shape) >= 1))
+
+
+def cells_right(runs: xr.Dataset, what: str) -> Estimate:
+    """The share of cells in which theory and simulation agree on whether most seeds did something."""
+    told = np.stack([runs.predicted.transpose("seed", ...), runs[what].transpose("seed", ...)], 1)
+    samples = xr.DataArray(told.reshape(*told.shape[:2], -1), dims=("seed", "who", "cell"))
+    return bootstrap(samples, lambda values: np.mean(np.diff(values.mean(0) > 0.5, axis=0) == 0))
+
+
+@functools.lru_cache(maxsize=2)
+def toy_diagram(apart: float = TOY_APART) -> xr.Dataset:
+    """The same for the toy, which begins in the steady state of a forgetful network; dims block_length and tau_c."""
+    axis, distance, tau_w = np.array([1.0, -1.0]) / np.sqrt(2), np.sqrt(2), float(STEADY.flow.tau_w)
+    reached, specialized = np.zeros((2, len(TOY_LENGTHS), len(TOY_SPEEDS)), bool)
+    for row, length in enumerate(TOY_LENGTHS):
+        first_error = distance / (1 + np.exp(-length / (2 * tau_w)))
+        mean = 0.5 + (distance / 2 - first_error) * axis
+        paths = np.stack([mean + apart / 2 * axis, mean - apart / 2 * axis])
+        start = gl.Params(paths[:, :, None], np.array([0.5, 0.5]))
+        for column, tau_c in enumerate(TOY_SPEEDS):
+            experiment = STEADY.replace(block_length=length, tau_c=tau_c)
+            results = gl.simulate(experiment, 1, (least_gate, record.weight_products), every=10, initial=start)
+            reached[row, column] = results.least_gate.min() <= 0
+            specialized[row, column] = metrics.specialization(results)[0, -1] > SPECIALIZED
+    lengths, speeds = np.array(TOY_LENGTHS)[:, None], np.array(TOY_SPEEDS)
+    predicted = theory.steady_spread(lengths, tau_w, speeds, distance, apart) >= 1
+    dims, axes = ("block_length", "tau_c"), {"block_length": list(TOY_LENGTHS), "tau_c": list(TOY_SPEEDS)}
+    told = {"predicted": predicted, "reached": reached, "specialized": specialized}
+    return xr.Dataset({name: (dims, values) for name, values in told.items()}, axes)
+
+
+@claim("boundary", "beyond", "A formula without free parameters says at which settings abstractions emerge.")
+def boundary(apart: float = TOY_APART, told: float = TOY_APART) -> Outcome:
+    """Share of cells told right: the toy, the map of Fig. 5A as stated, and with longer teachers and enough time."""
+    toy = toy_diagram(apart)
+    if told != apart:
+        toy = toy.assign(predicted=toy_diagram(told).predicted)
+    stated, longer = diagram(BY_SPEED, **GRID), diagram(GIVEN_TIME, **GRID_LONGER)
+    small = float((toy.predicted == toy.specialized).mean())
+    full, slow = cells_right(stated, "specialized"), cells_right(longer, "specialized")
+    specialized = [(runs.specialized.mean("seed") > 0.5).mean() for runs in (stated, longer)]
+    return Outcome(
+        {
+            "boundary_cells_right": full,
+            "boundary_cells_right_longer": slow,
+            "boundary_cells_right_toy": exact(small),
+            "boundary_cells_reached_right": cells_right(stated, "reached"),
+            "boundary_cells_reached_right_longer": cells_right(longer, "reached"),
+            "cells_specialized": exact([*specialized, toy.specialized.mean()]),
+        },
+        {
+            "toy (225 cells): at least 0.9": small >= 0.9,
+            "full network, Fig. 5A as stated (256 cells): at least 0.9": full.value >= 0.9,
+            "full network, longer teachers (256 cells): at least 0.9": slow.value >= 0.9,
+        },
+    )
+
+
+def progress(results: xr.Dataset) -> np.ndarray:
+    """How far each path is from the mean of both teachers (0) to its own (1), at each frame: (seed, time, path)."""
+    matched = metrics.relabelled(results)
+    first, second = (matched.teachers.isel(task=task) for task in (0, 1))
+    apart = first - second
+    along = ((matched.weights - (first + second) / 2) * apart).sum(("out", "in"))
+    return (2 * along / (apart**2).sum(("out", "in"))).transpose("seed", "time", "path").values * np.array([1.0, -1.0])
+
+
+@functools.lru_cache(maxsize=2)
+def return_maps(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
+    """Progress at the end of each block, and as theory tells it from that a block before: dims seed, block, path.
+
+    nan where theory says nothing: the block is too short for the gates, or the paths are still too alike.
+    """
+    dt = float(experiment.flow.dt)
+    every = int(experiment.schedule().stop[0])
+    results = gl.simulate(experiment, seeds, (record.alignment, record.weights), every=every)
+    measured = progress(results)
+    distance = float(np.sqrt(((results.teachers[0, 0] - results.teachers[0, 1]) ** 2).sum()))
+    constants = every * dt, float(experiment.flow.tau_w), float(experiment.flow.tau_c), distance
+    told = np.full_like(measured, np.nan)
+    for seed, block in np.ndindex(measured.shape[0], measured.shape[1] - 1):
+        path = results.block_task.values[block]
+        new, old, _ = theory.next_block(measured[seed, block, path], measured[seed, block, 1 - path], *constants)
+        told[seed, block + 1, [path, 1 - path]] = new, old
+    dims = ("seed", "block", "path")
+    return xr.Dataset({"measured": (dims, measured), "told": (dims, told)})
+
+
+def blocks_until(done: float, start: float, block_length: float, tau_w: float, tau_c: float, distance: float) -> float:
+    """How many blocks the theory gives paths that are both at `start` until both together are at `done` in the mean."""
+    new = old = start
+    for block in range(1, 200):
+        new, old, _ = theory.next_block(new, old, block_length, tau_w, tau_c, distance)
+        if (new + old) / 2 >= done:
+            return block
+        new, old = old, new
+    return np.inf
+
+
+def blocks_measured(experiment: gl.Experiment, done: float, start: float) -> float:
+    """The same, solved: the toy from paths at `start` and the gate of the old task open."""
+    apart = np.array([0.5, -0.5]) * start
+    weights = np.stack([0.5 + apart, 0.5 - apart])[:, :, None]
+    every = int(experiment.schedule().stop[0])
+    initial = gl.Params(weights, np.array([0.0, 1.0]))
+    results = gl.solve(experiment, 1, (record.alignment, record.weights), every, initial, rtol=1e-7)
+    mean = progress(results)[0].mean(-1)[1:]
+    return float(np.argmax(mean >= done) + 1) if (mean >= done).any() else np.inf
+
+
+MAP_STARTS, MAP_LENGTHS, MAP_DONE = (0.3, 0.5, 0.7), (0.75, 1.0, 1.5), 0.85
+
+
+@claim(
+    "return-map", "beyond", "A map from block to block tells how far paths specialize in each, and when they are done."
+)
+def return_map(experiment: gl.Experiment = CONSERVED, tau_w: float = 1.0) -> Outcome:
+    """Error of the map over the blocks of the full network, and blocks until done in the toy, told and solved."""
+    runs = return_maps(experiment)
+    error = abs(runs.told - runs.measured).where(runs.measured.mean("path") > 0.3)
+    typical = median(error.mean(("block", "path")))
+    toy = TOY.replace(blocks=30, dt=1e-2)
+    told, measured = [], []
+    for length in MAP_LENGTHS:
+        constants = length, tau_w * float(TOY.flow.tau_w), float(TOY.flow.tau_c), np.sqrt(2)
+        told.append([blocks_until(MAP_DONE, start, *constants) for start in MAP_STARTS])
+        measured.append([blocks_measured(toy.replace(block_length=length), MAP_DONE, start) for start in MAP_STARTS])
+    off = np.abs(np.subtract(told, measured)).max()
+    return Outcome(
+        {
+            "return_map_error": typical,
+            "blocks_until_done_told": exact(told),
+            "blocks_until_done_measured": exact(measured),
+        },
+        {
+            "full network: off by less than 0.02 in the mean": typical.high < 0.02,
+            "toy: blocks until done right to 2": off <= 2,
+        },
+    )

@@ -1,0 +1,68 @@
+"""Claims have teeth: each is false where what it rests on is taken away."""
+
+import numpy as np
+import pytest
+
+import gatedlib as gl
+from gatedlib.paper import dynamics, emergence, invariant, reduction, regimes, robustness
+from gatedlib.paper.claims import registry
+from tests.test_claims import NOT_BORNE_OUT
+
+
+def calm(experiment):
+    """No penalties: what no network becomes flexible with."""
+    return experiment.replace(penalties=())
+
+
+def uneven():
+    """As many blocks as in the limit cycle and as much time, but no two periods alike."""
+    return gl.Sequence((0, 1) * 50, np.random.default_rng(0).permutation([0.5, 1.5] * 50).tolist())
+
+
+BREAKS = {
+    "5A-longer": lambda c: c.measure(regimes.BY_SPEED_LONGER.replace(tau_w=0.1)),
+    "5A-needs": lambda c: c.measure(regimes.BY_SPEED.replace(b=0.0)),
+    "5B": lambda c: c.measure(regimes.BY_PENALTY.replace(tau_c=0.1)),
+    "A.3": lambda c: c.measure(robustness.COSTLY, robustness.FREE),
+    "A.13-flexible": lambda c: c.measure(calm(robustness.ALIKE_FLEXIBLE)),
+    "A.16": lambda c: c.measure(robustness.FEW_SHOT_FORGETFUL, robustness.FEW_SHOT),
+    "tasks": lambda c: c.measure(rounds=3),
+    "switches": lambda c: c.measure(robustness.REGULAR, calm(robustness.RANDOM)),
+    "paths": lambda c: c.measure(tasks=2),
+    "exposure": lambda c: c.measure(share=0.5),
+    "A.1": lambda c: c.measure(tau_c=0.1),
+    "A.2": lambda c: c.measure(reduction.RANKED.replace(tau_c=0.6)),
+    "4": lambda c: c.measure(reduction.FORGETFUL_TOY, reduction.TOY),
+    "4H": lambda c: c.measure(formula=1.1),
+    "4F": lambda c: c.measure(reduction.CYCLE.replace(curriculum=uneven())),
+    "4E": lambda c: c.measure(reduction.EQUAL_TIME.replace(b=0.0)),
+    "A.9": lambda c: c.measure(block_lengths=(0.5, 1.0, 2.0)),
+    "A.8": lambda c: c.measure(without=1.0),
+    "A.10": lambda c: c.measure(calm(reduction.TOY)),
+    "invariant": lambda c: c.measure(invariant.CONSERVED.replace(ord=2)),
+    "penalties": lambda c: c.measure(invariant.CONSERVED.replace(tau_c=1.3)),
+    "norm": lambda c: c.measure(orders=(1, 1)),
+    "who": lambda c: c.measure(shuffled=True),
+    "boundary": lambda c: c.measure(told=10 * emergence.TOY_APART),
+    "return-map": lambda c: c.measure(tau_w=3.0),
+}
+
+
+@pytest.mark.parametrize("claim", [c for c in registry() if c.figure != "2"], ids=lambda claim: claim.id)
+def test_claim_fails_where_it_must(claim):
+    """Each claim is false where what it rests on is taken away."""
+    if claim.id not in NOT_BORNE_OUT:
+        assert not all(BREAKS[claim.id](claim).conditions.values())
+
+
+@pytest.mark.parametrize("claim", registry("2"), ids=lambda claim: claim.id)
+def test_claim_of_fig_2_fails_where_it_must(claim):
+    """With the two networks exchanged every claim about their difference is false."""
+    outcome = claim.measure(flexible=dynamics.FORGETFUL, forgetful=dynamics.FLEXIBLE)
+    assert not all(outcome.conditions.values())
+
+
+@pytest.mark.parametrize("broken", [{"b": 0.0}, {"tau_c": 1.3}])
+def test_recovery_does_not_speed_up_without_the_bound_or_with_slow_gates(broken):
+    outcome = dynamics.recovery.measure(flexible=dynamics.FLEXIBLE.replace(**broken))
+    assert not all(outcome.conditions.values())
