@@ -146,6 +146,28 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     return Explorer(figure, update, {"block_length": block_length, "tau_c": tau_c, "strength": strength})
 
 
+def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
+    """Step through one switch of task in the plane of the teachers, in a flexible and a forgetful network.
+
+    Args:
+        flexible: a run of one block with two outputs and one input, `gates` and `weights` recorded.
+        forgetful: the same of the other network, on the same times.
+
+    Source: paper, Fig. 4A-D.
+    """
+    figure, panels = _figure(2)
+    last = float(flexible.time[-1])
+
+    def update(time: float) -> None:
+        for ax, results, title in zip(panels, (flexible, forgetful), ("flexible", "forgetful"), strict=True):
+            ax.clear()
+            plotting.plane(results, ax, time)
+            ax.set_title(title)
+
+    time = _slider(ipywidgets.FloatSlider, "time since the switch", min=0.0, max=last, value=0.1 * last, step=last / 50)
+    return Explorer(figure, update, {"time": time})
+
+
 def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
     """Turn the two gates of a trained network by hand; see what it computes and the loss on both tasks.
 

@@ -168,6 +168,37 @@ def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -
     return ax
 
 
+def plane(results: xr.Dataset, ax: Axes | None = None, time: float = 0.0, seed: int = 0) -> Axes:
+    """Paths and output of a small network, two outputs and one input, in the plane of its teachers at some time.
+
+    Rings are the teachers. An arrow is the weights of a path, as dark as its gate is open. The black dot is the
+    output, and the line behind it the way that it has come.
+
+    Args:
+        results: a run with `gates` and `weights` recorded.
+        ax: where to draw.
+        time: the moment; the nearest frame is shown.
+        seed: which seed of the run.
+
+    Source: paper, Fig. 4A-D.
+    """
+    ax = ax or plt.gca()
+    shown = results.sel(seed=seed)
+    now = shown.sel(time=time, method="nearest")
+    for task, teacher in enumerate(shown.teachers.values[..., 0]):
+        ax.plot(*teacher, marker="o", markersize=11, color="none", markeredgecolor=task_color(task))
+        ax.annotate(task_name(task), teacher, (7, 7), textcoords="offset points", color=task_color(task))
+    for path, (gate, weights) in enumerate(zip(now.gates.values, now.weights.values[..., 0], strict=True)):
+        color, strength = task_color(path), float(np.clip(0.25 + 0.75 * gate, 0.25, 1.0))
+        style = {"arrowstyle": "-|>", "color": color, "alpha": strength, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", weights, (0, 0), arrowprops=style)
+    outputs = (shown.gates * shown.weights).sum("path").isel({"in": 0}).transpose("time", "out")
+    ax.plot(*outputs.where(outputs.time <= now.time, drop=True).values.T, color="#222222", linewidth=1)
+    ax.plot(*outputs.sel(time=now.time).values, marker="o", markersize=5, color="#222222")
+    ax.set(xlim=(-0.25, 1.25), ylim=(-0.25, 1.25), aspect="equal", xticks=(0, 1), yticks=(0, 1))
+    return ax
+
+
 def setting_name(setting: Hashable) -> str:
     """A setting as it is called on axes.
 

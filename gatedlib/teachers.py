@@ -145,13 +145,13 @@ class Spectral(Teachers):
     inputs; their outputs may overlap.
 
     Args:
-        values: the singular values of every teacher; as many as its rank.
+        values: the singular values of every teacher; those above 0 are its rank.
         tasks: number of tasks M.
         d_in: number of inputs; at least `tasks * len(values)`.
         d_out: number of outputs; at least `len(values)`.
 
     Raises:
-        ValueError: if a size is no whole number above 0, there is no value or one is not above 0, or there are too few
+        ValueError: if a size is no whole number above 0, there is no value above 0 or one below, or there are too few
             inputs or outputs.
 
     Example:
@@ -172,12 +172,14 @@ class Spectral(Teachers):
         _check.whole("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
         _check.whole("d_in", self.d_in, 1, "The paper's Fig. A.2 has 30")
         _check.whole("d_out", self.d_out, 1, "The paper's Fig. A.2 has 30")
-        rank = len(self.values)
-        _check.require(rank > 0, "values", self.values, "must hold at least one singular value", "Use (1.0,)")
         for value in self.values:
-            _check.positive("singular value", value, "Leave out values of 0")
-        for name, size, needed in (("d_in", self.d_in, self.tasks * rank), ("d_out", self.d_out, rank)):
-            rule = f"{self.tasks} teachers of rank {rank} need {name} >= {needed}"
+            _check.nonnegative("singular value", value, "Use 0 for none")
+        if not any(isinstance(value, jax.core.Tracer) for value in self.values):
+            rule = "must hold at least one singular value above 0"
+            _check.require(max(self.values, default=0) > 0, "values", self.values, rule, "Use (1.0,)")
+        count = len(self.values)
+        for name, size, needed in (("d_in", self.d_in, self.tasks * count), ("d_out", self.d_out, count)):
+            rule = f"{self.tasks} teachers with {count} singular values need {name} >= {needed}"
             _check.require(size >= needed, name, size, rule, f"Use {name} = {needed} or more, or fewer values")
 
     @property

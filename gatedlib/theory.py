@@ -18,7 +18,7 @@ Numbers = Float[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class Switch:
-    r"""One switch of task in the symmetric model: the gates' difference against the weights' specialization.
+    r"""One switch of task in the symmetric model: where the gates are, against how far apart the paths are.
 
     .. math::
 
@@ -26,8 +26,9 @@ class Switch:
         2 \tau_w \dot{\bar w} = \bar c\, (1 - \bar c \bar w), \qquad
         \bar w^2 - \kappa \bar c^2 = \text{const}, \quad \kappa = \frac{\tau_c}{D^2 \tau_w}
 
-    with gates :math:`(1 \pm \bar c)/2` and paths whose difference is :math:`\bar w` times that of the teachers. The
-    switch begins at :math:`\bar c = -1`, with the gates of the old task.
+    with gates :math:`(1 \pm \bar c)/2` and paths whose difference is :math:`\bar w` times that of the teachers (the
+    root of the specialization). The switch begins at :math:`\bar c = -1`, with the gates of the old task, and with
+    paths as far `apart` as they are then, :math:`\bar w_0`.
 
     Args:
         tau_w: time constant of the weights.
@@ -40,9 +41,9 @@ class Switch:
     Example:
         >>> from gatedlib.theory import Switch
         >>> switch = Switch(tau_w=1.0, tau_c=0.1)
-        >>> round(float(switch.curve(gates=0.0)), 4)       # halfway, from perfect specialization
+        >>> round(float(switch.curve(gates=0.0)), 4)       # halfway, from perfect paths
         0.9747
-        >>> [round(float(switch.time(gates=0.0, specialization=w)), 3) for w in (0.4, 0.7, 1.0)]
+        >>> [round(float(switch.time(gates=0.0, apart=w)), 3) for w in (0.4, 0.7, 1.0)]
         [0.242, 0.113, 0.071]
 
     Source: paper, Fig. 4H (the conserved quantity); the course in time, this library.
@@ -62,17 +63,17 @@ class Switch:
         r""":math:`\kappa`: gates turn over only where :math:`\bar w^2 > \kappa`; else the weights do."""
         return self.tau_c / (self.distance**2 * self.tau_w)
 
-    def curve(self, gates: Numbers | float, specialization: Numbers | float = 1.0) -> Numbers:
-        r"""Specialization against the gates' difference, from :math:`(-1, \bar w_0)`; nan where it never gets there.
+    def curve(self, gates: Numbers | float, apart: Numbers | float = 1.0) -> Numbers:
+        r"""How far apart the paths are when the gates are there, from :math:`(-1, \bar w_0)`; nan if they never are.
 
         .. math::
 
             \bar w(\bar c) = \sqrt{\bar w_0^2 - \kappa\,(1 - \bar c^2)}
         """
         with np.errstate(invalid="ignore"):
-            return np.sqrt(np.square(specialization) - self.kappa * (1 - np.square(gates)))
+            return np.sqrt(np.square(apart) - self.kappa * (1 - np.square(gates)))
 
-    def time(self, gates: Numbers | float, specialization: Numbers | float = 1.0) -> Numbers:
+    def time(self, gates: Numbers | float, apart: Numbers | float = 1.0) -> Numbers:
         r"""How long the gates' difference takes from -1 to a value; infinite where it never gets there.
 
         .. math::
@@ -81,14 +82,14 @@ class Switch:
             \qquad \sqrt\kappa\, \bar c = \sqrt H \sinh\theta, \quad H = \bar w_0^2 - \kappa, \quad
             h = \frac{H}{2\sqrt\kappa}, \quad T = \frac{2 \sqrt{\tau_w \tau_c}}{D \sqrt{1 + h^2}}
         """
-        height, h, scale = self._constants(specialization)
+        height, h, scale = self._constants(apart)
         place = [np.tanh(np.arcsinh(np.sqrt(self.kappa / height) * np.asarray(end))) for end in (gates, -1.0)]
         with np.errstate(invalid="ignore", divide="ignore"):
             end, start = (np.arctanh((x + h) / np.sqrt(1 + h**2)) for x in place)
         return np.where(np.isfinite(height) & np.isfinite(end), scale * (end - start), np.inf)
 
-    def course(self, time: Numbers, specialization: float = 1.0) -> tuple[Numbers, Numbers]:
-        r"""The gates' difference and the specialization after a time, of a network that switches by its gates.
+    def course(self, time: Numbers, apart: float = 1.0) -> tuple[Numbers, Numbers]:
+        r"""The gates' difference and how far apart the paths are after a time, of a network that switches by its gates.
 
         .. math::
 
@@ -96,19 +97,19 @@ class Switch:
             \frac{\tanh\theta_0 + h}{\sqrt{1 + h^2}}\Big) - h
 
         Raises:
-            ValueError: if the specialization is too small, its square not above :math:`\kappa`.
+            ValueError: if the paths are too much alike, the square of `apart` not above :math:`\kappa`.
         """
         rule = f"must be above sqrt(kappa) = {self.kappa**0.5:.4g}, or the weights turn over in place of the gates"
-        _check.require(specialization**2 > self.kappa, "specialization", specialization, rule, "Use 1")
-        height, h, scale = self._constants(specialization)
+        _check.require(apart**2 > self.kappa, "apart", apart, rule, "Use 1")
+        height, h, scale = self._constants(apart)
         root = np.sqrt(1 + h**2)
         start = np.arctanh((np.tanh(np.arcsinh(-np.sqrt(self.kappa / height))) + h) / root)
         theta = np.arctanh(root * np.tanh(np.asarray(time) / scale + start) - h)
         return np.sqrt(height / self.kappa) * np.sinh(theta), np.sqrt(height) * np.cosh(theta)
 
-    def _constants(self, specialization: Numbers | float) -> tuple[Numbers, Numbers, Numbers]:
+    def _constants(self, apart: Numbers | float) -> tuple[Numbers, Numbers, Numbers]:
         """H, h and T; nan where the weights turn over."""
-        height = np.square(specialization) - self.kappa
+        height = np.square(apart) - self.kappa
         height = np.where(height > 0, height, np.nan)
         h = height / (2 * np.sqrt(self.kappa))
         return height, h, 2 * np.sqrt(self.tau_w * self.tau_c) / (self.distance * np.sqrt(1 + h**2))

@@ -1,5 +1,6 @@
 import jax
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,3 +66,28 @@ def test_gram_schmidt_keeps_the_span_and_only_that(n, d, rank, seed):
     assert lengths[lengths > 0.5].size == min(n, d, rank)
     np.testing.assert_allclose(basis @ basis.T, np.diag(lengths.round()), atol=1e-5)
     np.testing.assert_allclose(rows @ basis.T @ basis, rows, atol=1e-5 * max(1.0, abs(rows).max()))
+
+
+@pytest.mark.parametrize("values", [(1.0,), (2.0, 1.0, 0.5), (1.0, 0.0)])
+def test_spectral_teachers_have_the_singular_values_asked_for_and_share_no_mode(values):
+    teachers = np.asarray(gl.Spectral(values, tasks=3, d_in=12, d_out=4).sample(jax.random.key(0)), float)
+    found = np.linalg.svd(teachers, compute_uv=False)[:, : len(values)]
+    np.testing.assert_allclose(found, np.tile(sorted(values, reverse=True), (3, 1)), atol=1e-5)
+    np.testing.assert_allclose(np.einsum("moi,noj->mnij", teachers, teachers)[0, 1].trace(), 0, atol=1e-5)
+    overlaps = np.einsum("moi,npi->mnop", teachers, teachers)  # no input pattern in common
+    np.testing.assert_allclose(overlaps[~np.eye(3, dtype=bool)], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "refusal"),
+    [
+        ({"values": ()}, r"values = \(\): must hold at least one singular value above 0"),
+        ({"values": (0.0, 0.0)}, "at least one singular value above 0"),
+        ({"values": (1.0, -1.0)}, "singular value = -1.0: must be a finite number, 0 or above"),
+        ({"values": (1.0,) * 20}, "d_in = 30: 2 teachers with 20 singular values need d_in >= 40"),
+        ({"values": (1.0,) * 5, "d_out": 4}, "d_out = 4: 2 teachers with 5 singular values need d_out >= 5"),
+    ],
+)
+def test_spectral_teachers_that_cannot_be_are_refused(settings, refusal):
+    with pytest.raises(ValueError, match=refusal):
+        gl.Spectral(**settings)

@@ -54,13 +54,13 @@ def test_switch_is_the_solution_of_its_equations(tau_w, tau_c, distance, special
 
 
 def test_switches_get_faster_as_paths_specialize():
-    times = Switch(1.3, 0.06).time(gates=0.0, specialization=np.linspace(0.2, 1.0, 9))
+    times = Switch(1.3, 0.06).time(gates=0.0, apart=np.linspace(0.2, 1.0, 9))
     assert (np.diff(times) < 0).all()
 
 
 def test_a_switch_that_does_not_happen_has_no_course():
-    with pytest.raises(ValueError, match=r"specialization = 0.1: must be above sqrt\(kappa\) = 0.2236"):
-        Switch(1.0, 0.1).course(np.linspace(0, 1, 5), specialization=0.1)
+    with pytest.raises(ValueError, match=r"apart = 0.1: must be above sqrt\(kappa\) = 0.2236"):
+        Switch(1.0, 0.1).course(np.linspace(0, 1, 5), apart=0.1)
 
 
 @pytest.mark.parametrize("name", ["tau_w", "tau_c", "distance"])

@@ -14,16 +14,9 @@ import gatedlib as gl
 from gatedlib import metrics, record, reduction, theory
 from gatedlib.paper.claims import Estimate, Outcome, bootstrap, claim, exact, fraction, median
 from gatedlib.paper.dynamics import SEEDS, SPECIALIZED
-from gatedlib.paper.invariant import CONSERVED
+from gatedlib.paper.invariant import CONSERVED, least_gate
 from gatedlib.paper.reduction import TOY
 from gatedlib.paper.regimes import BY_SPEED, BY_SPEED_LONGER
-
-
-@record.quantity()
-def least_gate(frame: record.Frame) -> jax.Array:
-    """The lowest gate."""
-    return frame.params.gates.min()
-
 
 Starts = tuple[np.ndarray, np.ndarray, np.ndarray]
 

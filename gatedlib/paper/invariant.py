@@ -19,6 +19,12 @@ WITHOUT = {"both": {}, "none": {"a": 0.0, "b": 0.0}, "nonnegativity": {"b": 0.0}
 """The four choices of penalties, by what is taken away from Fig. 2."""
 
 
+@record.quantity()
+def least_gate(frame: record.Frame) -> jax.Array:
+    """The lowest gate."""
+    return frame.params.gates.min()
+
+
 @functools.lru_cache(maxsize=2)
 def pair(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """A run kept step by step: gates and the inner products of weights."""

@@ -13,7 +13,8 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "html"
 SHOTS = ROOT / "screenshots"
-PAGES = ["intro", "model", "dynamics", "regimes", "robustness", "sweeps", "glossary", "api", "bibliography"]
+CHAPTERS = ["model", "dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence"]
+PAGES = ["intro", *CHAPTERS, "sweeps", "glossary", "api", "bibliography"]
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
@@ -108,7 +109,9 @@ def test_verdicts_can_be_read_by_day_and_by_night(browser, address, scheme):
 
 def test_chapters_have_their_numbered_figures(browser, address):
     page = browser.new_page()
-    for name, least in (("intro", 1), ("model", 2), ("dynamics", 5), ("regimes", 3), ("robustness", 7)):
+    told = {"intro": 1, "model": 2, "dynamics": 5, "regimes": 3, "robustness": 7}
+    told |= {"reduction": 4, "cycle": 5, "invariant": 3, "emergence": 5}
+    for name, least in told.items():
         page.goto(f"{address}/book/{name}.html")
         assert page.locator("article figure .caption-number").count() >= least
     page.close()
