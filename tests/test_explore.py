@@ -10,12 +10,17 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import explore, plotting
+from gatedlib.paper import reduction
 from tests.examples import small
 
 mpl.use("Agg")
 
 EXPLORERS = {
     "regimes": lambda: explore.regimes(small(dt=0.01)),
+    "switch": lambda: explore.switch(
+        reduction.one_switch(reduction.TOY, reduction.SPECIALIST),
+        reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
+    ),
     "gates_by_hand": lambda: explore.gates_by_hand(gl.simulate(small(), seeds=1)),
 }
 
@@ -94,3 +99,18 @@ def test_relabelled_paths_serve_the_task_of_their_number(results):
         np.testing.assert_array_equal(turned.gates.values[seed], results.gates.values[seed][:, order])
         products = results.weight_products.values[seed][:, order][:, :, order]
         np.testing.assert_array_equal(turned.weight_products.values[seed], products)
+
+
+def test_the_plane_shows_teachers_paths_and_the_way_of_the_output():
+    results = reduction.one_switch(reduction.TOY, reduction.SPECIALIST)
+    figure, ax = plt.subplots()
+    plotting.plane(results, ax, time=0.1)
+    rings = [line.get_xydata()[0].tolist() for line in ax.lines[:2]]
+    assert rings == [[1.0, 0.0], [0.0, 1.0]]
+    way, dot = (line.get_xydata() for line in ax.lines[2:])
+    outputs = (results.gates * results.weights).sum("path")[0, :, :, 0].values
+    np.testing.assert_allclose(way, outputs[:101], atol=1e-6)  # frames 0 to 100, a step of 0.001 apart
+    np.testing.assert_allclose(dot[0], outputs[100], atol=1e-6)
+    arrows = [text.xy for text in ax.texts if text.arrow_patch is not None]
+    np.testing.assert_allclose(arrows, results.weights[0, 100, :, :, 0], atol=1e-6)
+    plt.close(figure)
