@@ -45,6 +45,8 @@ class Eigenspace:
 
     def project(self, weights: Float[np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any mode 1"]:
         """Coordinates of some matrices, as the column of weights that they are in the reduced system."""
+        rule, remedy = f"must end with {self.basis.shape[1:]}, the shape of a teacher", "Give matrices (…, out, in)"
+        _check.require(np.shape(weights)[-2:] == self.basis.shape[1:], "shape", np.shape(weights), rule, remedy)
         return np.einsum("koi,...oi->...k", self.basis, np.asarray(weights, float))[..., None]
 
     def lift(self, coordinates: Float[np.ndarray, "*any mode 1"]) -> Float[np.ndarray, "*any out in"]:
@@ -81,6 +83,15 @@ class Eigenspace:
         return experiment.replace(teachers=Given(self.targets[:, :, None]), inputs=Population())
 
 
+def _checked(teachers: Float[np.ndarray, "task out in"]) -> Float[np.ndarray, "task out in"]:
+    """The teachers of one seed, each of which asks for something."""
+    Given(np.asarray(teachers, float))  # refuses what are no teachers
+    exact = np.asarray(teachers, float)
+    idle = np.flatnonzero(~exact.any((1, 2))).tolist()
+    _check.require(not idle, "teachers that are zero", idle, "must be none", "Leave them out")
+    return exact
+
+
 def modes(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
     r"""One coordinate for every singular mode of every teacher.
 
@@ -107,7 +118,7 @@ def modes(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
 
     Source: paper, section 4 and appendix on the reduction.
     """
-    teachers = np.asarray(teachers, float)
+    teachers = _checked(teachers)
     u, s, v = np.linalg.svd(teachers, full_matrices=False)
     kept = s > SHARED * s.max()
     every = u.transpose(0, 2, 1)[:, :, :, None] * v[:, :, None, :]
@@ -151,7 +162,7 @@ def span(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
 
     Source: this library; for one mode, paper, appendix on the reduction.
     """
-    teachers = np.asarray(teachers, float)
+    teachers = _checked(teachers)
     squares, turn = np.linalg.eigh(np.einsum("moi,noi->mn", teachers, teachers))
     dimensions = int(np.sum(squares > SHARED**2 * squares[-1]))
     rule, remedy = f"must be the number of teachers, {len(teachers)}", "Leave out the teacher that others add up to"
@@ -237,6 +248,8 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
 
     Source: paper, Fig. A.8.
     """
+    _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
+    _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
     flat = np.asarray(params.weights, float).reshape(len(params.gates), -1)
     alignment = flat.T @ flat / tau_c
     return alignment, np.sum(np.square(params.gates)) / tau_w * np.eye(len(alignment))

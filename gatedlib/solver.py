@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 AT_ZERO = 1e-12
-"""A gate this close to zero when another one reaches it has reached it too."""
+"""A gate this close to zero when another one reaches it has reached it too; a push this weak moves none."""
 
 STRETCHES = 1000
 """How many smooth stretches one block may have."""
@@ -64,7 +64,9 @@ def solve(
         A dataset of the same form as that of `simulate`, in double precision.
 
     Raises:
-        ValueError: as `simulate`, or if network, inputs or penalties are others than these, or rtol is not in (0, 0.1].
+        ValueError: as `simulate`, or if network, inputs or penalties are others than these, or rtol is not in
+            [1e-12, 0.1].
+        RuntimeError: if the solver cannot get on, which would be a fault of it.
 
     Example:
         >>> import gatedlib as gl
@@ -78,7 +80,7 @@ def solve(
     Source: this library. A. F. Filippov, Differential Equations with Discontinuous Righthand Sides, 1988.
     """
     _check.positive("rtol", rtol, "Use 1e-9")
-    _check.require(rtol <= 0.1, "rtol", rtol, "must be at most 0.1", "Use 1e-9")
+    _check.require(1e-12 <= rtol <= 0.1, "rtol", rtol, "must be from 1e-12 to 0.1", "Use 1e-9")
     for name, part, kind in (
         ("network", experiment.network, GatedLinear),
         ("inputs", experiment.flow.inputs, Population),
@@ -140,13 +142,16 @@ class _Learning:
     @classmethod
     def of(cls, experiment: Experiment) -> _Learning:
         flow = experiment.flow
-        constants = float(flow.tau_w), float(flow.tau_c), *_coefficients(flow.penalties)
         (paths,) = experiment.network.shapes(1, 1)["gates"]
-        return cls(paths, *constants)
+        a, bound, bound_2 = _coefficients(flow.penalties)
+        if paths == 1:  # one gate has one norm
+            bound, bound_2 = bound + bound_2, 0.0
+        return cls(paths, float(flow.tau_w), float(flow.tau_c), a, bound, bound_2)
 
     @property
     def kinked(self) -> bool:
-        return self.a > 0 or self.bound > 0
+        """Whether zero is a special place for gates: not without these penalties, nor for gates that are frozen."""
+        return (self.a > 0 or self.bound > 0) and self.tau_c < np.inf
 
     def split(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return state[: -self.paths].reshape(self.paths, -1), state[-self.paths :]
@@ -176,33 +181,46 @@ class _Learning:
         _, gates = self.split(state)
         up = self.pushes(state, target, np.ones(self.paths)) > 0
         down = self.pushes(state, target, -np.ones(self.paths)) < 0
-        return np.where(gates != 0, np.sign(gates), np.where(up, 1.0, np.where(down, -1.0, 0.0)))
+        # pushed away on both sides, a gate goes where it would without penalties
+        either = np.where(self.pushes(state, target, np.zeros(self.paths)) >= 0, 1.0, -1.0)
+        drawn = np.where(up & down, either, np.where(up, 1.0, np.where(down, -1.0, 0.0)))
+        return np.where(gates != 0, np.sign(gates), drawn)
 
-    def endings(self, target: np.ndarray, sides: np.ndarray) -> list[_Ending]:
+    def endings(self, target: np.ndarray, sides: np.ndarray) -> list[_LetGo | _ReachesZero]:
         """What ends a smooth stretch: a gate reaches zero from its side, or ceases to be held there."""
-        pinned = [
-            _Ending(self, target, path, to, True) for path in np.flatnonzero(sides == 0).tolist() for to in (1.0, -1.0)
-        ]
-        free = [_Ending(self, target, path, -sides[path], False) for path in np.flatnonzero(sides).tolist()]
-        return pinned + free if self.kinked else []
+        pinned = [_LetGo(self, target, path, to) for path in np.flatnonzero(sides == 0).tolist() for to in (1.0, -1.0)]
+        free = [_ReachesZero(self, path, sides[path]) for path in np.flatnonzero(sides).tolist()]
+        return [*pinned, *free] if self.kinked else []
+
+
+# Events in the form that scipy asks for: a function that crosses zero upwards where the stretch ends.
 
 
 @dataclass(frozen=True)
-class _Ending:
-    """An event in the form that scipy asks for: a function whose root, crossed in a direction, ends the stretch."""
+class _ReachesZero:
+    learning: _Learning
+    path: int
+    side: float
+    terminal: bool = True
+    direction: float = 1.0
 
+    def __call__(self, time: float, state: np.ndarray) -> float:
+        return -self.side * self.learning.split(state)[1][self.path]
+
+
+@dataclass(frozen=True)
+class _LetGo:
     learning: _Learning
     target: np.ndarray
     path: int
-    direction: float
-    lets_go: bool
+    side: float
     terminal: bool = True
+    direction: float = 1.0
 
     def __call__(self, time: float, state: np.ndarray) -> float:
-        if self.lets_go:
-            sides = np.full(self.learning.paths, self.direction)
-            return self.learning.pushes(state, self.target, sides)[self.path]
-        return self.learning.split(state)[1][self.path]
+        sides = np.full(self.learning.paths, self.side)
+        # below zero where there is no push at all: such a gate stays
+        return self.side * self.learning.pushes(state, self.target, sides)[self.path] - AT_ZERO
 
 
 def _run(
@@ -278,8 +296,8 @@ def _block(
         gates[np.abs(gates) < AT_ZERO] = 0.0
         gates[ending.path] = 0.0
         sides = learning.sides(state, target)
-        if ending.lets_go:
-            sides[ending.path] = ending.direction
+        if isinstance(ending, _LetGo):
+            sides[ending.path] = ending.side
     raise RuntimeError(f"the solver could not get past time {start:.6g}: {stretch.message}")
 
 

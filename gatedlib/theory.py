@@ -86,7 +86,8 @@ class Switch:
         place = [np.tanh(np.arcsinh(np.sqrt(self.kappa / height) * np.asarray(end))) for end in (gates, -1.0)]
         with np.errstate(invalid="ignore", divide="ignore"):
             end, start = (np.arctanh((x + h) / np.sqrt(1 + h**2)) for x in place)
-        return np.where(np.isfinite(height) & np.isfinite(end), scale * (end - start), np.inf)
+            short = np.asarray(gates) * self.curve(gates, apart) < 1 - 1e-12  # where the product is 1 nothing moves
+        return np.where(short & np.isfinite(end), scale * (end - start), np.inf)
 
     def course(self, time: Numbers, apart: float = 1.0) -> tuple[Numbers, Numbers]:
         r"""The gates' difference and how far apart the paths are after a time, of a network that switches by its gates.
@@ -99,6 +100,7 @@ class Switch:
         Raises:
             ValueError: if the paths are too much alike, the square of `apart` not above :math:`\kappa`.
         """
+        _check.positive("apart", apart, "Use 1 for paths that are the teachers")
         rule = f"must be above sqrt(kappa) = {self.kappa**0.5:.4g}, or the weights turn over in place of the gates"
         _check.require(apart**2 > self.kappa, "apart", apart, rule, "Use 1")
         height, h, scale = self._constants(apart)
@@ -122,7 +124,7 @@ def spreading(
     tau_w: float,
     tau_c: float,
     apart: Float[np.ndarray, "*any mode"],
-    start: Float[np.ndarray, "mode"] | None = None,
+    start: Float[np.ndarray, "*any mode"] | None = None,
 ) -> Float[np.ndarray, "*any block"]:
     r"""How far the gates of two nearly equal paths are driven apart: one hyperbolic turn per block.
 
@@ -135,8 +137,9 @@ def spreading(
         \qquad \varphi_k = 2 \|\epsilon_k\| \sqrt{\frac{\tau_w}{\tau_c}}\, (1 - q_k), \quad q_k = e^{-\tau_k / 2\tau_w}
 
     with :math:`\epsilon_{k+1} = w^*_{m(k+1)} - w^*_{m(k)} + q_k \epsilon_k` the error at the start of block k + 1, of
-    a network whose two gates are 1/2. A difference of 1 means that one gate has reached zero; until then this is the
-    linear theory of the symmetric state, and the only assumption is that the gates' sum stays at one.
+    a network whose two gates are 1/2. A difference of 1 means that one gate has reached zero. This is the linear
+    theory of two equal paths: it takes the gates' sum to stay at one, and leaves out what the growing difference does
+    to the error, which is of the order of the root of kappa (see `Switch`) when a gate reaches zero.
 
     Args:
         targets: the teachers in the coordinates of `reduction.span` or `reduction.modes`.
@@ -145,13 +148,14 @@ def spreading(
         tau_w: time constant of the weights.
         tau_c: time constant of the gates.
         apart: the difference of the two paths' weights at the start, in the same coordinates; one or many.
-        start: the mean weights at the start; zero unless given.
+        start: the mean weights at the start, of one shape with `apart`; zero unless given.
 
     Returns:
         The size of :math:`\Delta c` at the end of each block.
 
     Raises:
-        ValueError: if there are not as many lengths as tasks, or a time is not above 0.
+        ValueError: if there is no task or one without a target, there are not as many lengths as tasks, or a time is
+            not above 0.
 
     Example:
         >>> import numpy as np
@@ -165,19 +169,22 @@ def spreading(
     _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
     rule = f"must be the number of tasks, {len(tasks)}"
     _check.require(len(lengths) == len(tasks), "number of lengths", len(lengths), rule, "Give one per block")
-    for length in lengths:
+    _check.require(len(tasks) > 0, "tasks", tasks, "must name at least one task", "Use [0, 1] for one round")
+    for task, length in zip(tasks, lengths, strict=True):
+        _check.whole("task", task, 0, "Tasks are counted from 0")
+        _check.require(task < len(targets), "task", task, f"there are {len(targets)} targets", "Give it a target")
         _check.positive("length", length, "Give each block a length in time units")
     weights = np.sqrt(tau_w) * np.asarray(apart, float)
     gates = np.zeros(weights.shape[:-1])
-    reached = np.zeros(targets.shape[1]) if start is None else np.asarray(start, float)
+    reached = np.zeros(weights.shape) if start is None else np.broadcast_to(np.asarray(start, float), weights.shape)
     spread = []
     for task, length in zip(tasks, lengths, strict=True):
         error = targets[task] - reached
-        size = np.sqrt(error @ error)
-        ahead = error / size if size > 0 else error
+        size = np.sqrt(np.sum(error**2, -1))
+        ahead = error / np.where(size > 0, size, 1.0)[..., None]
         left = np.exp(-length / (2 * tau_w))
         angle = 2 * size * np.sqrt(tau_w / tau_c) * (1 - left)
-        along = weights @ ahead
+        along = np.sum(weights * ahead, -1)
         turned = np.sinh(angle) * gates + np.cosh(angle) * along
         gates = np.cosh(angle) * gates + np.sinh(angle) * along
         weights = weights + (turned - along)[..., None] * ahead
@@ -215,6 +222,9 @@ def steady_spread(
     Returns:
         The spread, of the shape to which the arguments broadcast.
 
+    Raises:
+        ValueError: if a time or the distance is not above 0 (a block may be without end).
+
     Example:
         >>> from gatedlib.theory import steady_spread
         >>> bool(steady_spread(1.0, 1.0, 0.1, 2**0.5, 0.01) < 1 < steady_spread(4.0, 1.0, 0.1, 2**0.5, 0.01))
@@ -222,6 +232,8 @@ def steady_spread(
 
     Source: this library.
     """
+    for name, value in (("block_length", block_length), ("tau_w", tau_w), ("tau_c", tau_c), ("distance", distance)):
+        _check.require(bool(np.all(np.asarray(value) > 0)), name, value, "must be above 0 throughout", "See the paper")
     ratio = np.sqrt(np.asarray(tau_w) / tau_c)
     angle = 2 * distance * ratio * np.tanh(np.asarray(block_length) / (4 * np.asarray(tau_w)))
     return np.abs(ratio * apart * np.sinh(angle) + gates * np.cosh(angle))
@@ -257,6 +269,9 @@ def next_block(
         `new` and `old` after the block, and :math:`t_s`; all nan where the block is too short for the gates to
         arrive, or the paths are too alike for the gates to move at all (:math:`\bar w^2 \le \kappa`).
 
+    Raises:
+        ValueError: if a time or the distance is not above 0.
+
     Example:
         >>> from gatedlib.theory import next_block
         >>> new, old, time = next_block(0.5, 0.5, block_length=1.0, tau_w=1.3, tau_c=0.06, distance=2**0.5)
@@ -265,6 +280,7 @@ def next_block(
 
     Source: this library.
     """
+    _check.positive("block_length", block_length, "The paper's Fig. 2 has 1.0")
     kappa = Switch(tau_w, tau_c, distance).kappa
     mean, lead = (new + old) / 2, (new - old) / 2
     if mean**2 <= kappa:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gatedlib as gl
-from gatedlib.paper import dynamics, emergence, invariant, reduction, regimes, robustness
+from gatedlib.paper import dynamics, invariant, reduction, regimes, robustness
 from gatedlib.paper.claims import registry
 from tests.test_claims import NOT_BORNE_OUT
 
@@ -36,15 +36,15 @@ BREAKS = {
     "4H": lambda c: c.measure(formula=1.1),
     "4F": lambda c: c.measure(reduction.CYCLE.replace(curriculum=uneven())),
     "4E": lambda c: c.measure(reduction.EQUAL_TIME.replace(b=0.0)),
-    "A.9": lambda c: c.measure(block_lengths=(0.5, 1.0, 2.0)),
+    "A.9": lambda c: c.measure(block_lengths=(0.5, 1.0, 2.0), penalties=reduction.TOY.flow.penalties),
     "A.8": lambda c: c.measure(without=1.0),
     "A.10": lambda c: c.measure(calm(reduction.TOY)),
     "invariant": lambda c: c.measure(invariant.CONSERVED.replace(ord=2)),
     "penalties": lambda c: c.measure(invariant.CONSERVED.replace(tau_c=1.3)),
     "norm": lambda c: c.measure(orders=(1, 1)),
-    "who": lambda c: c.measure(shuffled=True),
-    "boundary": lambda c: c.measure(told=10 * emergence.TOY_APART),
-    "return-map": lambda c: c.measure(tau_w=3.0),
+    "when": lambda c: c.measure(shuffled=True),
+    "boundary": lambda c: c.measure(scale=10.0),
+    "return-map": lambda c: c.measure(slower=3.0),
 }
 
 

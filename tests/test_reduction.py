@@ -60,8 +60,9 @@ def test_reduced_system_is_the_full_one(x64, teachers, space):
     )
     weights = 0.3 * np.einsum("pm,moi->poi", np.random.default_rng(2).normal(size=(3, tasks)), teachers)
     gates = np.array([0.7, 0.2, 0.4])
-    whole = gl.simulate(full, 1, KEEP, initial=gl.Params(weights, gates))
-    reduced = gl.simulate(space.reduce(full), 1, KEEP, initial=gl.Params(space.project(weights), gates))
+    # solved, not simulated: the engine would reduce the full network on its own
+    whole = gl.solve(full, 1, KEEP, initial=gl.Params(weights, gates))
+    reduced = gl.solve(space.reduce(full), 1, KEEP, initial=gl.Params(space.project(weights), gates))
     np.testing.assert_allclose(reduced.gates, whole.gates, atol=1e-6)
     np.testing.assert_allclose(reduced.weight_products, whole.weight_products, atol=1e-6)
     np.testing.assert_allclose(space.lift(reduced.weights.values), whole.weights, atol=1e-6)
@@ -203,3 +204,18 @@ def test_accelerators_are_the_kernel_along_the_error():
         unit = error.ravel() / np.linalg.norm(error)
         for name, part in zip(("alignment", "selectivity"), parts, strict=True):
             np.testing.assert_allclose(rates[name][0, frame], unit @ part @ unit, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "refusal"),
+    [
+        (lambda: reduction.modes(np.zeros((2, 3, 4))), r"teachers that are zero = \[0, 1\]: must be none"),
+        (lambda: reduction.modes(np.ones((3, 4))), r"shape of matrices = \(3, 4\): must be \(task, out, in\)"),
+        (lambda: reduction.span(np.full((1, 2, 2), np.nan)), "entries that are not finite = 4"),
+        (lambda: reduction.span(np.eye(2)[None]).project(np.ones((2, 3))), r"shape = \(2, 3\): must end with \(2, 2\)"),
+        (lambda: reduction.kernel(gl.Params(np.ones((1, 1, 1)), np.ones(1)), 1.0, 0.0), r"tau_c = 0\.0: must be"),
+    ],
+)
+def test_bad_input_is_refused(call, refusal):
+    with pytest.raises(ValueError, match=refusal):
+        call()

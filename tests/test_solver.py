@@ -1,5 +1,7 @@
 """The solver is where ever smaller steps go, keeps gates pinned at the kinks, and agrees with closed forms."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import record
-from gatedlib.paper.reduction import TOY
+from gatedlib.paper.reduction import SPECIALIST, TOY
 from gatedlib.theory import Switch
 from tests.examples import CONSTRAINTS, small
 
@@ -130,7 +132,7 @@ def test_what_cannot_be_solved_is_refused(settings, refusal):
         gl.solve(small(**settings), 1)
 
 
-@pytest.mark.parametrize("rtol", [0.0, -1.0, 0.5, "small"])
+@pytest.mark.parametrize("rtol", [0.0, -1.0, 0.5, 1e-15, "small"])
 def test_tolerances_that_are_none_are_refused(rtol):
     with pytest.raises(ValueError, match=r"rtol = .* Use 1e-9"):
         gl.solve(small(), 1, rtol=rtol)
@@ -141,3 +143,46 @@ def test_draw_is_what_a_run_draws():
     results = gl.simulate(small(), [3], (record.weights,))
     np.testing.assert_allclose(results.teachers[0], teachers, rtol=1e-5)
     np.testing.assert_allclose(results.weights[0, 0], params.weights, rtol=1e-6)
+
+
+RESTING = {
+    "a perfect network on its own task": (TOY, SPECIALIST),
+    "frozen gates": (TOY.replace(tau_c=math.inf), SPECIALIST),
+    "a path that is dead": (
+        TOY.replace(b=0.0),
+        gl.Params(np.array([[0.0, 0.5], [0.0, 0.0]])[:, :, None], np.array([1.0, 0.0])),
+    ),
+}
+
+
+@pytest.mark.parametrize(("experiment", "start"), RESTING.values(), ids=RESTING)
+def test_gates_that_nothing_pushes_stay_at_zero(experiment, start):
+    experiment = experiment.replace(curriculum=gl.Sequence((1,), (0.5,)))
+    gates = gl.solve(experiment, 1, KEEP, initial=start).gates.values[0]
+    np.testing.assert_array_equal(gates[:, np.argmin(start.gates)], 0)
+    np.testing.assert_allclose(gates, gl.simulate(experiment, 1, KEEP, initial=start).gates.values[0], atol=0.01)
+
+
+@pytest.mark.parametrize("towards", [-1, 1])
+def test_a_gate_at_zero_that_is_pushed_from_both_sides_goes_where_it_is_drawn(towards):
+    """With a small sum the bound pushes away from zero; what decides is the path's own push."""
+    weights = np.array([[0.3 * towards, 0.2 * towards], [0.2, 0.9]])[:, :, None]
+    start = gl.Params(weights, np.array([0.0, 0.5]))
+    experiment = TOY.replace(curriculum=gl.Sequence((0,), (0.1,)), dt=1e-4)
+    exact, steps = (run(experiment, 1, KEEP, initial=start).gates.values[0] for run in (gl.solve, gl.simulate))
+    assert exact[-1, 0] * towards > 0.05
+    np.testing.assert_allclose(exact, steps, atol=0.01)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_one_gate_has_one_norm(k):
+    start = gl.Params(np.array([[[0.5]]]), np.array([0.3]))
+    penalties = (gl.Nonnegative(0.8), gl.UnitNorm(0.5, ord=k))
+    experiment = gl.Experiment(
+        gl.Given(np.array([[[-1.0]]])),
+        gl.GatedLinear(paths=1),
+        gl.Sequence((0,), (1.0,)),
+        gl.Flow(1.0, 0.1, 1e-4, penalties),
+    )
+    exact, steps = (run(experiment, 1, KEEP, initial=start).gates.values for run in (gl.solve, gl.simulate))
+    np.testing.assert_allclose(exact, steps, atol=0.01)
