@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gatedlib as gl
-from gatedlib.paper import dynamics, invariant, reduction, regimes, robustness
+from gatedlib.paper import cycle, dynamics, invariant, reduction, regimes, robustness
 from gatedlib.paper.claims import registry
 from tests.test_claims import NOT_BORNE_OUT
 
@@ -34,8 +34,8 @@ BREAKS = {
     "A.2": lambda c: c.measure(reduction.RANKED.replace(tau_c=0.6)),
     "4": lambda c: c.measure(reduction.FORGETFUL_TOY, reduction.TOY),
     "4H": lambda c: c.measure(formula=1.1),
-    "4F": lambda c: c.measure(reduction.CYCLE.replace(curriculum=uneven())),
-    "4E": lambda c: c.measure(reduction.EQUAL_TIME.replace(b=0.0)),
+    "4F": lambda c: c.measure(cycle.CYCLE.replace(curriculum=uneven())),
+    "4E": lambda c: c.measure(cycle.EQUAL_TIME.replace(b=0.0)),
     "A.9": lambda c: c.measure(block_lengths=(0.5, 1.0, 2.0), penalties=reduction.TOY.flow.penalties),
     "A.8": lambda c: c.measure(without=1.0),
     "A.10": lambda c: c.measure(calm(reduction.TOY)),

@@ -22,7 +22,7 @@ from scipy import stats
 
 from gatedlib import _check
 
-CHAPTERS = ("dynamics", "regimes", "robustness", "reduction", "invariant", "emergence")
+CHAPTERS = ("dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence")
 """The modules of `gatedlib.paper` that hold claims, in the order of the book."""
 
 CONFIDENCE = 0.95

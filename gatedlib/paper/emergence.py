@@ -5,17 +5,16 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 from scipy import stats
 
 import gatedlib as gl
-from gatedlib import metrics, record, reduction, theory
+from gatedlib import metrics, record, theory
 from gatedlib.paper.claims import Estimate, Outcome, bootstrap, claim, exact, fraction, median
 from gatedlib.paper.dynamics import SEEDS, SPECIALIZED
 from gatedlib.paper.invariant import CONSERVED, least_gate
-from gatedlib.paper.reduction import TOY
+from gatedlib.paper.reduction import TOY, drawn
 from gatedlib.paper.regimes import BY_SPEED, BY_SPEED_LONGER
 
 Starts = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -23,10 +22,8 @@ Starts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def starts(experiment: gl.Experiment, seeds: int) -> Starts:
     """Targets, and for each seed the difference and the mean of the two paths at the start, in the teachers' span."""
-    teachers, params = jax.vmap(experiment.draw)(np.arange(seeds))
-    spaces = [reduction.span(each) for each in np.asarray(teachers)]
-    inside = np.stack([s.project(weights)[..., 0] for s, weights in zip(spaces, params.weights, strict=True)])
-    return spaces[0].targets, inside[:, 0] - inside[:, 1], inside.mean(1)
+    spaces, _, inside = drawn(experiment, seeds)
+    return spaces[0].targets, (inside[:, 0] - inside[:, 1])[..., 0], inside.mean(1)[..., 0]
 
 
 def predicted_spread(experiment: gl.Experiment, begin: Starts) -> xr.DataArray:
