@@ -14,7 +14,7 @@ BIN := .venv/bin
 	@touch $@
 
 book: .venv/installed
-	@echo "Executing every chapter and building the book (about three minutes) …"
+	@echo "Executing every chapter and building the book (about five minutes) …"
 	rm -rf _build
 	TQDM_DISABLE=1 $(BIN)/jupyter-book build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"

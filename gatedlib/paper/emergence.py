@@ -88,7 +88,7 @@ GRID = {
 """256 cells over the ranges of the maps in *Regimes*."""
 
 GRID_LONGER = {
-    "block_length": tuple((np.linspace(0.06, 1.02, 16)).round(3)),
+    "block_length": tuple(np.linspace(0.06, 1.02, 16).round(3)),
     "tau_c": tuple(np.geomspace(0.006, 0.2, 16).round(5)),
 }
 

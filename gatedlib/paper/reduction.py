@@ -96,15 +96,21 @@ def crossing_time(results: xr.Dataset) -> xr.DataArray:
     return metrics.per_block(apart, results, crossing)
 
 
+@functools.lru_cache(maxsize=len(RANKS))
+def trained(experiment: gl.Experiment, seeds: int) -> gl.Params:
+    """The parameters at the end of a run, to time a switch from."""
+    return gl.results.final_params(gl.simulate(experiment, seeds, (record.gates,), every=1000))
+
+
 @functools.lru_cache(maxsize=4)
 def crossings(experiment: gl.Experiment, dts: tuple[float, ...], seeds: int = 10) -> xr.DataArray:
     """Crossing time after training, for teachers of each rank and steps of each length; penalties grow with rank."""
     by_rank = []
     for rank in RANKS:
         values = (1.0,) * rank + (0.0,) * (max(RANKS) - rank)  # of one number throughout: compiled once
-        trained = experiment.replace(teachers=gl.Spectral(values), a=0.1818 * rank, b=1.818 * rank)
-        start = gl.results.final_params(gl.simulate(trained, seeds, (record.gates,), every=1000))
-        once = trained.replace(curriculum=gl.Blocked(blocks=1, block_length=0.2))
+        ranked = experiment.replace(teachers=gl.Spectral(values), a=0.1818 * rank, b=1.818 * rank)
+        start = trained(ranked, seeds)
+        once = ranked.replace(curriculum=gl.Blocked(blocks=1, block_length=0.2))
         by_dt = [crossing_time(gl.simulate(once.replace(dt=dt), seeds, (record.gates,), initial=start)) for dt in dts]
         by_rank.append(xr.concat([each.isel(block=0, drop=True) for each in by_dt], "dt"))
     return xr.concat(by_rank, "rank").assign_coords(rank=list(RANKS), dt=list(dts))
