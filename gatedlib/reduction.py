@@ -85,8 +85,8 @@ class Eigenspace:
 
 def _checked(teachers: Float[np.ndarray, "task out in"]) -> Float[np.ndarray, "task out in"]:
     """The teachers of one seed, each of which asks for something."""
-    Given(np.asarray(teachers, float))  # refuses what are no teachers
     exact = np.asarray(teachers, float)
+    Given(exact)  # refuses what are no teachers
     idle = np.flatnonzero(~exact.any((1, 2))).tolist()
     _check.require(not idle, "teachers that are zero", idle, "must be none", "Leave them out")
     return exact

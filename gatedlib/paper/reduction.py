@@ -52,9 +52,8 @@ def beside(experiment: gl.Experiment, seeds: int, on_mode: bool) -> tuple[xr.Dat
     if on_mode:
         lifted = [space.lift(weights) for space, weights in zip(spaces, inside, strict=True)]
         start = gl.Params(np.stack(lifted), start.gates)
-    keep = (record.loss, record.gates, record.weight_products)
-    full = gl.simulate(experiment, seeds, keep, every=10, initial=start)
-    return full, gl.simulate(spaces[0].reduce(experiment), seeds, keep, every=10, initial=narrow)
+    full = gl.simulate(experiment, seeds, (record.gates,), every=10, initial=start)
+    return full, gl.simulate(spaces[0].reduce(experiment), seeds, (record.gates,), every=10, initial=narrow)
 
 
 @claim("A.1", "A.1", "Four weights and two gates behave like the full network, from the first step to the last.")
@@ -136,7 +135,7 @@ def gate_speed(experiment: gl.Experiment = RANKED, dt: float = 1e-4) -> Outcome:
 
 def one_switch(experiment: gl.Experiment, start: gl.Params) -> xr.Dataset:
     """The block that follows a switch to the first task, from trained parameters."""
-    keep = (record.loss, record.gates, record.weights, record.weight_products)
+    keep = (record.gates, record.weights)
     return gl.simulate(experiment.replace(curriculum=gl.Blocked(blocks=1)), seeds=1, record=keep, initial=start)
 
 
@@ -174,15 +173,15 @@ def switch(flexible: gl.Experiment = TOY, forgetful: gl.Experiment = FORGETFUL_T
 @claim("A.8", "A.8", "The tangent kernel, alignment plus selectivity, says how the output moves.")
 def tangent_kernel(experiment: gl.Experiment = TOY, without: float = 0.0) -> Outcome:
     """Kernel times error against one minute simulated step without penalties, from 200 moments of a training run."""
-    training = gl.simulate(experiment, 1, (record.gates, record.weights, record.weight_products), every=100)
+    training = gl.simulate(experiment, 1, (record.gates, record.weights), every=100)
     moments = gl.Params(training.weights.values[0], training.gates.values[0])
     dt = 1e-7
     step = experiment.replace(penalties=(), dt=dt, curriculum=gl.Blocked(blocks=1, block_length=dt))
     with jax.enable_x64(True):
         moved = gl.results.final_params(gl.simulate(step, len(moments.gates), initial=moments))
-        before, after = (np.einsum("sp,spoi->so", p.gates, p.weights) for p in (moments, moved))
+        after = np.einsum("sp,spoi->so", moved.gates, moved.weights)
     off = []
-    for number, (start, end) in enumerate(zip(before.astype(float), after, strict=True)):
+    for number, end in enumerate(after):
         params = gl.Params(moments.weights[number].astype(float), moments.gates[number].astype(float))
         alignment, selectivity = reduction.kernel(params, float(experiment.flow.tau_w), float(experiment.flow.tau_c))
         start = np.einsum("p,poi->o", params.gates, params.weights)
