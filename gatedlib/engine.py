@@ -224,7 +224,7 @@ def span(
     if all inputs are seen at once (S = I), every path has one gate, and no penalty acts on the weights. Inner
     products are the same in its coordinates, so loss, gradients and gates are too.
     """
-    free = all(jnp.ndim(penalty.gradient(params).weights) == 0 for penalty in flow.penalties)
+    free = not any(penalty.acts_on_weights(params) for penalty in flow.penalties)
     if type(network) is not GatedLinear or type(flow.inputs) is not Population or not free:
         return None
     vectors = jnp.concatenate([teachers, params.weights]).reshape(len(teachers) + len(params.weights), -1)

@@ -21,6 +21,10 @@ class Penalty(eqx.Module):
     def gradient(self, params: Params) -> Params:
         """Its gradient; a scalar 0 stands for parameters that it leaves alone."""
 
+    def acts_on_weights(self, params: Params) -> bool:
+        """Whether it pulls on weights like these, and not on gates alone."""
+        return jnp.ndim(self.gradient(params).weights) > 0
+
     def gate_curvature(self, gates: int) -> float:
         """The largest second derivative along the gates, which limits the step; 0 unless a penalty has one."""
         return 0.0

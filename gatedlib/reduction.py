@@ -78,7 +78,7 @@ class Eigenspace:
         zero = Params(**{name: np.zeros(shape) for name, shape in network.shapes(d_out, d_in).items()})
         for penalty in experiment.flow.penalties:
             rule = "a cost on the weights is not the same in other coordinates"
-            free = np.ndim(penalty.gradient(zero).weights) == 0
+            free = not penalty.acts_on_weights(zero)
             _check.require(free, "penalty", penalty, rule, "Use penalties on the gates")
         return experiment.replace(teachers=Given(self.targets[:, :, None]), inputs=Population())
 
