@@ -4,19 +4,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from gatedlib import record
-from gatedlib.curricula import Blocked, Curriculum, RandomSwitches, Sequence
+from gatedlib.composites import RowMixtures, Sums
+from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches, Sequence
 from gatedlib.engine import simulate
 from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.flow import Flow
 from gatedlib.inputs import Population, Sampled
-from gatedlib.networks import GatedLinear, Network, Params
+from gatedlib.networks import GatedLinear, Network, NeuronGated, Params
 from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost
 from gatedlib.solver import solve
 from gatedlib.sweeps import sweep
 from gatedlib.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
 
 if TYPE_CHECKING:
-    from gatedlib import explore, metrics, plotting, reduction, results, theory
+    from gatedlib import explore, metrics, plotting, reduction, results, theory, transfer
 
 __version__ = "0.1.0"
 
@@ -30,16 +31,20 @@ __all__ = [
     "GatedLinear",
     "Given",
     "Network",
+    "NeuronGated",
     "Nonnegative",
     "Orthogonal",
     "Params",
     "Penalty",
+    "Phases",
     "Population",
     "RandomSwitches",
+    "RowMixtures",
     "Sampled",
     "Scaled",
     "Sequence",
     "Spectral",
+    "Sums",
     "Teachers",
     "UnitNorm",
     "WeightCost",
@@ -53,9 +58,10 @@ __all__ = [
     "solve",
     "sweep",
     "theory",
+    "transfer",
 ]
 
-_LAZY = ("explore", "metrics", "plotting", "reduction", "results", "theory")
+_LAZY = ("explore", "metrics", "plotting", "reduction", "results", "theory", "transfer")
 
 
 def __getattr__(name: str) -> Any:

@@ -176,6 +176,42 @@ class Sequence(Curriculum):
         return schedule(self.tasks, [float(length) for length in self.lengths], dt)
 
 
+class Phases(Curriculum):
+    r"""One curriculum after another.
+
+    .. math::
+
+        m(t) = m_k(t - t_k) \quad\text{in phase } k, \text{ which begins at } t_k
+
+    Args:
+        phases: the curricula, each with as many blocks or as long as it lasts.
+
+    Raises:
+        ValueError: if there is no phase, or one is no curriculum.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> single, new = gl.Blocked(blocks=3, order=(0, 1, 2)), gl.Blocked(blocks=2, order=(3, 4))
+        >>> gl.Phases((single, new)).schedule(dt=1.0).tasks
+        array([0, 1, 2, 3, 4], dtype=int32)
+
+    Source: paper, Fig. 3C and D: single tasks, then composites.
+    """
+
+    phases: tuple[Curriculum, ...] = eqx.field(converter=tuple)
+
+    def __check_init__(self) -> None:
+        kinds = len(self.phases) > 0 and all(isinstance(phase, Curriculum) for phase in self.phases)
+        remedy = "Write for instance (Blocked(blocks=9, order=(0, 1, 2)), Blocked(blocks=3, order=(3, 4, 5)))"
+        _check.require(kinds, "phases", self.phases, "must be curricula, at least one", remedy)
+
+    def schedule(self, dt: float) -> Schedule:
+        plans = [phase.schedule(dt) for phase in self.phases]
+        begin = np.cumsum([0, *(len(plan.tasks) for plan in plans[:-1])])
+        starts = [plan.start + first for plan, first in zip(plans, begin, strict=True)]
+        return _table(np.concatenate([plan.tasks for plan in plans]), np.concatenate(starts))
+
+
 class RandomSwitches(Curriculum):
     r"""At every step the task may change, with the same small chance, to any of the others.
 

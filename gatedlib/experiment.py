@@ -72,7 +72,7 @@ class Experiment(eqx.Module):
             "Add teachers, or name these tasks only",
         )
         _, d_out, d_in = self.teachers.shape
-        gates = int(np.prod(self.network.shapes(d_out, d_in)["gates"]))
+        gates = self.network.shapes(d_out, d_in)["gates"]
         curvature = sum(float(penalty.gate_curvature(gates)) for penalty in self.flow.penalties)
         longest = 2 * float(self.flow.tau_c) / curvature if curvature > 0 else np.inf
         _check.require(

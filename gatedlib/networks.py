@@ -75,8 +75,8 @@ class GatedLinear(Network):
     Source: paper, section 2 and Fig. 1B.
     """
 
-    weight_dims = ("path", "out", "in")
-    gate_dims = ("path",)
+    weight_dims: ClassVar[tuple[str, ...]] = ("path", "out", "in")
+    gate_dims: ClassVar[tuple[str, ...]] = ("path",)
 
     paths: int = eqx.field(static=True, default=2)
     gate_init: float = 0.5
@@ -102,4 +102,48 @@ class GatedLinear(Network):
         return Params(
             weights=params.gates[:, None, None] * g,
             gates=jnp.einsum("pij,ij->p", params.weights, g),
+        )
+
+
+class NeuronGated(GatedLinear):
+    r"""P linear paths in parallel with a gate for every path and output neuron.
+
+    .. math::
+
+        y_i = \sum_p c_{pi} (W_p x)_i, \qquad A_{i\cdot} = \sum_p c_{pi} W_{p,i\cdot}, \qquad
+        \frac{\partial L}{\partial W_{p,i\cdot}} = c_{pi} G_{i\cdot}, \quad
+        \frac{\partial L}{\partial c_{pi}} = \langle W_{p,i\cdot}, G_{i\cdot} \rangle
+
+    Each output neuron is a gated network of its own with one output; they meet in the inputs, and in a penalty that
+    holds the norm of all gates together. So each may use the paths in an order of its own.
+
+    Args:
+        paths: number of paths P.
+        gate_init: the gates at the start, one number for all.
+        weight_scale: :math:`\sigma`, the size of the initial weights, as in `GatedLinear`.
+
+    Raises:
+        ValueError: if there is no path, or a number is negative or not finite.
+
+    Example:
+        >>> import gatedlib as gl, jax
+        >>> params = gl.NeuronGated(paths=3).init(jax.random.key(0), d_out=6, d_in=20)
+        >>> params.weights.shape, params.gates.shape
+        ((3, 6, 20), (3, 6))
+
+    Source: paper, Fig. 3D.
+    """
+
+    gate_dims: ClassVar[tuple[str, ...]] = ("path", "out")
+
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        return {"weights": (self.paths, d_out, d_in), "gates": (self.paths, d_out)}
+
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        return jnp.einsum("pi,pij->ij", params.gates, params.weights)
+
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        return Params(
+            weights=params.gates[:, :, None] * g,
+            gates=jnp.einsum("pij,ij->pi", params.weights, g),
         )

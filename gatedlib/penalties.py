@@ -1,6 +1,7 @@
 """Penalties that make gates behave like gates; each has one visible coefficient, and they add up."""
 
 import abc
+import math
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -25,8 +26,8 @@ class Penalty(eqx.Module):
         """Whether it pulls on weights like these, and not on gates alone."""
         return jnp.ndim(self.gradient(params).weights) > 0
 
-    def gate_curvature(self, gates: int) -> float:
-        """The largest second derivative along the gates, which limits the step; 0 unless a penalty has one."""
+    def gate_curvature(self, shape: tuple[int, ...]) -> float:
+        """The largest second derivative along gates of this shape, which limits the step; 0 unless there is one."""
         return 0.0
 
 
@@ -65,7 +66,7 @@ class Nonnegative(Penalty):
 
 
 class UnitNorm(Penalty):
-    r"""A spring that holds the norm of all gates at one: a bounded activity that the gates compete for.
+    r"""A spring that holds the norm of the gates at one: a bounded activity that the gates compete for.
 
     .. math::
 
@@ -76,32 +77,41 @@ class UnitNorm(Penalty):
     Args:
         b: the stiffness of the spring.
         ord: k, which norm is held: 1 (sum of absolute values) or 2 (length).
+        per_neuron: where there is a gate per path and output neuron (`NeuronGated`), hold the norm of each neuron's
+            gates with a spring of its own, and not that of all gates together. With one gate per path the two agree.
 
     Raises:
-        ValueError: if b is negative or not finite, or k is neither 1 nor 2.
+        ValueError: if b is negative or not finite, k is neither 1 nor 2, or `per_neuron` is neither true nor false.
 
     Example:
         >>> import gatedlib as gl, jax.numpy as jnp
         >>> params = gl.Params(weights=jnp.zeros((2, 1, 1)), gates=jnp.array([1.0, 1.0]))
         >>> float(gl.UnitNorm(0.5).value(params))
         0.25
+        >>> neurons = gl.Params(weights=jnp.zeros((2, 2, 1)), gates=jnp.array([[1.0, 0.0], [0.0, 1.0]]))
+        >>> float(gl.UnitNorm(0.5).value(neurons)), float(gl.UnitNorm(0.5, per_neuron=True).value(neurons))
+        (0.25, 0.0)
 
-    Source: paper, section 2; b is the effective coefficient.
+    Source: paper, section 2; b is the effective coefficient. The released code holds all gates together.
     """
 
     b: float
     ord: int = eqx.field(static=True, default=1)
+    per_neuron: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
         _check.nonnegative("b", self.b, "The paper's Fig. 2 has 0.909; 0 switches the penalty off")
         _check.require(self.ord in (1, 2), "ord", self.ord, "must be 1 or 2", "Use 1, as in the paper's Fig. 2")
+        either, remedy = "must be True or False", "Use False for one norm of all gates, as in the released code"
+        _check.require(isinstance(self.per_neuron, bool), "per_neuron", self.per_neuron, either, remedy)
 
     def _norm(self, gates: Array) -> Array:
-        # not jnp.linalg.norm: it flattens nothing, and per-neuron gates have two axes
-        return jnp.sum(jnp.abs(gates)) if self.ord == 1 else jnp.sqrt(jnp.sum(gates**2))
+        # not jnp.linalg.norm: it flattens nothing, and gates per neuron have two axes
+        over = 0 if self.per_neuron else None
+        return jnp.sum(jnp.abs(gates), over) if self.ord == 1 else jnp.sqrt(jnp.sum(gates**2, over))
 
     def value(self, params: Params) -> Float[Array, ""]:
-        return self.b / 2 * (self._norm(params.gates) - 1) ** 2
+        return self.b / 2 * jnp.sum((self._norm(params.gates) - 1) ** 2)
 
     def gradient(self, params: Params) -> Params:
         gates = params.gates
@@ -110,8 +120,9 @@ class UnitNorm(Penalty):
         direction = jnp.sign(gates) if self.ord == 1 else gates / jnp.where(norm > 0, norm, 1.0)
         return Params(weights=jnp.zeros(()), gates=self.b * (norm - 1) * direction)
 
-    def gate_curvature(self, gates: int) -> float:
-        return self.b * (gates if self.ord == 1 else 1)
+    def gate_curvature(self, shape: tuple[int, ...]) -> float:
+        held_together = shape[:1] if self.per_neuron else shape
+        return self.b * (math.prod(held_together) if self.ord == 1 else 1)
 
 
 class WeightCost(Penalty):
@@ -193,8 +204,8 @@ class Scaled(Penalty):
             gates=self.strength * sum((g.gates for g in gradients), zero),
         )
 
-    def gate_curvature(self, gates: int) -> float:
-        return self.strength * sum(penalty.gate_curvature(gates) for penalty in self.penalties)
+    def gate_curvature(self, shape: tuple[int, ...]) -> float:
+        return self.strength * sum(penalty.gate_curvature(shape) for penalty in self.penalties)
 
 
 def check_penalties(penalties: object) -> None:

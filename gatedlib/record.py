@@ -87,19 +87,23 @@ def weights(frame: Frame) -> Array:
     return frame.params.weights
 
 
-@quantity("task", "path")
+@quantity(of=lambda network: ("task", *network.gate_dims))
 def alignment(frame: Frame) -> Array:
-    """The cosine of each teacher with each path's weights, row by row, averaged over rows."""
+    """The cosine of each teacher with each path's weights, row by row; averaged over rows that share one gate."""
     teachers, students = frame.teachers, frame.params.weights
     dots = jnp.sum(teachers[:, None] * students[None], -1)
     lengths = _length(teachers)[:, None] * _length(students)[None]
-    return jnp.mean(jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1.0), 0.0), -1)
+    cosines = jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1.0), 0.0)
+    return cosines if frame.params.gates.ndim > 1 else jnp.mean(cosines, -1)
 
 
-@quantity("path", "other_path")
+@quantity(of=lambda network: ("path", "other_path", *network.gate_dims[1:]))
 def weight_products(frame: Frame) -> Array:
-    """The inner products of the paths' weights: squared sizes on the diagonal, overlaps beside it."""
-    flat = frame.params.weights.reshape(frame.params.weights.shape[0], -1)
+    """The inner products of the paths' weights, squared sizes on the diagonal; row by row if rows have own gates."""
+    weights = frame.params.weights
+    if frame.params.gates.ndim > 1:
+        return jnp.einsum("pij,qij->pqi", weights, weights)
+    flat = weights.reshape(weights.shape[0], -1)
     return flat @ flat.T
 
 

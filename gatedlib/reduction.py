@@ -188,7 +188,7 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
         results: a run with `gates` and `weight_products` recorded.
 
     Returns:
-        Dims seed, time, path and other_path.
+        Dims seed, time, path and other_path, and out where each output has gates and a conserved matrix of its own.
 
     Source: paper, appendix on the reduction (symmetric model); in general, this library.
     """
@@ -196,7 +196,7 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
     tau_w, tau_c = _constants(results)
     products = results.gates * results.gates.rename(path="other_path")
     gamma = tau_c * products - tau_w * results.weight_products
-    return gamma.transpose("seed", "time", "path", "other_path").rename("gamma")
+    return gamma.transpose("seed", "time", "path", "other_path", ...).rename("gamma")
 
 
 @in_each_cell
@@ -211,14 +211,15 @@ def pair_invariant(results: xr.Dataset) -> xr.DataArray:
         results: a run with `gates` and `weight_products` recorded.
 
     Returns:
-        Dims seed, time, path and other_path; 0 on the diagonal.
+        Dims as those of `gamma`; 0 on the diagonal.
 
     Source: this library.
     """
     whole = gamma(results)
-    own = xr.DataArray(np.einsum("...pp->...p", whole.values), {"path": whole.path}, ("seed", "time", "path"))
+    paths = xr.DataArray(whole.path.values, {"path": whole.path.values}, ("path",))
+    own = whole.rename(path="first", other_path="second").isel(first=paths, second=paths).drop_vars(("first", "second"))
     pairs = own + own.rename(path="other_path") - 2 * whole
-    return pairs.transpose("seed", "time", "path", "other_path").rename("pair_invariant")
+    return pairs.transpose("seed", "time", "path", "other_path", ...).rename("pair_invariant")
 
 
 def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.ndarray]:
@@ -240,6 +241,9 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
     Returns:
         Both parts, each of shape (out * in, out * in).
 
+    Raises:
+        ValueError: if a time constant is not above 0, or there is not one gate per path.
+
     Example:
         >>> import gatedlib as gl, numpy as np
         >>> params = gl.Params(weights=np.array([[[2.0]], [[0.0]]]), gates=np.array([0.5, 0.5]))
@@ -250,6 +254,8 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
     """
     _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
     _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
+    shape = np.shape(params.gates)
+    _check.require(len(shape) == 1, "shape of gates", shape, "must be (path,), one gate per path", "Use GatedLinear")
     flat = np.asarray(params.weights, float).reshape(len(params.gates), -1)
     alignment = flat.T @ flat / tau_c
     return alignment, np.sum(np.square(params.gates)) / tau_w * np.eye(len(alignment))
@@ -275,6 +281,8 @@ def accelerators(results: xr.Dataset) -> xr.Dataset:
     """
     needs(results, "gates", "weights")
     tau_w, tau_c = _constants(results)
+    rule, remedy = "only networks with one gate per path have a kernel in these two parts", "Use GatedLinear"
+    _check.require("out" not in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
     error = results.teachers.sel(task=results.active_task) - (results.gates * results.weights).sum("path")
     along = (results.weights * error).sum(("out", "in")) ** 2 / (error**2).sum(("out", "in"))
     parts = {"alignment": along.sum("path") / tau_c, "selectivity": (results.gates**2).sum("path") / tau_w}

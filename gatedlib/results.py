@@ -20,7 +20,7 @@ from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
 
-WHOLE = ("step", "active_task", "block_start", "block_stop", "block_task")
+WHOLE = ("step", "active_task", "block_start", "block_stop", "block_task", "component")
 VERSIONS = {"gatedlib_version": gatedlib.__version__, "jax_version": jax.__version__}
 
 
@@ -52,6 +52,7 @@ def label(
     variables["final_gates"] = (("seed", *network.gate_dims), ends["final_gates"])
     coordinates = {
         "seed": seeds,
+        "component": ("task", (np.arange(len(teachers[0])) < experiment.teachers.components).astype(int)),
         "time": steps * dt,
         "step": ("time", steps),
         "active_task": ("time", schedule.tasks[steps]),
@@ -89,6 +90,8 @@ def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
                 flat |= settings(child, f"{name}.{kind}{kinds[kind] if kinds[kind] > 1 else ''}.")
         elif value is None:
             flat[name] = "default"
+        elif isinstance(value, bool):  # of which netCDF knows nothing
+            flat[name] = int(value)
         elif isinstance(value, tuple | np.ndarray | jax.Array):
             flat[name] = np.asarray(value).ravel()
         else:

@@ -25,6 +25,11 @@ class Teachers(eqx.Module):
     def shape(self) -> tuple[int, int, int]:
         """Number of tasks, outputs and inputs: `(m, i, j)`."""
 
+    @property
+    def components(self) -> int:
+        """How many tasks come first that are not made of others: all, unless there are composites."""
+        return self.shape[0]
+
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
         """Draw one set of teachers."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics
@@ -13,6 +14,9 @@ P = gl.Params
 
 def params(weights=(2, 2, 6), gates=(2,)):
     return P(np.zeros(weights), np.zeros(gates))
+
+
+TABLE = xr.DataArray(np.zeros((2, 6)), dims=("out", "in"))
 
 
 @gl.record.quantity()
@@ -41,6 +45,23 @@ BAD = [
     (lambda: gl.Blocked(blocks=2, duration=4.0), "blocks = 2", "only one can hold", "Leave one of the two out"),
     (lambda: gl.Blocked(duration=0.0), "duration = 0.0", "above 0", "7.0"),
     (lambda: small(curriculum=gl.Blocked(duration=1.01)), "duration = 1.01 with dt", "whole number", "Use 1 or 1.02"),
+    (lambda: gl.Phases(()), "phases = ()", "at least one", "Write"),
+    (lambda: gl.Phases(gl.Blocked(blocks=1).order), "phases = (0, 1)", "must be curricula", "Write"),
+    (lambda: gl.Sums(gl.Orthogonal(), []), "weights = ()", "at least one composite", "(0.5, 0.5, 0)"),
+    (lambda: gl.Sums(gl.Orthogonal(), [(0.5, 0.5, 0.0)]), "(0.5, 0.5, 0.0)", "2 entries", "(0.5, 0.5, 0)"),
+    (lambda: gl.Sums(gl.Orthogonal(), [0.5, 0.5]), "composite in weights = 0.5", "2 entries", "Write"),
+    (lambda: gl.Sums(gl.Orthogonal(), [(0.5, None)]), "weight = None", "finite number", "Write"),
+    (lambda: gl.Sums(gl.Orthogonal(), [(0.5, np.inf)]), "weight = inf", "finite number", "Write"),
+    (lambda: gl.Sums(np.ones((2, 3, 4)), [(0.5, 0.5)]), "of = array", "must be teachers", "first"),
+    (lambda: gl.RowMixtures(gl.Orthogonal(d_out=3), [(0, 1)]), "rows = (0, 1)", "3 entries", "(0, 1, 0, 1)"),
+    (lambda: gl.RowMixtures(gl.Orthogonal(d_out=2), [(0, 2)]), "task in rows = 2", "from 0 to 1", "these tasks only"),
+    (lambda: gl.RowMixtures(gl.Orthogonal(d_out=2), [(0, -1)]), "task in rows = -1", "0 or above", "from 0"),
+    (lambda: gl.RowMixtures(gl.Orthogonal(d_out=2), "AB"), "rows = 'AB'", "at least one composite", "Write"),
+    (lambda: gl.UnitNorm(1.0, per_neuron=1), "per_neuron = 1", "True or False", "released code"),
+    (lambda: gl.transfer.mixtures(gl.simulate(small()), [(1, 0, 0)]), "(1, 3)", "must be (mixtures, 2)", "Write"),
+    (lambda: gl.transfer.best_gates(gl.simulate(small()), TABLE), "('out', 'in')", "seed, out and in", "mixtures"),
+    (lambda: gl.transfer.adaptation_time(1.0, 0.3, 0.03, 0.0), "theta = 0.0", "above 0", "a loss"),
+    (lambda: gl.transfer.adaptation_time(-1.0, 0.3, 0.03, 0.1), "distance = -1.0", "0 or above", "two mixtures"),
     (lambda: gl.RandomSwitches(duration=0.0), "duration = 0.0", "above 0", "20.0"),
     (lambda: gl.RandomSwitches(1.0, mean_length=-1.0), "mean_length = -1.0", "above 0", "1.0"),
     (lambda: gl.RandomSwitches(1.0, tasks=1), "tasks = 1", "2 or above", "another task"),

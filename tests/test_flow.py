@@ -17,15 +17,23 @@ SIZES = st.sampled_from([(1, 1, 1), (2, 3, 5), (4, 2, 3)])  # each is compiled o
 
 
 @settings(max_examples=40)
-@given(sizes=SIZES, batch=st.sampled_from([None, 1, 3, 50]), ord=st.sampled_from([1, 2]), seed=st.integers(0, 999))
-def test_hand_written_gradients_equal_autodiff(sizes, batch, ord, seed):
+@given(
+    sizes=SIZES,
+    batch=st.sampled_from([None, 1, 3, 50]),
+    ord=st.sampled_from([1, 2]),
+    student=st.sampled_from([gl.GatedLinear, gl.NeuronGated]),
+    per_neuron=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_hand_written_gradients_equal_autodiff(sizes, batch, ord, student, per_neuron, seed):
     paths, d_out, d_in = sizes
     keys = jax.random.split(jax.random.key(seed), 4)
-    params = gl.Params(jax.random.normal(keys[0], (paths, d_out, d_in)), jax.random.normal(keys[1], (paths,)))
+    network = student(paths)
+    shapes = network.shapes(d_out, d_in)
+    params = gl.Params(*(jax.random.normal(keys[n], shapes[name]) for n, name in enumerate(("weights", "gates"))))
     teacher = jax.random.normal(keys[2], (d_out, d_in))
     factor = None if batch is None else gl.Sampled(batch).factor(keys[3], d_in)
-    network = gl.GatedLinear(paths)
-    some = gl.Scaled(0.8, (gl.UnitNorm(0.6, ord), gl.WeightCost(0.5)))
+    some = gl.Scaled(0.8, (gl.UnitNorm(0.6, ord, per_neuron), gl.WeightCost(0.5)))
     flow = gl.Flow(tau_w=0.7, tau_c=0.2, penalties=(gl.Nonnegative(0.3), some))
 
     def objective(params):

@@ -5,7 +5,8 @@ import sys
 
 RUN = """
 import jaxtyping
-modules = ["curricula", "flow", "inputs", "networks", "penalties", "record", "reduction", "teachers", "theory"]
+modules = ["composites", "curricula", "flow", "inputs", "networks", "penalties", "record", "reduction"]
+modules += ["teachers", "theory"]
 with jaxtyping.install_import_hook([f"gatedlib.{name}" for name in modules], "beartype.beartype"):
     import gatedlib as gl
     import gatedlib.reduction, gatedlib.theory
@@ -18,6 +19,8 @@ for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(0.1 * np.ones
         flow = gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.05, penalties=penalties, inputs=inputs)
         curriculum = gl.Sequence(tasks=(0, 1), lengths=(1.0, 2.0))
         gl.simulate(gl.Experiment(teachers, gl.GatedLinear(paths=4), curriculum, flow), seeds=5)
+made = gl.RowMixtures(gl.Sums(gl.Orthogonal(tasks=2, d_in=6, d_out=3), [(0.5, 0.5)]), [(0, 1, 2)])
+gl.simulate(gl.Experiment(made, gl.NeuronGated(paths=2), gl.Blocked(order=(0, 2, 3), blocks=3), flow), seeds=5)
 teachers = gl.Orthogonal(tasks=2, d_in=6, d_out=3).sample(jax.random.key(0))
 for space in (gl.reduction.span(np.asarray(teachers)), gl.reduction.modes(np.asarray(teachers))):
     space.outside(space.lift(space.project(np.ones((5, 3, 6)))))

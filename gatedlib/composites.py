@@ -1,0 +1,147 @@
+"""Composites: tasks made of other tasks, by weighted sums or row by row.
+
+A composite teacher set holds the tasks that it is made of, its *components*, and then the composites. Metrics that
+match paths to tasks match them to components only.
+"""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from gatedlib import _check
+from gatedlib.teachers import Teachers
+
+Rows = tuple[tuple[int, ...], ...]
+Weights = tuple[tuple[float, ...], ...]
+
+
+def _nested(table: object) -> object:
+    """A table as tuples in tuples, which stay hashable; what is no table is left to the checks."""
+    rows = table.tolist() if isinstance(table, np.ndarray | jax.Array) else table
+    if not isinstance(rows, list | tuple):
+        return rows
+    return tuple(tuple(row) if isinstance(row, list | tuple | np.ndarray | jax.Array) else row for row in rows)
+
+
+def _check_table(name: str, table: object, of: Teachers, width: int, what: str, remedy: str) -> None:
+    """Require a table with at least one row, each of so many entries, made of the tasks of some teachers."""
+    known = "must be teachers, such as Orthogonal(tasks=3)"
+    _check.require(isinstance(of, Teachers), "of", of, known, "Give the tasks that composites are made of first")
+    listed = isinstance(table, tuple) and len(table) > 0
+    _check.require(listed, name, table, "must list at least one composite", remedy)
+    for row in table:  # type: ignore[attr-defined]
+        count = len(row) if isinstance(row, tuple) else None
+        _check.require(count == width, f"composite in {name}", row, f"must have {width} entries, {what}", remedy)
+
+
+class Sums(Teachers):
+    r"""Some tasks, and weighted sums of them as further tasks.
+
+    .. math::
+
+        W^*_{M+k} = \sum_{m=1}^M w_{km} W^*_m
+
+    Weights on the simplex (nothing negative, adding up to one) are mixtures, which gates that are nonnegative and
+    bounded can express once every path is a task; other weights are not refused.
+
+    Args:
+        of: the tasks that are added up, M of them; they come first.
+        weights: one row of M numbers for each composite.
+
+    Raises:
+        ValueError: if there is no composite, or a row has not one finite number for each task.
+
+    Example:
+        >>> import gatedlib as gl, jax
+        >>> teachers = gl.Sums(gl.Orthogonal(tasks=3, d_in=20, d_out=6), weights=[(0.5, 0.5, 0), (0, 0.5, 0.5)])
+        >>> teachers.shape, teachers.components
+        ((5, 6, 20), 3)
+        >>> drawn = teachers.sample(jax.random.key(0))
+        >>> bool(abs(drawn[3] - (drawn[0] + drawn[1]) / 2).max() < 1e-6)
+        True
+
+    Source: paper, Fig. 3C (task composition).
+    """
+
+    of: Teachers
+    weights: Weights = eqx.field(converter=_nested)
+
+    def __check_init__(self) -> None:
+        remedy = "Write for instance [(0.5, 0.5, 0)] for half of A and half of B, of three tasks"
+        tasks = self.of.shape[0] if isinstance(self.of, Teachers) else 0
+        _check_table("weights", self.weights, self.of, tasks, "one weight for each task", remedy)
+        for weight in itertools.chain(*self.weights):
+            if not isinstance(weight, jax.core.Tracer):
+                finite = _check.is_number(weight) and bool(np.isfinite(weight))
+                _check.require(finite, "weight", weight, "must be a finite number", remedy)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        tasks, d_out, d_in = self.of.shape
+        return tasks + len(self.weights), d_out, d_in
+
+    @property
+    def components(self) -> int:
+        return self.of.components
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        tasks = self.of.sample(key)
+        weights = jnp.stack([jnp.stack([jnp.asarray(w, float) for w in row]) for row in self.weights])
+        return jnp.concatenate([tasks, jnp.einsum("km,mij->kij", weights, tasks)])
+
+
+class RowMixtures(Teachers):
+    r"""Some tasks, and further tasks that take each row, that is each output, from one of them.
+
+    .. math::
+
+        W^*_{M+k,\, i\cdot} = W^*_{\mathtt{rows}[k][i],\, i\cdot}
+
+    One gate per path cannot express such a mixture; one per path and output can (`NeuronGated`).
+
+    Args:
+        of: the tasks that rows are taken from; they come first.
+        rows: for each composite, the task of each row, `d_out` of them.
+
+    Raises:
+        ValueError: if there is no composite, a row has no task or one too many, or there is no such task.
+
+    Example:
+        >>> import gatedlib as gl, jax
+        >>> teachers = gl.RowMixtures(gl.Orthogonal(tasks=2, d_in=6, d_out=3), rows=[(0, 1, 0)])
+        >>> first, second, mixture = teachers.sample(jax.random.key(0))
+        >>> bool((mixture[0] == first[0]).all()), bool((mixture[1] == second[1]).all())
+        (True, True)
+
+    Source: paper, Fig. 3D (subtask composition).
+    """
+
+    of: Teachers
+    rows: Rows = eqx.field(static=True, converter=_nested)
+
+    def __check_init__(self) -> None:
+        remedy = "Write for instance [(0, 1, 0, 1)] for four rows that alternate between A and B"
+        tasks, d_out = self.of.shape[:2] if isinstance(self.of, Teachers) else (0, 0)
+        _check_table("rows", self.rows, self.of, d_out, "the task of each row", remedy)
+        for task in itertools.chain(*self.rows):
+            _check.whole("task in rows", task, 0, "Tasks are counted from 0")
+            rule = f"there are {tasks} tasks, so they run from 0 to {tasks - 1}"
+            _check.require(task < tasks, "task in rows", task, rule, "Name these tasks only")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        tasks, d_out, d_in = self.of.shape
+        return tasks + len(self.rows), d_out, d_in
+
+    @property
+    def components(self) -> int:
+        return self.of.components
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        tasks = self.of.sample(key)
+        _, d_out, _ = tasks.shape
+        return jnp.concatenate([tasks, tasks[np.asarray(self.rows), np.arange(d_out)]])

@@ -1,0 +1,174 @@
+r"""Transfer: what a trained network can do on new tasks by its gates alone.
+
+With its weights frozen, a network with one gate per path can be any matrix in the span of its paths, and, while its
+gates are nonnegative, any in the cone between them. These functions say how near a new task lies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from scipy.optimize import nnls
+
+from gatedlib import _check
+from gatedlib.metrics import components
+
+
+def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.DataArray:
+    r"""New tasks made of the tasks of a run, as targets for the functions below.
+
+    .. math::
+
+        W^*_k = \sum_m w_{km} W^*_m
+
+    Args:
+        results: any run.
+        weights: one row for each new task, with one number for each task of the run that is no composite.
+
+    Returns:
+        Dims seed, mixture, out and in.
+
+    Raises:
+        ValueError: if the rows have not one number for each task.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> dict(gl.transfer.mixtures(results, [(0.5, 0.5), (0.2, 0.8)]).sizes)
+        {'seed': 3, 'mixture': 2, 'out': 10, 'in': 20}
+
+    Source: this library.
+    """
+    teachers = components(results).teachers
+    table = np.asarray(weights, float)
+    rule = f"must be (mixtures, {teachers.sizes['task']}), one number for each task"
+    fits = table.ndim == 2 and table.shape[1] == teachers.sizes["task"]
+    _check.require(fits, "shape of weights", table.shape, rule, "Write for instance [(0.5, 0.5)]")
+    mixed = xr.DataArray(table, {"task": teachers.task}, ("mixture", "task"))
+    return xr.dot(mixed, teachers, dim="task").transpose("seed", "mixture", "out", "in").rename("mixtures")
+
+
+def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonnegative: bool = False) -> xr.DataArray:
+    r"""The gates with which the frozen final weights come nearest to a task: zero-shot, without any learning.
+
+    .. math::
+
+        \hat c = \arg\min_c \tfrac12 \Big\| \sum_p c_p W_p - W^* \Big\|_F^2, \qquad
+        M \hat c = v, \quad M_{pq} = \langle W_p, W_q \rangle, \quad v_p = \langle W_p, W^* \rangle
+
+    and the same for each row by itself where each output neuron has gates of its own. The smallest such gates if
+    there are several.
+
+    Args:
+        results: a trained run.
+        targets: tasks, with dims seed, out, in and any others; all tasks of the run unless given.
+        nonnegative: whether gates below zero are ruled out.
+
+    Returns:
+        Gates with the dims of the targets, and path in place of out and in; with path and out if each output has its
+        own gates.
+
+    Raises:
+        ValueError: if the targets have not the dims seed, out and in.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> dict(gl.transfer.best_gates(results).sizes)
+        {'seed': 3, 'task': 2, 'path': 2}
+
+    Source: this library; the limit of paper Fig. 3C and D when the weights stand still.
+    """
+    targets = results.teachers if targets is None else targets
+    rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
+    _check.require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
+    own = ["out"] if "out" in results.final_gates.dims else []
+    inside = [dim for dim in ("out", "in") if dim not in own]
+    weights = results.final_weights.transpose("seed", *own, *inside, "path")
+    others = [dim for dim in targets.dims if dim not in ("seed", "out", "in")]
+    wanted = targets.transpose("seed", *own, *others, *inside)
+    found = np.empty((*wanted.shape[: -len(inside)], weights.sizes["path"]))
+    for place in np.ndindex(weights.shape[: 1 + len(own)]):
+        matrix = weights.values[place].reshape(-1, weights.sizes["path"])
+        for other in np.ndindex(wanted.shape[1 + len(own) : -len(inside)]):
+            target = wanted.values[place + other].ravel()
+            found[place + other] = nnls(matrix, target)[0] if nonnegative else np.linalg.lstsq(matrix, target)[0]
+    dims = ("seed", *own, *others, "path")
+    coordinates = {name: c for name, c in targets.coords.items() if set(c.dims) <= set(dims)}
+    gates = xr.DataArray(found, coordinates, dims, name="best_gates").assign_coords(path=results.path)
+    return gates.transpose("seed", *others, "path", *own)
+
+
+def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | None = None) -> xr.DataArray:
+    r"""The loss of the frozen final weights on some tasks, with given gates.
+
+    .. math::
+
+        L = \tfrac12 \Big\| \sum_p c_p W_p - W^* \Big\|_F^2
+
+    Args:
+        results: a trained run.
+        gates: dims seed and path, out if each output has its own gates, and any others of the targets.
+        targets: tasks, with dims seed, out, in and any others; all tasks of the run unless given.
+
+    Returns:
+        The loss on inputs of unit covariance, with the dims of the targets but out and in.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> zero_shot = gl.transfer.loss_with(results, gl.transfer.best_gates(results))
+        >>> bool((zero_shot < gl.transfer.loss_with(results, results.final_gates)).all())
+        True
+
+    Source: this library.
+    """
+    targets = results.teachers if targets is None else targets
+    error = (gates * results.final_weights).sum("path") - targets
+    return ((error**2).sum(("out", "in")) / 2).rename("loss")
+
+
+def adaptation_time(distance: float, size: float, tau_c: float, theta: float) -> float:
+    r"""How long gates alone need to go from one mixture of known tasks to another, in closed form.
+
+    .. math::
+
+        \tau_c \dot\delta = -q\,\delta, \quad L = \tfrac q2 \|\delta\|^2 \quad\Rightarrow\quad
+        t = \frac{\tau_c}{2q} \ln\frac{q D^2}{2\theta}
+
+    for paths that are orthogonal teachers, all of squared length q, frozen, and gates that stay on the simplex, where
+    the penalties do not push; :math:`\delta` is what the gates still lack, and :math:`D` its length at the switch.
+
+    Args:
+        distance: D, from the gates before the switch to those of the new mixture.
+        size: q, :math:`\|W^*_m\|_F^2`.
+        tau_c: time constant of the gates.
+        theta: the loss that counts as adapted.
+
+    Returns:
+        The time in time units; 0 if the loss is below theta from the start.
+
+    Raises:
+        ValueError: if a number is not above 0 (the distance may be 0).
+
+    Example:
+        >>> import gatedlib as gl
+        >>> round(gl.transfer.adaptation_time(0.5**0.5, size=0.3, tau_c=0.03, theta=0.02), 3)
+        0.066
+
+    Source: this library.
+    """
+    _check.nonnegative("distance", distance, "Use the length of the difference of the two mixtures")
+    for name, value in (("size", size), ("tau_c", tau_c), ("theta", theta)):
+        _check.positive(name, value, "Use the squared length of a teacher, a time constant, and a loss")
+    excess = size * distance**2 / (2 * theta)
+    return tau_c / (2 * size) * math.log(excess) if excess > 1 else 0.0
