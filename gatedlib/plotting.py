@@ -18,7 +18,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from gatedlib import metrics
+from gatedlib import metrics, transfer
 from gatedlib.experiment import Experiment
 
 TASK_COLORS = ("#0072B2", "#D55E00", "#B8860B", "#56B4E9", "#7A3E9D", "#333333")
@@ -196,6 +196,39 @@ def plane(results: xr.Dataset, ax: Axes | None = None, time: float = 0.0, seed: 
     ax.plot(*outputs.where(outputs.time <= now.time, drop=True).values.T, color="#222222", linewidth=1)
     ax.plot(*outputs.sel(time=now.time).values, marker="o", markersize=5, color="#222222")
     ax.set(xlim=(-0.25, 1.25), ylim=(-0.25, 1.25), aspect="equal", xticks=(0, 1), yticks=(0, 1))
+    return ax
+
+
+def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) -> Axes:
+    """All mixtures of three tasks as a triangle, and the triangle of the trained paths around it.
+
+    Rings are the tasks, small dots are composites, and filled dots are paths, each at the mixture that it is made of.
+    What gates that are nonnegative and add up to one can express lies in the triangle of paths.
+
+    Args:
+        results: a trained run with three components and at least three paths; their weights must add up to about one.
+        ax: where to draw.
+        seed: which seed of the run.
+    """
+    ax = ax or plt.gca()
+    corners = np.array([[0.0, 1.0], [0.75**0.5, -0.5], [-(0.75**0.5), -0.5]])  # A on top, then clockwise
+    made = transfer.parts(results).sel(seed=seed).values
+    paths = made @ corners
+    order = np.argsort(np.arctan2(*(paths - paths.mean(0)).T))
+    ax.fill(*paths[order].T, color="#333333", alpha=0.08)
+    ax.fill(*paths[order].T, color="none", edgecolor="#333333", linewidth=1.2)
+    ax.plot(*paths.T, "o", color="#333333", markersize=6, label="paths")
+    ax.fill(*corners.T, color="none", edgecolor="#999999", linewidth=1.0, linestyle="--")
+    for task, corner in enumerate(corners):
+        ax.plot(*corner, marker="o", markersize=11, color="none", markeredgecolor=task_color(task), markeredgewidth=1.6)
+        ax.annotate(task_name(task), 1.3 * corner, color=task_color(task), ha="center", va="center")
+    teachers = results.teachers.sel(seed=seed)
+    if teachers.sizes["task"] > 3:
+        flat = teachers.values.reshape(teachers.sizes["task"], -1)
+        mixed = np.linalg.lstsq(flat[:3].T, flat[3:].T)[0].T @ corners
+        ax.plot(*mixed.T, "D", color="#7A3E9D", markersize=5, label="composites")
+    ax.set(aspect="equal", xlim=(-2.0, 2.0), ylim=(-1.8, 1.8))
+    ax.axis("off")
     return ax
 
 

@@ -13,8 +13,46 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import nnls
 
-from gatedlib import _check
+from gatedlib import _check, curricula
+from gatedlib import record as rec
+from gatedlib.composites import Sums
+from gatedlib.engine import simulate
+from gatedlib.experiment import Experiment
 from gatedlib.metrics import components
+from gatedlib.results import final_params
+
+
+def parts(results: xr.Dataset) -> xr.DataArray:
+    r"""What the paths of a trained network are made of: each as a sum of the tasks, as near as one gets.
+
+    .. math::
+
+        W_p \approx \sum_m x_{pm} W^*_m
+
+    Args:
+        results: a trained run.
+
+    Returns:
+        x, with dims seed, path and task, composites left out; 1 and 0 for paths that each are a task.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=20), gl.Flow(tau_w=0.1, tau_c=1.0, dt=0.01)
+        ... ), seeds=3)
+        >>> gl.transfer.parts(results).mean("seed").values.round(1)
+        array([[0. , 1.9],
+               [0. , 1.9]])
+
+    Source: this library.
+    """
+    results = components(results)
+    tasks, paths = (values.transpose("seed", ..., "out", "in") for values in (results.teachers, results.final_weights))
+    pairs = zip(tasks.values, paths.values, strict=True)
+    found = [np.linalg.lstsq(t.reshape(len(t), -1).T, p.reshape(len(p), -1).T)[0].T for t, p in pairs]
+    return xr.DataArray(
+        found, {dim: results[dim] for dim in ("seed", "path", "task")}, ("seed", "path", "task"), name="parts"
+    )
 
 
 def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.DataArray:
@@ -137,22 +175,75 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
     return ((error**2).sum(("out", "in")) / 2).rename("loss")
 
 
-def adaptation_time(distance: float, size: float, tau_c: float, theta: float) -> float:
+def adapt(
+    experiment: Experiment,
+    results: xr.Dataset,
+    weights: Sequence[float],
+    duration: float = 1.0,
+    *,
+    gates_only: bool = False,
+    record: Sequence[rec.Quantity] = (rec.loss, rec.gates),
+) -> xr.Dataset:
+    r"""Let trained networks go on with one new task, a weighted sum of the tasks they know.
+
+    .. math::
+
+        W^*_{\mathrm{new}} = \sum_m w_m W^*_m
+
+    Args:
+        experiment: what the networks were trained in.
+        results: its results.
+        weights: one number for each task that is no composite.
+        duration: how long, in time units.
+        gates_only: whether weights are frozen.
+        record: the quantities to keep, of every step.
+
+    Returns:
+        Results of the one block, for the same seeds.
+
+    Raises:
+        ValueError: if there is not one weight for each task, or the duration is no whole number of steps.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> experiment = gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... )
+        >>> after = gl.transfer.adapt(experiment, gl.simulate(experiment, seeds=3), (0.5, 0.5), gates_only=True)
+        >>> bool((after.loss[:, -1] < after.loss[:, 0]).all())
+        True
+
+    Source: paper, Fig. 3C, for any mixture.
+    """
+    known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
+    rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
+    _check.require(len(weights) == known, "number of weights", len(weights), rule, remedy)
+    row = (*(float(weight) for weight in weights), *[0.0] * (tasks - known))
+    new = experiment.replace(
+        teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.Sequence((tasks,), (duration,))
+    )
+    frozen = new.replace(tau_w=math.inf) if gates_only else new
+    return simulate(frozen, results.seed.values.tolist(), record, initial=final_params(results))
+
+
+def adaptation_time(distance: float, size: float, tau_c: float, theta: float, specialization: float = 1.0) -> float:
     r"""How long gates alone need to go from one mixture of known tasks to another, in closed form.
 
     .. math::
 
-        \tau_c \dot\delta = -q\,\delta, \quad L = \tfrac q2 \|\delta\|^2 \quad\Rightarrow\quad
-        t = \frac{\tau_c}{2q} \ln\frac{q D^2}{2\theta}
+        \tau_c \dot\delta = -q\,\sigma\,\delta, \quad L = \tfrac q2 \|\delta\|^2 \quad\Rightarrow\quad
+        t = \frac{\tau_c}{2 q \sigma} \ln\frac{q D^2}{2\theta}
 
-    for paths that are orthogonal teachers, all of squared length q, frozen, and gates that stay on the simplex, where
-    the penalties do not push; :math:`\delta` is what the gates still lack, and :math:`D` its length at the switch.
+    for orthogonal tasks of squared length q, weights that stand still, and gates that add up to one, where the
+    penalties do not push. :math:`\delta` is what the present mixture lacks of the new one, D its length at the switch;
+    :math:`\sigma` is the squared distance of the paths relative to that of the tasks, which speeds gates up.
 
     Args:
-        distance: D, from the gates before the switch to those of the new mixture.
+        distance: D, from the weights of the mixture before the switch to those of the new one.
         size: q, :math:`\|W^*_m\|_F^2`.
         tau_c: time constant of the gates.
         theta: the loss that counts as adapted.
+        specialization: :math:`\sigma`, as `metrics.specialization` measures it; 1 for paths that are the tasks.
 
     Returns:
         The time in time units; 0 if the loss is below theta from the start.
@@ -168,7 +259,8 @@ def adaptation_time(distance: float, size: float, tau_c: float, theta: float) ->
     Source: this library.
     """
     _check.nonnegative("distance", distance, "Use the length of the difference of the two mixtures")
-    for name, value in (("size", size), ("tau_c", tau_c), ("theta", theta)):
-        _check.positive(name, value, "Use the squared length of a teacher, a time constant, and a loss")
+    named = {"size": size, "tau_c": tau_c, "theta": theta, "specialization": specialization}
+    for name, value in named.items():
+        _check.positive(name, value, "Use the squared length of a teacher, a time constant, a loss, and a ratio")
     excess = size * distance**2 / (2 * theta)
-    return tau_c / (2 * size) * math.log(excess) if excess > 1 else 0.0
+    return tau_c / (2 * size * specialization) * math.log(excess) if excess > 1 else 0.0

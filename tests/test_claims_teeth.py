@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gatedlib as gl
-from gatedlib.paper import cycle, dynamics, invariant, reduction, regimes, robustness
+from gatedlib.paper import components, composition, cycle, dynamics, invariant, reach, reduction, regimes, robustness
 from gatedlib.paper.claims import registry
 from tests.test_claims import NOT_BORNE_OUT
 
@@ -44,6 +44,16 @@ BREAKS = {
     "norm": lambda c: c.measure(orders=(1, 1)),
     "when": lambda c: c.measure(shuffled=True),
     "boundary": lambda c: c.measure(scale=10.0),
+    "3C": lambda c: c.measure(composition.TASKS_FORGETFUL, composition.TASKS),
+    "3C-slow": lambda c: c.measure(calm(composition.SLOW)),
+    "3D": lambda c: c.measure(composition.ROWS_FORGETFUL, composition.ROWS),
+    "zero-shot": lambda c: c.measure((composition.TASKS_FORGETFUL,) * 2, (composition.TASKS,) * 2),
+    "neurons": lambda c: c.measure(tuple(composition.NORMS)[::-1]),
+    "mixtures": lambda c: c.measure(sigma=1.0),
+    "simplex": lambda c: c.measure(b=0.5),
+    "pairs": lambda c: c.measure(single=reach.TRIANGLE),
+    "A.14-faster": lambda c: c.measure(components.FOUND.replace(ord=2)),
+    "A.14-speed": lambda c: c.measure(components.HIDDEN.replace(ord=2)),
     "return-map": lambda c: c.measure(slower=3.0),
 }
 

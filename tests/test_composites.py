@@ -225,14 +225,19 @@ def test_nonnegative_gates_cannot_be_improved(neuron, seed):
     assert (transfer.loss_with(results, gates) > free - 1e-9).all()
 
 
-def test_gates_alone_take_the_time_that_theory_says():
-    """Paths that are the teachers, gates on the simplex: from A to (B + C) / 2 the loss decays at one rate."""
+@pytest.mark.parametrize("spread", [1.0, 1.5])
+def test_gates_alone_take_the_time_that_theory_says(spread):
+    """Paths spread about the middle of the teachers, gates that add up to one: from A to (B + C) / 2."""
     teachers = gl.Sums(gl.Orthogonal(tasks=3, d_in=20, d_out=6), [(0, 0.5, 0.5)])
     flow = gl.Flow(tau_w=np.inf, tau_c=0.03, dt=1e-4, penalties=(gl.Nonnegative(0.5), gl.UnitNorm(2.5)))
     experiment = gl.Experiment(teachers, gl.GatedLinear(paths=3), gl.Sequence((3,), (0.5,)), flow)
-    start = gl.Params(experiment.draw(0)[0][:3], np.array([1.0, 0.0, 0.0]))
-    results = gl.simulate(experiment, seeds=[0], initial=start, record=(gl.record.loss,))
+    teachers = experiment.draw(0)[0][:3]
+    paths = teachers.mean(0) + spread * (teachers - teachers.mean(0))
+    gates = 1 / 3 + (np.array([1.0, 0.0, 0.0]) - 1 / 3) / spread  # so that the network is teacher A
+    start = gl.Params(paths, gates)
+    results = gl.simulate(experiment, seeds=[0], initial=start)
+    np.testing.assert_allclose(metrics.specialization(results), spread**2, rtol=1e-3)
     measured = metrics.time_to_criterion(results, theta=0.02).item()
-    expected = transfer.adaptation_time(1.5**0.5, size=0.3, tau_c=0.03, theta=0.02)
+    expected = transfer.adaptation_time(1.5**0.5, size=0.3, tau_c=0.03, theta=0.02, specialization=spread**2)
     assert abs(measured / expected - 1) < 0.01
     assert transfer.adaptation_time(0.1, size=0.3, tau_c=0.03, theta=0.02) == 0.0

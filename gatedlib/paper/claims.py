@@ -22,7 +22,18 @@ from scipy import stats
 
 from gatedlib import _check
 
-CHAPTERS = ("dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence")
+CHAPTERS = (
+    "dynamics",
+    "regimes",
+    "robustness",
+    "reduction",
+    "cycle",
+    "invariant",
+    "emergence",
+    "composition",
+    "reach",
+    "components",
+)
 """The modules of `gatedlib.paper` that hold claims, in the order of the book."""
 
 CONFIDENCE = 0.95

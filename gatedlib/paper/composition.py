@@ -1,0 +1,213 @@
+"""Composition: the experiments and the claims of the paper's Figs. 3 and A.12."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+import gatedlib as gl
+from gatedlib import metrics, record, transfer
+from gatedlib.paper.claims import Estimate, Outcome, claim, median
+from gatedlib.paper.dynamics import SEEDS
+
+PAIRS = ((0, 1), (1, 2), (2, 0))
+"""A and B, B and C, C and A: what composites are made of."""
+
+SINGLE, NEW = 22, 8
+"""Blocks of single tasks and of composites: the first three quarters of 30, and the rest."""
+
+THETA = 0.02
+"""The loss below which a new task counts as solved."""
+
+
+def halves(pairs: Sequence[tuple[int, int]] = PAIRS, tasks: int = 3) -> tuple[tuple[float, ...], ...]:
+    """Half of one task and half of another, for each pair, as weights of a sum.
+
+    Example:
+        >>> from gatedlib.paper.composition import halves
+        >>> halves([(0, 1)])
+        ((0.5, 0.5, 0.0),)
+    """
+    return tuple(tuple(0.5 if task in pair else 0.0 for task in range(tasks)) for pair in pairs)
+
+
+def phases(single: int = SINGLE, new: int = NEW) -> gl.Phases:
+    """Three tasks in turn, and then three composites in turn."""
+    return gl.Phases((gl.Blocked(blocks=single, order=(0, 1, 2)), gl.Blocked(blocks=new, order=(3, 4, 5))))
+
+
+THREE = gl.Orthogonal(tasks=3, d_in=20, d_out=6)
+
+TASKS = gl.Experiment(
+    teachers=gl.Sums(THREE, weights=halves()),
+    network=gl.GatedLinear(paths=3),
+    curriculum=phases(),
+    flow=gl.Flow(
+        tau_w=0.2,
+        tau_c=0.03,
+        penalties=(gl.Nonnegative(a=0.5), gl.UnitNorm(b=2.5)),
+        inputs=gl.Sampled(batch=200),
+    ),
+)
+"""Fig. 3C: new tasks that are the mean of two known ones."""
+
+TASKS_FORGETFUL = TASKS.replace(tau_c=0.2, penalties=())
+
+ROWS = gl.Experiment(
+    teachers=gl.RowMixtures(THREE, rows=tuple(pair * 3 for pair in PAIRS)),
+    network=gl.NeuronGated(paths=3),
+    curriculum=phases(),
+    flow=gl.Flow(
+        tau_w=0.2,
+        tau_c=0.005,
+        dt=0.01,
+        penalties=(gl.Nonnegative(a=0.0227), gl.UnitNorm(b=0.0227, ord=2, per_neuron=False)),
+        inputs=gl.Sampled(batch=200),
+    ),
+)
+"""Fig. 3D: new tasks that take every other output from one of two known ones; one norm for all gates."""
+
+ROWS_FORGETFUL = ROWS.replace(tau_c=0.2, penalties=())
+
+SLOW = TASKS.replace(tau_w=1.3, scale=10**-0.5, dt=2e-3, inputs=gl.Population(), curriculum=phases(66, 9))
+"""Fig. 3C with the weights as slow as in Fig. 2, longer teachers, and three times the blocks that this takes."""
+
+
+@functools.lru_cache(maxsize=8)
+def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
+    """What Figs. 3 and A.12 show, every 0.01 time units or every step; shared by claims and figures."""
+    keep = (record.loss, record.gates, record.alignment, record.weight_products)
+    return gl.simulate(experiment, seeds, keep, every=max(1, round(0.005 / experiment.flow.dt)))
+
+
+@functools.lru_cache(maxsize=8)
+def trained(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
+    """The same up to the last block of single tasks: what a network knows when it meets its first composite."""
+    return run(experiment.replace(curriculum=experiment.curriculum.phases[0]), seeds)
+
+
+def first_new(results: xr.Dataset) -> int:
+    """The number of the first block with a composite."""
+    return int((results.block_task < results.component.sum()).sum()) + 1
+
+
+def new_task_times(experiment: gl.Experiment) -> xr.DataArray:
+    """Time to a loss of 0.02 in the first block with a composite, one per seed."""
+    results = run(experiment)
+    return metrics.time_to_criterion(results, THETA).sel(block=first_new(results))
+
+
+def composite_gates(results: xr.Dataset) -> xr.DataArray:
+    """The gates at the end of the first block with a composite, paths in the order of their tasks."""
+    results = metrics.relabelled(results)
+    return metrics.end_of_block(results.gates, results).sel(block=first_new(results))
+
+
+@claim("3C", "3", "A new task that is the mean of two known ones is solved at once, by moving the gates alone.")
+def tasks(flexible: gl.Experiment = TASKS, forgetful: gl.Experiment = TASKS_FORGETFUL) -> Outcome:
+    """Time to a loss of 0.02 on the first composite, also with the weights frozen as they are before it."""
+    fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
+    before = flexible.replace(curriculum=flexible.curriculum.phases[0])
+    frozen = transfer.adapt(before, trained(flexible), halves()[0], gates_only=True)
+    alone = median(metrics.time_to_criterion(frozen, THETA).sel(block=1))
+    return Outcome(
+        {"new_task_time_flexible": fast, "new_task_time_forgetful": slow, "new_task_time_gates_only": alone},
+        {
+            "the flexible network needs less than half the time of the forgetful one": fast.high < slow.low / 2,
+            "frozen weights: its gates alone need no more than 1.5 times as long": alone.high < 1.5 * fast.value,
+        },
+    )
+
+
+def _spelled_out(gates: Estimate) -> dict[str, bool]:
+    near = (gates.low > np.array([0.4, 0.4, -0.1])) & (gates.high < np.array([0.6, 0.6, 0.1]))
+    return {"gates lie within 0.1 of (1/2, 1/2, 0)": bool(near.all())}
+
+
+@claim("3C-gates", "3", "On (A + B) / 2 the gates spell out the mixture: a half, a half, nothing.")
+def gates(experiment: gl.Experiment = TASKS) -> Outcome:
+    """Gates at the end of the first composite block, at the settings of the figure."""
+    on_composite = median(composite_gates(run(experiment)))
+    return Outcome({"gates_on_composite": on_composite}, _spelled_out(on_composite))
+
+
+@claim("3C-slow", "3", "With weights as slow as in Fig. 2 and longer teachers, the gates spell out the mixture.")
+def gates_slow(experiment: gl.Experiment = SLOW) -> Outcome:
+    """The same with tau_w 1.3, teachers of length 1/sqrt(10) and 66 blocks of single tasks."""
+    return gates.measure(experiment)
+
+
+@claim("3D", "3", "A new task that takes its outputs in turn from two known ones is solved at once, by the gates.")
+def rows(flexible: gl.Experiment = ROWS, forgetful: gl.Experiment = ROWS_FORGETFUL) -> Outcome:
+    """Time to a loss of 0.02 on the first row mixture, and the gates of each output at its end."""
+    fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
+    spelled = median(composite_gates(run(flexible)).transpose("seed", "path", "out"))
+    wanted = np.eye(3, dtype=bool)[:, list(flexible.teachers.rows[0])]
+    return Outcome(
+        {
+            "new_task_time_flexible_subtask": fast,
+            "new_task_time_forgetful_subtask": slow,
+            "gates_on_composite_subtask": spelled,
+        },
+        {
+            "the flexible network needs less than half the time of the forgetful one": fast.high < slow.low / 2,
+            "for each output the gate of the task that it comes from is above 0.4": (spelled.low[wanted] > 0.4).all(),
+            "and the others are below 0.1": (spelled.high[~wanted] < 0.1).all(),
+        },
+    )
+
+
+def gap(experiment: gl.Experiment) -> xr.DataArray:
+    """The loss on composites with the best gates and the weights that single tasks have left, dims seed and task."""
+    results = trained(experiment)
+    return transfer.loss_with(results, transfer.best_gates(results)).isel(task=slice(3, None))
+
+
+@claim("zero-shot", "beyond", "The weights that single tasks leave behind hold every composite, in the right gates.")
+def zero_shot(
+    flexible: tuple[gl.Experiment, ...] = (TASKS, ROWS),
+    forgetful: tuple[gl.Experiment, ...] = (TASKS_FORGETFUL, ROWS_FORGETFUL),
+) -> Outcome:
+    """Loss of the three composites with gates in closed form: sums and row mixtures, before any of them was seen."""
+    fast, slow = (
+        [median(gap(experiment).max("task")) for experiment in experiments] for experiments in (flexible, forgetful)
+    )
+    kinds = ("", "_subtask")
+    return Outcome(
+        {f"zero_shot_gap_flexible{kind}": each for kind, each in zip(kinds, fast, strict=True)}
+        | {f"zero_shot_gap_forgetful{kind}": each for kind, each in zip(kinds, slow, strict=True)},
+        {
+            "flexible: no composite costs more than 0.001": all(each.high < 1e-3 for each in fast),
+            "forgetful: some composite costs more than the criterion, 0.02": all(each.low > THETA for each in slow),
+        },
+    )
+
+
+NORMS = {
+    "together, k = 2": ROWS.flow.penalties,
+    "each neuron, k = 1": (gl.Nonnegative(a=0.1), gl.UnitNorm(b=0.1, per_neuron=True)),
+    "each neuron, k = 2": (gl.Nonnegative(a=0.1), gl.UnitNorm(b=0.1, ord=2, per_neuron=True)),
+}
+"""Whose norm is held, and which: all gates together as in the released code, or those of each output neuron."""
+
+
+@claim(
+    "neurons", "beyond", "Held neuron by neuron, gates serve if their sum is held (k = 1), not their length (k = 2)."
+)
+def norms(kinds: Sequence[str] = tuple(NORMS)) -> Outcome:
+    """Total alignment and time on the first row mixture, by whose norm is held and which."""
+    experiments = [ROWS.replace(penalties=NORMS[kind]) for kind in kinds]
+    aligned = median(xr.concat([metrics.total_alignment(trained(e)) for e in experiments], "norm"))
+    by_norm = median(xr.concat([new_task_times(e) for e in experiments], "norm"))
+    slow = median(new_task_times(ROWS_FORGETFUL))
+    return Outcome(
+        {"alignment_by_norm": aligned, "new_task_time_by_norm": by_norm},
+        {
+            "all together (k = 2) and each (k = 1): aligned above 0.8": (aligned.low[:2] > 0.8).all(),
+            "each (k = 2): aligned below 0.6": aligned.high[2] < 0.6,
+            "these two need less than half the forgetful network's time": (by_norm.high[:2] < slow.low / 2).all(),
+        },
+    )
