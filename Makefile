@@ -7,7 +7,7 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 
-.PHONY: book test lab serve clean lock benchmarks
+.PHONY: book notebooks test lab serve clean lock benchmarks
 
 # The environment is made anew when what it is made from changes.
 .venv/installed: requirements.txt pyproject.toml
@@ -24,13 +24,16 @@ book: .venv/installed
 	TQDM_DISABLE=1 $(BIN)/jupyter-book build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
+notebooks: .venv/installed
+	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env book -W default
+
 test: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests gatedlib --doctest-modules --ignore tests/browser
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env book -W default
-	$(MAKE) --no-print-directory book
+	@echo "Running the chapters as tests and building the book, side by side …"
+	$(MAKE) --no-print-directory --jobs 2 notebooks book
 	$(BIN)/python -m pytest tests/browser
 
 lab: .venv/installed

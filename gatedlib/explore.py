@@ -18,7 +18,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gatedlib import metrics, plotting, record
+from gatedlib import metrics, plotting, record, transfer
 from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
@@ -166,6 +166,56 @@ def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
 
     time = _slider(ipywidgets.FloatSlider, "time since the switch", min=0.0, max=last, value=0.1 * last, step=last / 50)
     return Explorer(figure, update, {"time": time})
+
+
+def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explorer:
+    """Mix a new task from trained ones; see a trained network adapt by its gates alone, and by its weights too.
+
+    Args:
+        experiment: what the networks were trained in, one gate per path; its inputs become `Population()`.
+        results: its results, with `alignment` recorded and a path for each task.
+        seed: which seed of the run.
+
+    Source: paper, Fig. 3C.
+    """
+    base = experiment.replace(inputs=Population())
+    known = experiment.teachers.components
+    trained = metrics.relabelled(results.sel(seed=[seed]))
+    figure, (left, right) = _figure(2)
+    sliders = {
+        plotting.task_name(task): _slider(
+            ipywidgets.FloatSlider, f"how much of {plotting.task_name(task)}", min=-0.5, max=1.5, value=start, step=0.05
+        )
+        for task, start in enumerate([0.5, 0.5, *[0.0] * known][:known])
+    }
+
+    def run(weights: list[float], gates_only: bool) -> xr.Dataset:
+        return transfer.adapt(base, trained, weights, gates_only=gates_only).isel(seed=0)
+
+    first = run([slider.value for slider in sliders.values()], True)
+    left.set(xlim=(0, float(first.time[-1])), ylim=(0, 0.8), xlabel="time since the switch", ylabel="loss")
+    styles = (("gates alone", plotting.FLEXIBLE["color"], "-"), ("weights too", "#222222", "--"))
+    curves = [
+        left.plot(first.time, first.loss, color=color, linestyle=line, label=label, animated=True)[0]
+        for label, color, line in styles
+    ]
+    left.legend(handles=curves, loc="upper right")
+    names, colors = list(sliders), [plotting.task_color(task) for task in range(known)]
+    bars = right.bar(names, [0.0] * known, color=colors, alpha=0.7, width=0.6, animated=True)
+    (asked,) = right.plot(names, [0.0] * known, "o", color="none", markeredgecolor="#222222", ms=9, animated=True)
+    right.set(ylim=(-0.6, 1.6), ylabel="gate of the path", title="gates (bars), asked for (rings)")
+    right.axhline(0, color="#999999", linewidth=0.8)
+
+    def update(**mixture: float) -> None:
+        weights = [mixture[name] for name in names]
+        alone = run(weights, True)
+        for curve, after in zip(curves, (alone, run(weights, False)), strict=True):
+            curve.set_ydata(after.loss)
+        for bar, gate in zip(bars, alone.final_gates.values, strict=False):
+            bar.set_height(gate)
+        asked.set_ydata(weights)
+
+    return Explorer(figure, update, sliders)
 
 
 def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:

@@ -47,16 +47,40 @@ def task_color(task: int) -> str:
     return TASK_COLORS[int(task) % len(TASK_COLORS)]
 
 
+def task_names(results: xr.Dataset) -> list[str]:
+    """What the tasks of a run are called: A, B, C, … for components, and for composites the letters of their parts.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Sums(gl.Orthogonal(), [(0.5, 0.5)]), gl.GatedLinear(), gl.Blocked(blocks=2),
+        ...     gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=1)
+        >>> gl.plotting.task_names(results)
+        ['A', 'B', 'AB']
+    """
+    drawn = results.teachers.isel(seed=0).transpose("task", ...).values
+    names, parts = [], drawn.reshape(len(drawn), -1)
+    parts = parts[: metrics.components(results).sizes["task"]]
+    for task, matrix in enumerate(drawn):
+        share = np.linalg.lstsq(parts.T, matrix.ravel())[0]
+        made_of = [task] if task < len(parts) else np.flatnonzero(abs(share) > 1e-3)
+        names.append("".join(task_name(each) for each in made_of))
+    return names
+
+
 def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
     """Tint the background of each block with the colour of its task; name the tasks above the first round."""
-    dt = results.attrs["flow.dt"]
+    dt, called = results.attrs["flow.dt"], task_names(results)
     named: set[int] = set()
     for start, stop, task in zip(results.block_start, results.block_stop, results.block_task.values, strict=True):
         left, right = float(start) * dt, float(stop) * dt
         ax.axvspan(left, right, color=task_color(task), alpha=0.10, linewidth=0)
         if names and int(task) not in named:
             middle, on_top = (left + right) / 2, ax.get_xaxis_transform()
-            ax.text(middle, 1.0, task_name(task), color=task_color(task), transform=on_top, ha="center", va="bottom")
+            turned = {"rotation": 90, "fontsize": 7} if len(called[task]) > 1 else {}
+            color = task_color(task)
+            ax.text(middle, 1.02, called[task], color=color, transform=on_top, ha="center", va="bottom", **turned)
             named.add(int(task))
     ax.set_xlim(0, float(results.block_stop[-1]) * dt)
     ax.set_xlabel("time")
@@ -83,11 +107,16 @@ def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
 
 
 def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """The gate of each path over time, in the colour of the task that the path serves."""
+    """The gate of each path over time, in the colour of the task that the path serves; one line for each output."""
     ax = ax or plt.gca()
     matched = metrics.relabelled(results)
     for path in range(matched.sizes["path"]):
-        over_seeds(matched.gates.isel(path=path), ax, color=task_color(path), label=f"path for {task_name(path)}")
+        gates, line = matched.gates.isel(path=path), {"color": task_color(path), "label": f"path for {task_name(path)}"}
+        if "out" not in gates.dims:
+            over_seeds(gates, ax, **line)
+        else:  # a band for each output would hide the others
+            lines = ax.plot(gates.time, gates.median("seed").transpose("time", "out"), linewidth=0.8, **line)
+            plt.setp(lines[1:], label="_")
     ax.set_ylabel("gate")
     return ax
 
@@ -95,7 +124,7 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Alignment of each teacher with the path that serves it (solid) and with the others (dotted)."""
     ax = ax or plt.gca()
-    matched = metrics.relabelled(results)
+    matched = metrics.components(metrics.relabelled(results))
     for task in range(matched.sizes["task"]):
         for path in range(matched.sizes["path"]):
             own = task == path
@@ -103,6 +132,7 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
                 "its own path" if own else "the other" if matched.sizes["path"] == 2 else f"path {path + 1}"
             )
             values = matched.alignment.isel(task=task, path=path)
+            values = values.mean("out") if "out" in values.dims else values
             over_seeds(values, ax, color=task_color(task), linestyle="-" if own else ":", label=label)
     ax.set_ylabel("alignment")
     return ax
@@ -132,15 +162,24 @@ def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) 
     return ax
 
 
-def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: float = 1.0) -> Axes:
-    """A small table of numbers over two swept settings, first down, second across, each cell tinted by its number."""
+def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: float = 1.0, digits: int = 2) -> Axes:
+    """A small table of numbers over two swept settings, first down, second across, each cell tinted by its number.
+
+    Args:
+        values: dims (down, across).
+        ax: where to draw.
+        vmin: the number of the palest tint.
+        vmax: the number of the darkest tint.
+        digits: how many digits of each number to write after the point.
+    """
     ax = ax or plt.gca()
     down, across = values.dims
     ax.imshow(values, cmap="Greens", vmin=vmin, vmax=vmax + 0.35 * (vmax - vmin), aspect="auto")
     for (row, column), value in np.ndenumerate(values.values):
-        ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="#222222")
+        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8, color="#222222")
     for axis, dim in ((ax.xaxis, across), (ax.yaxis, down)):
-        axis.set_ticks(range(values.sizes[dim]), [f"{value:g}" for value in values[dim].values])
+        told = [value if isinstance(value, str) else f"{value:g}" for value in values[dim].values.tolist()]
+        axis.set_ticks(range(values.sizes[dim]), told)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel=setting_name(across), ylabel=setting_name(down))
@@ -227,7 +266,7 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
         flat = teachers.values.reshape(teachers.sizes["task"], -1)
         mixed = np.linalg.lstsq(flat[:3].T, flat[3:].T)[0].T @ corners
         ax.plot(*mixed.T, "D", color="#7A3E9D", markersize=5, label="composites")
-    ax.set(aspect="equal", xlim=(-2.0, 2.0), ylim=(-1.8, 1.8))
+    ax.set(aspect="equal", xlim=(-2.0, 2.0), ylim=(-2.1, 1.9))
     ax.axis("off")
     return ax
 

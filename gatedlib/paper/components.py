@@ -69,7 +69,7 @@ def speed(scale: float | xr.DataArray, tau_w: float | xr.DataArray, tau_c: float
 
     .. math::
 
-        \kappa = \frac{\|W^*\|_F^2 / \tau_c}{1 / \tau_w} = \frac{\tau_w\, s^2 d_\mathrm{out}}{\tau_c}
+        v = \frac{\|W^*\|_F^2 / \tau_c}{1 / \tau_w} = \frac{\tau_w\, s^2 d_\mathrm{out}}{\tau_c}
     """
     return TASKS.teachers.shape[1] * scale**2 * tau_w / tau_c
 

@@ -85,8 +85,10 @@ def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
 
 @functools.lru_cache(maxsize=8)
 def trained(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
-    """The same up to the last block of single tasks: what a network knows when it meets its first composite."""
-    return run(experiment.replace(curriculum=experiment.curriculum.phases[0]), seeds)
+    """What a network knows when it meets its first composite: alignment and spread at the start of each block."""
+    single = experiment.replace(curriculum=experiment.curriculum.phases[0])
+    block = round(1 / single.flow.dt)
+    return gl.simulate(single, seeds, (record.alignment, record.weight_products), every=block)
 
 
 def first_new(results: xr.Dataset) -> int:
@@ -198,9 +200,12 @@ NORMS = {
     "neurons", "beyond", "Held neuron by neuron, gates serve if their sum is held (k = 1), not their length (k = 2)."
 )
 def norms(kinds: Sequence[str] = tuple(NORMS)) -> Outcome:
-    """Total alignment and time on the first row mixture, by whose norm is held and which."""
+    """Matched alignment before the first row mixture, and time on it, by whose norm is held and which."""
     experiments = [ROWS.replace(penalties=NORMS[kind]) for kind in kinds]
-    aligned = median(xr.concat([metrics.total_alignment(trained(e)) for e in experiments], "norm"))
+    before = xr.concat(
+        [metrics.alignment_matched(run(e)).sel(time=SINGLE - 0.01, method="nearest") for e in experiments], "norm"
+    )
+    aligned = median(before)
     by_norm = median(xr.concat([new_task_times(e) for e in experiments], "norm"))
     slow = median(new_task_times(ROWS_FORGETFUL))
     return Outcome(
