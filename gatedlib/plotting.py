@@ -64,7 +64,7 @@ def task_names(results: xr.Dataset) -> list[str]:
     parts = parts[: metrics.components(results).sizes["task"]]
     for task, matrix in enumerate(drawn):
         share = np.linalg.lstsq(parts.T, matrix.ravel())[0]
-        made_of = [task] if task < len(parts) else np.flatnonzero(abs(share) > 1e-3)
+        made_of = [task] if task < len(parts) else np.flatnonzero(abs(share) > 1e-3).tolist()
         names.append("".join(task_name(each) for each in made_of))
     return names
 
@@ -78,7 +78,7 @@ def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
         ax.axvspan(left, right, color=task_color(task), alpha=0.10, linewidth=0)
         if names and int(task) not in named:
             middle, on_top = (left + right) / 2, ax.get_xaxis_transform()
-            turned = {"rotation": 90, "fontsize": 7} if len(called[task]) > 1 else {}
+            turned: dict[str, Any] = {"rotation": 90, "fontsize": 7} if len(called[task]) > 1 else {}
             color = task_color(task)
             ax.text(middle, 1.02, called[task], color=color, transform=on_top, ha="center", va="bottom", **turned)
             named.add(int(task))
@@ -111,7 +111,8 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     matched = metrics.relabelled(results)
     for path in range(matched.sizes["path"]):
-        gates, line = matched.gates.isel(path=path), {"color": task_color(path), "label": f"path for {task_name(path)}"}
+        gates = matched.gates.isel(path=path)
+        line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
         if "out" not in gates.dims:
             over_seeds(gates, ax, **line)
         else:  # a band for each output would hide the others

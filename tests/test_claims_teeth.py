@@ -51,7 +51,7 @@ BREAKS = {
     "neurons": lambda c: c.measure(tuple(composition.NORMS)[::-1]),
     "mixtures": lambda c: c.measure(sigma=1.0),
     "simplex": lambda c: c.measure(b=0.5),
-    "pairs": lambda c: c.measure(single=reach.TRIANGLE),
+    "pairs": lambda c: c.measure(singles=reach.TRIANGLE),
     "A.14-faster": lambda c: c.measure(components.FOUND.replace(ord=2)),
     "A.14-speed": lambda c: c.measure(components.HIDDEN.replace(ord=2)),
     "return-map": lambda c: c.measure(slower=3.0),

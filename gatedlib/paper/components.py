@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -27,7 +28,7 @@ HIDDEN = TASKS.replace(
 FOUND = HIDDEN.replace(scale=6**-0.5, tau_w=0.2)
 """The same with teachers of length 1/sqrt(d_out), as in the published picture, and the tau_w of Fig. 3C."""
 
-GRID = {"scale": (20**-0.5, 10**-0.5, 6**-0.5), "tau_w": (0.05, 0.2, 1.0), "tau_c": (0.01, 0.03)}
+GRID: dict[str, Any] = {"scale": (20**-0.5, 10**-0.5, 6**-0.5), "tau_w": (0.05, 0.2, 1.0), "tau_c": (0.01, 0.03)}
 """Lengths of the teachers' rows and time constants over which components are looked for."""
 
 ABOVE = 0.9
@@ -64,7 +65,7 @@ def everywhere(experiment: gl.Experiment = HIDDEN, seeds: int = SEEDS) -> xr.Dat
     return grid.assign(speed=speed(grid.scale, grid.tau_w, grid.tau_c))
 
 
-def speed(scale: float | xr.DataArray, tau_w: float | xr.DataArray, tau_c: float | xr.DataArray) -> xr.DataArray:
+def speed(scale: Any, tau_w: Any, tau_c: Any) -> Any:
     r"""How many times as fast as the weights the gates of such a network are, once it has learned.
 
     .. math::

@@ -76,6 +76,12 @@ SLOW = TASKS.replace(tau_w=1.3, scale=10**-0.5, dt=2e-3, inputs=gl.Population(),
 """Fig. 3C with the weights as slow as in Fig. 2, longer teachers, and three times the blocks that this takes."""
 
 
+def single(experiment: gl.Experiment) -> gl.Experiment:
+    """An experiment of two phases without its second one, the composites."""
+    assert isinstance(experiment.curriculum, gl.Phases)
+    return experiment.replace(curriculum=experiment.curriculum.phases[0])
+
+
 @functools.lru_cache(maxsize=8)
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What Figs. 3 and A.12 show, every 0.01 time units or every step; shared by claims and figures."""
@@ -86,9 +92,8 @@ def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
 @functools.lru_cache(maxsize=8)
 def trained(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What a network knows when it meets its first composite: alignment and spread at the start of each block."""
-    single = experiment.replace(curriculum=experiment.curriculum.phases[0])
-    block = round(1 / single.flow.dt)
-    return gl.simulate(single, seeds, (record.alignment, record.weight_products), every=block)
+    block = round(1 / experiment.flow.dt)
+    return gl.simulate(single(experiment), seeds, (record.alignment, record.weight_products), every=block)
 
 
 def first_new(results: xr.Dataset) -> int:
@@ -112,8 +117,7 @@ def composite_gates(results: xr.Dataset) -> xr.DataArray:
 def tasks(flexible: gl.Experiment = TASKS, forgetful: gl.Experiment = TASKS_FORGETFUL) -> Outcome:
     """Time to a loss of 0.02 on the first composite, also with the weights frozen as they are before it."""
     fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
-    before = flexible.replace(curriculum=flexible.curriculum.phases[0])
-    frozen = transfer.adapt(before, trained(flexible), halves()[0], gates_only=True)
+    frozen = transfer.adapt(single(flexible), trained(flexible), halves()[0], gates_only=True)
     alone = median(metrics.time_to_criterion(frozen, THETA).sel(block=1))
     return Outcome(
         {"new_task_time_flexible": fast, "new_task_time_forgetful": slow, "new_task_time_gates_only": alone},
@@ -147,7 +151,7 @@ def rows(flexible: gl.Experiment = ROWS, forgetful: gl.Experiment = ROWS_FORGETF
     """Time to a loss of 0.02 on the first row mixture, and the gates of each output at its end."""
     fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
     spelled = median(composite_gates(run(flexible)).transpose("seed", "path", "out"))
-    wanted = np.eye(3, dtype=bool)[:, list(flexible.teachers.rows[0])]
+    wanted = np.array(PAIRS[0] * 3) == np.arange(3)[:, None]
     return Outcome(
         {
             "new_task_time_flexible_subtask": fast,
