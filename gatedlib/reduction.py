@@ -17,9 +17,9 @@ import xarray as xr
 from jaxtyping import Float
 
 from gatedlib import _check
+from gatedlib._measuring import in_each_cell, needs
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
-from gatedlib.metrics import in_each_cell, needs
 from gatedlib.networks import GatedLinear, Params
 from gatedlib.teachers import Given
 

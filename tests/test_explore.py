@@ -15,12 +15,18 @@ from tests.examples import small
 
 mpl.use("Agg")
 
+COMPOSED = small(
+    teachers=gl.Sums(gl.Orthogonal(tasks=2, d_in=6, d_out=2), [(0.5, 0.5)]),
+    curriculum=gl.Phases((gl.Blocked(blocks=4), gl.Blocked(blocks=2, order=(2,)))),
+)
+
 EXPLORERS = {
     "regimes": lambda: explore.regimes(small(dt=0.01)),
     "switch": lambda: explore.switch(
         reduction.one_switch(reduction.TOY, reduction.SPECIALIST),
         reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
     ),
+    "compose": lambda: explore.compose(COMPOSED, gl.simulate(COMPOSED, seeds=2), seed=1),
     "gates_by_hand": lambda: explore.gates_by_hand(gl.simulate(small(), seeds=1)),
 }
 
@@ -71,6 +77,46 @@ def test_maps_and_tables_put_every_cell_in_its_place():
     (mesh,) = diagram.collections
     np.testing.assert_allclose(mesh.get_array(), values)
     assert diagram.get_xscale() == "log"
+    plt.close(figure)
+
+
+def test_tables_may_name_their_rows_and_say_how_many_digits():
+    values = xr.DataArray([[0.1234, 0.5]], {"task": ["AB"], "path": ["A", "B"]}, ("task", "path"))
+    figure, ax = plt.subplots()
+    plotting.grid(values, ax, digits=3)
+    assert [text.get_text() for text in ax.texts] == ["0.123", "0.500"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["A", "B"]
+    plt.close(figure)
+
+
+def test_composites_are_called_by_their_parts():
+    rows = gl.RowMixtures(gl.Orthogonal(tasks=3, d_in=9, d_out=3), [(0, 2, 0), (1, 1, 2)])
+    results = gl.simulate(small(teachers=rows, network=gl.NeuronGated(paths=3)), seeds=1)
+    assert plotting.task_names(results) == ["A", "B", "C", "AC", "BC"]
+
+
+def test_gates_of_each_output_are_drawn_one_by_one():
+    results = gl.simulate(small(network=gl.NeuronGated(paths=2)), seeds=3)
+    figure, ax = plt.subplots()
+    plotting.gates(results, ax)
+    drawn = np.array([line.get_ydata() for line in ax.lines])
+    expected = gl.metrics.relabelled(results).gates.median("seed").transpose("path", "out", "time")
+    np.testing.assert_allclose(drawn, expected.values.reshape(4, -1))
+    assert ax.get_legend_handles_labels()[1] == ["path for A", "path for B"]
+    plt.close(figure)
+
+
+def test_paths_lie_where_their_mixtures_are():
+    """Paths that are A, B and the mean of all three lie on two corners and in the middle."""
+    three = gl.Orthogonal(tasks=3, d_in=9, d_out=3)
+    experiment = small(teachers=three, network=gl.GatedLinear(paths=3), tau_w=np.inf)
+    teachers = np.asarray(experiment.draw(0)[0])
+    start = gl.Params(np.stack([teachers[0], teachers[1], teachers.mean(0)]), np.ones(3))
+    results = gl.simulate(experiment, seeds=1, initial=start)
+    figure, ax = plt.subplots()
+    plotting.mixture_plane(results, ax)
+    paths = next(line for line in ax.lines if line.get_label() == "paths").get_xydata()
+    np.testing.assert_allclose(paths, [[0, 1], [0.75**0.5, -0.5], [0, 0]], atol=1e-5)
     plt.close(figure)
 
 

@@ -1,0 +1,39 @@
+"""What every metric asks for: that its quantities were recorded, and to be taken in each cell of a sweep."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import xarray as xr
+
+from gatedlib import _check
+from gatedlib.results import cell, swept
+
+
+def needs(results: xr.Dataset, *names: str) -> None:
+    """Require that these quantities were recorded."""
+    for name in names:
+        _check.require(
+            name in results,
+            "recorded quantities",
+            sorted(map(str, results.data_vars)),
+            f"must include {name!r}",
+            f"Run simulate with record=(gatedlib.record.{name}, ...)",
+        )
+
+
+def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function of results take the results of a sweep too, and be taken in each cell."""
+
+    @functools.wraps(metric)
+    def of_all(results: xr.Dataset, *settings: Any, **named: Any) -> Any:
+        def over(names: list[str], where: dict[str, Any]) -> Any:
+            if not names:
+                return metric(cell(results, **where) if where else results, *settings, **named)
+            name, *others = names
+            parts = [over(others, {**where, name: value}) for value in results[name].values.tolist()]
+            return xr.concat(parts, results[name], coords="different", compat="equals", join="outer")
+
+        return over(list(swept(results)), {})
+
+    return of_all
