@@ -204,12 +204,16 @@ class Verdict:
         }
 
     def rows(self) -> list[tuple[str, list[str]]]:
-        """Each number with its interval in print; of a long list the first, middle and last."""
+        """Each number with its interval in print; of a long list the first, middle and last, with their places."""
         printed = []
         for name, estimate in self.outcome.numbers.items():
             value, low, high = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high))
             shown = range(len(value)) if len(value) < 6 else (0, len(value) // 2, len(value) - 1)
-            printed.append((name, [f"{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]" for i in shown]))
+            places = [f"{i + 1} of {len(value)}: " if len(value) > len(shown) else "" for i in shown]
+            cells = [
+                f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]" for i, place in zip(shown, places, strict=True)
+            ]
+            printed.append((name, cells))
         return printed
 
     def _repr_html_(self) -> str:

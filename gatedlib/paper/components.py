@@ -115,19 +115,22 @@ def hidden(experiment: gl.Experiment = HIDDEN) -> Outcome:
 
 @claim("A.14-faster", "A.14", "With longer teachers and slower weights, gates are faster and the components are found.")
 def hidden_faster(experiment: gl.Experiment = FOUND) -> Outcome:
-    """The same with teachers of length 1/sqrt(d_out) and tau_w 0.2, which makes gates 13 times as fast."""
+    """The same with teachers of length 1/sqrt(d_out) and tau_w 0.2: gates 13 times as fast as in the figure."""
     return _hidden(experiment)
 
 
 @claim(
-    "A.14-speed", "A.14", "Components are found where gates are 5 to 13 times as fast as weights; slower ones never."
+    "A.14-speed",
+    "A.14",
+    "Components are found most often where gates are 5 to 13 times as fast as weights, never below 2.",
 )
 def by_speed(experiment: gl.Experiment = HIDDEN) -> Outcome:
     """Over a grid of settings, of those in which the typical network has learned its composites."""
     grid = everywhere(experiment).stack(cell=tuple(GRID)).transpose("seed", "cell")
     grid = grid.isel(cell=np.flatnonzero(grid.end_loss.median("seed") < SOLVED)).sortby("speed")
     ratio, often = grid.speed.values, grid.matched > ABOVE
-    slow, right, fast = ratio < 2, (ratio >= 5) & (ratio < 13), ratio > 15
+    slow, right = ratio < 2, (ratio >= 5) & (ratio < 13)
+    others = ~slow & ~right
     parted = grid.where(grid.spread > 0.25)
     error = bootstrap(
         parted[["matched", "spread"]].to_array("which").transpose("seed", "which", "cell"),
@@ -144,8 +147,8 @@ def by_speed(experiment: gl.Experiment = HIDDEN) -> Outcome:
         },
         {
             "less than 2 times as fast: found in no network": not often.values[:, slow].any(),
-            "5 to 13 times: the typical network finds them": (matched.low[right] > ABOVE).all(),
-            "more than 15 times: found in fewer than half": often.values[:, fast].mean() < 0.5,
+            "5 to 13 times: found by the typical network in every setting": (matched.low[right] > ABOVE).all(),
+            "elsewhere: by fewer than half, over all settings": often.values[:, others].mean() < 0.5,
             "where paths have parted, their spread tells the alignment to 0.05": error.high < 0.05,
         },
     )
