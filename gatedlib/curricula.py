@@ -198,10 +198,13 @@ class Phases(Curriculum):
     Source: paper, Fig. 3C and D: single tasks, then composites.
     """
 
-    phases: tuple[Curriculum, ...] = eqx.field(converter=tuple)
+    phases: tuple[Curriculum, ...] = eqx.field(
+        converter=lambda given: tuple(given) if isinstance(given, list) else given
+    )
 
     def __check_init__(self) -> None:
-        kinds = len(self.phases) > 0 and all(isinstance(phase, Curriculum) for phase in self.phases)
+        listed = isinstance(self.phases, tuple) and len(self.phases) > 0
+        kinds = listed and all(isinstance(phase, Curriculum) for phase in self.phases)
         remedy = "Write for instance (Blocked(blocks=9, order=(0, 1, 2)), Blocked(blocks=3, order=(3, 4, 5)))"
         _check.require(kinds, "phases", self.phases, "must be curricula, at least one", remedy)
 

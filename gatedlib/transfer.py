@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,10 +17,29 @@ from scipy.optimize import nnls
 from gatedlib import _check, curricula
 from gatedlib import record as rec
 from gatedlib.composites import Sums
+from gatedlib.curricula import whole_steps
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
 from gatedlib.metrics import components
-from gatedlib.results import final_params
+from gatedlib.results import final_params, settings, swept
+
+
+def _one_run(results: xr.Dataset) -> None:
+    """Require results that hold no sweep."""
+    rule, remedy = "these results hold a sweep", "Take one cell out with gatedlib.results.cell"
+    _check.require(not swept(results), "results", list(swept(results)), rule, remedy)
+
+
+def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
+    """The targets, by default all tasks, of the seeds that the results hold."""
+    _one_run(results)
+    targets = results.teachers if targets is None else targets
+    rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
+    _check.require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
+    seeds, own = targets.seed.values.tolist(), results.seed.values.tolist()
+    rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
+    _check.require(seeds == own, "seeds of targets", seeds, rule, remedy)
+    return targets
 
 
 def parts(results: xr.Dataset) -> xr.DataArray:
@@ -33,7 +53,11 @@ def parts(results: xr.Dataset) -> xr.DataArray:
         results: a trained run.
 
     Returns:
-        x, with dims seed, path and task, composites left out; 1 and 0 for paths that each are a task.
+        x, with dims seed, path and task, composites left out; 1 and 0 for paths that each are a task. Where each output
+        has its own gates, each row by itself, with the dim out: relabel such results first.
+
+    Raises:
+        ValueError: if the results hold a sweep.
 
     Example:
         >>> import gatedlib as gl
@@ -45,13 +69,19 @@ def parts(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
+    _one_run(results)
     results = components(results)
-    tasks, paths = (values.transpose("seed", ..., "out", "in") for values in (results.teachers, results.final_weights))
-    pairs = zip(tasks.values, paths.values, strict=True)
-    found = [np.linalg.lstsq(t.reshape(len(t), -1).T, p.reshape(len(p), -1).T)[0].T for t, p in pairs]
-    return xr.DataArray(
-        found, {dim: results[dim] for dim in ("seed", "path", "task")}, ("seed", "path", "task"), name="parts"
-    )
+    own = ["out"] if "out" in results.final_gates.dims else []
+    inside = [dim for dim in ("out", "in") if dim not in own]
+    tasks = results.teachers.transpose("seed", *own, *inside, "task")
+    paths = results.final_weights.transpose("seed", *own, *inside, "path")
+    found = np.empty((*paths.shape[: 1 + len(own)], paths.sizes["path"], tasks.sizes["task"]))
+    for place in np.ndindex(found.shape[:-2]):
+        matrix, wanted = (each.values[place].reshape(-1, each.shape[-1]) for each in (tasks, paths))
+        found[place] = np.linalg.lstsq(matrix, wanted)[0].T
+    dims = ("seed", *own, "path", "task")
+    made = xr.DataArray(found, {dim: results[dim] for dim in dims}, dims, name="parts")
+    return made.transpose("seed", "path", "task", *own)
 
 
 def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.DataArray:
@@ -69,7 +99,7 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.Data
         Dims seed, mixture, out and in.
 
     Raises:
-        ValueError: if the rows have not one number for each task.
+        ValueError: if the rows have not one finite number for each task, or the results hold a sweep.
 
     Example:
         >>> import gatedlib as gl
@@ -81,8 +111,11 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.Data
 
     Source: this library.
     """
+    _one_run(results)
     teachers = components(results).teachers
     table = np.asarray(weights, float)
+    bad = int(np.sum(~np.isfinite(table)))
+    _check.require(bad == 0, "weights that are not finite", bad, "must be 0", "Remove nan and inf")
     rule = f"must be (mixtures, {teachers.sizes['task']}), one number for each task"
     fits = table.ndim == 2 and table.shape[1] == teachers.sizes["task"]
     _check.require(fits, "shape of weights", table.shape, rule, "Write for instance [(0.5, 0.5)]")
@@ -99,7 +132,7 @@ def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonn
         M \hat c = v, \quad M_{pq} = \langle W_p, W_q \rangle, \quad v_p = \langle W_p, W^* \rangle
 
     and the same for each row by itself where each output neuron has gates of its own. The smallest such gates if
-    there are several.
+    there are several and they may have any sign.
 
     Args:
         results: a trained run.
@@ -111,7 +144,8 @@ def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonn
         own gates.
 
     Raises:
-        ValueError: if the targets have not the dims seed, out and in.
+        ValueError: if the targets have not the dims seed, out and in, or other seeds than the results, or these hold a
+            sweep.
 
     Example:
         >>> import gatedlib as gl
@@ -123,9 +157,7 @@ def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonn
 
     Source: this library; the limit of paper Fig. 3C and D when the weights stand still.
     """
-    targets = results.teachers if targets is None else targets
-    rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
-    _check.require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
+    targets = _targets(results, targets)
     own = ["out"] if "out" in results.final_gates.dims else []
     inside = [dim for dim in ("out", "in") if dim not in own]
     weights = results.final_weights.transpose("seed", *own, *inside, "path")
@@ -158,6 +190,9 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
     Returns:
         The loss on inputs of unit covariance, with the dims of the targets but out and in.
 
+    Raises:
+        ValueError: as for `best_gates`.
+
     Example:
         >>> import gatedlib as gl
         >>> results = gl.simulate(gl.Experiment(
@@ -169,7 +204,7 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
 
     Source: this library.
     """
-    targets = results.teachers if targets is None else targets
+    targets = _targets(results, targets)
     error = (gates * results.final_weights).sum("path") - targets
     return ((error**2).sum(("out", "in")) / 2).rename("loss")
 
@@ -201,7 +236,8 @@ def adapt(
         Results of the one block, for the same seeds.
 
     Raises:
-        ValueError: if there is not one weight for each task, or the duration is no whole number of steps.
+        ValueError: if the results are of other teachers or another network, or hold a sweep, there is not one weight
+            for each task, or the duration is no whole number of steps.
 
     Example:
         >>> import gatedlib as gl
@@ -214,6 +250,13 @@ def adapt(
 
     Source: paper, Fig. 3C, for any mixture.
     """
+    _one_run(results)
+    for name, value in settings(experiment).items():
+        if name.startswith(("teachers", "network")):
+            was: Any = results.attrs.get(name)
+            rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
+            _check.require(np.array_equal(was, value), name, value, rule, remedy)
+    whole_steps("duration", duration, float(experiment.flow.dt))
     known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
     rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
     _check.require(len(weights) == known, "number of weights", len(weights), rule, remedy)

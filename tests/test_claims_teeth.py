@@ -53,7 +53,7 @@ BREAKS = {
     "simplex": lambda c: c.measure(b=0.5),
     "pairs": lambda c: c.measure(singles=reach.TRIANGLE),
     "A.14-faster": lambda c: c.measure(components.FOUND.replace(ord=2)),
-    "A.14-speed": lambda c: c.measure(components.HIDDEN.replace(ord=2)),
+    "A.14-clock": lambda c: c.measure(ord=2),
     "return-map": lambda c: c.measure(slower=3.0),
 }
 

@@ -189,6 +189,19 @@ def test_a_sweep_over_the_size_of_tasks_keeps_what_is_composite():
     assert (metrics.matching(cell).isel(task=3) == -1).all()
 
 
+def test_parts_are_the_weights_of_sums_row_by_row_if_rows_have_gates():
+    random = np.random.default_rng(0)
+    for network in (gl.GatedLinear(paths=2), gl.NeuronGated(paths=2)):
+        own = ("out",) if isinstance(network, gl.NeuronGated) else ()
+        experiment = gl.Experiment(THREE, network, gl.Blocked(blocks=1), gl.Flow(np.inf, np.inf, dt=0.5))
+        shares = xr.DataArray(random.normal(size=(2, 3, 3)[: 2 + len(own)]), dims=("path", "task", *own))
+        teachers = xr.DataArray(np.asarray(experiment.draw(0)[0]), dims=("task", "out", "in"))
+        paths = (shares * teachers).sum("task").transpose("path", "out", "in").values
+        start = gl.Params(paths, np.ones(network.shapes(3, 9)["gates"]))
+        made = transfer.parts(gl.simulate(experiment, seeds=1, initial=start))
+        np.testing.assert_allclose(made.sel(seed=0).transpose(*shares.dims), shares, atol=1e-5)
+
+
 STUDENTS = [gl.GatedLinear(paths=3, weight_scale=1.0), gl.NeuronGated(paths=3, weight_scale=1.0)]
 
 

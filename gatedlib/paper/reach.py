@@ -179,13 +179,14 @@ def pairs(singles: tuple[tuple[int, int], ...] | None = None) -> Outcome:
     seen = [pair in TRIANGLE or pair[::-1] in TRIANGLE for pair in ALL_PAIRS]
     unseen = ~np.array(seen)
     # AC is (1, 0, 1, 0) / 2, which is 1/2 away from all that the ring spans: half of q (1/2)^2
+    # and so far is the nearest point of the cone from AD and BD, for paths that are AB, BC, CA and CD
     missing = SIZE / 8
     return Outcome(
         {
             "gap_singles": alone,
             "gap_ring": ring,
             "gap_ring_any_sign": ring_free,
-            "gap_ring_predicted": exact(missing),
+            "gap_predicted_if_paths_were_pairs": exact(missing),
             "gap_triangle": triangle,
             "gap_triangle_any_sign": triangle_free,
         },
