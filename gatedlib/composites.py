@@ -4,6 +4,7 @@ A composite teacher set holds the tasks that it is made of, its *components*, an
 match paths to tasks match them to components only.
 """
 
+import abc
 import itertools
 
 import equinox as eqx
@@ -38,7 +39,27 @@ def _check_table(name: str, table: object, of: Teachers, width: int, what: str, 
         _check.require(count == width, f"composite in {name}", row, f"must have {width} entries, {what}", remedy)
 
 
-class Sums(Teachers):
+class _Composite(Teachers):
+    """Some tasks, and others made of them."""
+
+    of: Teachers
+
+    @property
+    @abc.abstractmethod
+    def composites(self) -> int:
+        """How many tasks are made of the others."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        tasks, d_out, d_in = self.of.shape
+        return tasks + self.composites, d_out, d_in
+
+    @property
+    def components(self) -> int:
+        return self.of.components
+
+
+class Sums(_Composite):
     r"""Some tasks, and weighted sums of them as further tasks.
 
     .. math::
@@ -67,7 +88,6 @@ class Sums(Teachers):
     Source: paper, Fig. 3C (task composition).
     """
 
-    of: Teachers
     weights: Weights = eqx.field(converter=_nested)
 
     def __check_init__(self) -> None:
@@ -80,13 +100,8 @@ class Sums(Teachers):
                 _check.require(finite, "weight", weight, "must be a finite number", remedy)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        tasks, d_out, d_in = self.of.shape
-        return tasks + len(self.weights), d_out, d_in
-
-    @property
-    def components(self) -> int:
-        return self.of.components
+    def composites(self) -> int:
+        return len(self.weights)
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
         tasks = self.of.sample(key)
@@ -94,7 +109,7 @@ class Sums(Teachers):
         return jnp.concatenate([tasks, jnp.einsum("km,mij->kij", weights, tasks)])
 
 
-class RowMixtures(Teachers):
+class RowMixtures(_Composite):
     r"""Some tasks, and further tasks that take each row, that is each output, from one of them.
 
     .. math::
@@ -120,7 +135,6 @@ class RowMixtures(Teachers):
     Source: paper, Fig. 3D (subtask composition).
     """
 
-    of: Teachers
     rows: Rows = eqx.field(static=True, converter=_nested)
 
     def __check_init__(self) -> None:
@@ -133,13 +147,8 @@ class RowMixtures(Teachers):
             _check.require(task < tasks, "task in rows", task, rule, "Name these tasks only")
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        tasks, d_out, d_in = self.of.shape
-        return tasks + len(self.rows), d_out, d_in
-
-    @property
-    def components(self) -> int:
-        return self.of.components
+    def composites(self) -> int:
+        return len(self.rows)
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
         tasks = self.of.sample(key)

@@ -36,7 +36,7 @@ def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     targets = results.teachers if targets is None else targets
     rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
     _check.require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
-    seeds, own = targets.seed.values.tolist(), results.seed.values.tolist()
+    seeds, own = targets["seed"].values.tolist(), results.seed.values.tolist()
     rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
     _check.require(seeds == own, "seeds of targets", seeds, rule, remedy)
     return targets

@@ -101,8 +101,7 @@ def on_the_way(spread: np.ndarray) -> np.ndarray:
 def _hidden(experiment: gl.Experiment) -> Outcome:
     results = run(experiment)
     last = results.isel(time=slice(-1, None))
-    matched = metrics.alignment_matched(last.assign_coords(component=results.component)).isel(time=0)
-    crossed = metrics.alignment_crossed(last.assign_coords(component=results.component)).isel(time=0)
+    matched, crossed = metrics.alignment_matched(last).isel(time=0), metrics.alignment_crossed(last).isel(time=0)
     often = fraction(matched > ABOVE)
     typical, others = median(matched), median(crossed)
     return Outcome(
