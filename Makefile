@@ -19,7 +19,7 @@ export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 	@touch $@
 
 book: .venv/installed
-	@echo "Executing every chapter and building the book (about five minutes) …"
+	@echo "Executing every chapter and building the book (about six minutes) …"
 	rm -rf _build
 	TQDM_DISABLE=1 $(BIN)/jupyter-book build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
@@ -34,7 +34,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests gatedlib --doctest-modules --ignore tests/browser
 	@echo "Running the chapters as tests and building the book, side by side …"
 	$(MAKE) --no-print-directory --jobs 2 notebooks book
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest -n 2 tests/browser
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir book

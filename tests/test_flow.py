@@ -13,10 +13,10 @@ import gatedlib as gl
 from gatedlib.flow import quadratic_loss
 from tests.examples import CONSTRAINTS, small
 
-SIZES = st.sampled_from([(1, 1, 1), (2, 3, 5), (4, 2, 3)])  # each is compiled once
+SIZES = st.sampled_from([(1, 1, 1), (3, 2, 5)])  # each is compiled once
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(
     sizes=SIZES,
     batch=st.sampled_from([None, 1, 3, 50]),
