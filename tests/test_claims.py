@@ -1,5 +1,6 @@
 """The claims of the paper hold, could fail, and are told as the command line promises."""
 
+import functools
 import json
 
 import numpy as np
@@ -34,9 +35,15 @@ NOT_BORNE_OUT = {"5A", "A.13", "3C-gates", "A.14"}
 """Claims that fail at the settings they come with; the chapters say why."""
 
 
+@functools.cache
+def judged(claim):
+    """The verdict on a claim, measured once for all tests."""
+    return claim.judge()
+
+
 @pytest.mark.parametrize("claim", registry(), ids=lambda claim: claim.id)
 def test_claim_is_what_the_book_says(claim):
-    verdict = claim.judge()
+    verdict = judged(claim)
     assert verdict.holds == (claim.id not in NOT_BORNE_OUT), verdict.failures
 
 
@@ -67,12 +74,12 @@ def test_json_has_all_that_was_promised(capsys):
     ],
 )
 def test_numbers_have_the_names_that_were_promised(figures, names):
-    told = {name for figure in figures for claim in registry(figure) for name in claim.judge().outcome.numbers}
+    told = {name for figure in figures for claim in registry(figure) for name in judged(claim).outcome.numbers}
     assert names <= told
 
 
 def test_grids_are_five_by_five_in_json():
-    told = {claim.id: claim.judge().as_dict() for claim in registry("5")}
+    told = {claim.id: judged(claim).as_dict() for claim in registry("5")}
     numbers = {name: value for row in told.values() for name, value in row["numbers"].items()}
     for name in NAMES_5:
         assert np.shape(numbers[name]) == (5, 5)
