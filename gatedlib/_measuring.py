@@ -22,6 +22,12 @@ def needs(results: xr.Dataset, *names: str) -> None:
         )
 
 
+def one_run(results: xr.Dataset) -> None:
+    """Require results that hold no sweep."""
+    rule, remedy = "these results hold a sweep", "Take one cell out with gatedlib.results.cell, or measure in the sweep"
+    _check.require(not swept(results), "results", list(swept(results)), rule, remedy)
+
+
 def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function of results take the results of a sweep too, and be taken in each cell."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from gatedlib import _check
-from gatedlib._measuring import in_each_cell, needs
+from gatedlib._measuring import in_each_cell, needs, one_run
 from gatedlib._paths import (
     alignment_crossed,
     alignment_matched,
@@ -26,7 +26,6 @@ from gatedlib._paths import (
     specialization,
     total_alignment,
 )
-from gatedlib.results import swept
 
 __all__ = [
     "alignment_crossed",
@@ -83,8 +82,7 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
         >>> dict(gl.metrics.per_block(results.loss, results, lambda loss: loss.max(-1)).sizes)
         {'seed': 3, 'block': 2}
     """
-    rule, remedy = "these results hold a sweep", "Take one cell out with gatedlib.results.cell, or measure in the sweep"
-    _check.require(not swept(results), "results", list(swept(results)), rule, remedy)
+    one_run(results)
     timed = values.transpose(..., "time")
     array, others = timed.values, timed.dims[:-1]
     blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]

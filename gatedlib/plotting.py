@@ -47,6 +47,13 @@ def task_color(task: int) -> str:
     return TASK_COLORS[int(task) % len(TASK_COLORS)]
 
 
+def _made_of(results: xr.Dataset) -> np.ndarray:
+    """How much of each component is in each composite, shape (composite, component)."""
+    drawn = results.teachers.isel(seed=0).transpose("task", ...).values
+    flat, components = drawn.reshape(len(drawn), -1), metrics.components(results).sizes["task"]
+    return np.linalg.lstsq(flat[:components].T, flat[components:].T)[0].T
+
+
 def task_names(results: xr.Dataset) -> list[str]:
     """What the tasks of a run are called: A, B, C, … for components, and for composites the letters of their parts.
 
@@ -59,19 +66,15 @@ def task_names(results: xr.Dataset) -> list[str]:
         >>> gl.plotting.task_names(results)
         ['A', 'B', 'AB']
     """
-    drawn = results.teachers.isel(seed=0).transpose("task", ...).values
-    names, parts = [], drawn.reshape(len(drawn), -1)
-    parts = parts[: metrics.components(results).sizes["task"]]
-    for task, matrix in enumerate(drawn):
-        share = np.linalg.lstsq(parts.T, matrix.ravel())[0]
-        made_of = [task] if task < len(parts) else np.flatnonzero(abs(share) > 1e-3).tolist()
-        names.append("".join(task_name(each) for each in made_of))
-    return names
+    shares = _made_of(results)
+    components = [task_name(task) for task in range(shares.shape[1])]
+    composites = ["".join(np.array(components)[abs(share) > 1e-3]) for share in shares]
+    return components + composites
 
 
 def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
     """Tint the background of each block with the colour of its task; name the tasks above the first round."""
-    dt, called = results.attrs["flow.dt"], task_names(results)
+    dt, called = results.attrs["flow.dt"], task_names(results) if names else []
     named: set[int] = set()
     for start, stop, task in zip(results.block_start, results.block_stop, results.block_task.values, strict=True):
         left, right = float(start) * dt, float(stop) * dt
@@ -242,7 +245,7 @@ def plane(results: xr.Dataset, ax: Axes | None = None, time: float = 0.0, seed: 
 def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) -> Axes:
     """All mixtures of three tasks as a triangle, and the triangle of the trained paths around it.
 
-    Rings are the tasks, small dots are composites, and filled dots are paths, each at the mixture that it is made of.
+    Rings are the tasks, diamonds are composites, and filled dots are paths, each at the mixture that it is made of.
     What gates that are nonnegative and add up to one can express lies in the triangle of paths.
 
     Args:
@@ -262,11 +265,7 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
     for task, corner in enumerate(corners):
         ax.plot(*corner, marker="o", markersize=11, color="none", markeredgecolor=task_color(task), markeredgewidth=1.6)
         ax.annotate(task_name(task), 1.3 * corner, color=task_color(task), ha="center", va="center")
-    teachers = results.teachers.sel(seed=seed)
-    if teachers.sizes["task"] > 3:
-        flat = teachers.values.reshape(teachers.sizes["task"], -1)
-        mixed = np.linalg.lstsq(flat[:3].T, flat[3:].T)[0].T @ corners
-        ax.plot(*mixed.T, "D", color="#7A3E9D", markersize=5, label="composites")
+    ax.plot(*(_made_of(results) @ corners).T, "D", color="#7A3E9D", markersize=5, label="composites")
     ax.set(aspect="equal", xlim=(-2.0, 2.0), ylim=(-2.1, 1.9))
     ax.axis("off")
     return ax

@@ -16,23 +16,17 @@ from scipy.optimize import nnls
 
 from gatedlib import _check, curricula
 from gatedlib import record as rec
+from gatedlib._measuring import one_run
 from gatedlib.composites import Sums
-from gatedlib.curricula import whole_steps
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
 from gatedlib.metrics import components
-from gatedlib.results import final_params, settings, swept
-
-
-def _one_run(results: xr.Dataset) -> None:
-    """Require results that hold no sweep."""
-    rule, remedy = "these results hold a sweep", "Take one cell out with gatedlib.results.cell"
-    _check.require(not swept(results), "results", list(swept(results)), rule, remedy)
+from gatedlib.results import final_params, settings
 
 
 def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     """The targets, by default all tasks, of the seeds that the results hold."""
-    _one_run(results)
+    one_run(results)
     targets = results.teachers if targets is None else targets
     rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
     _check.require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
@@ -40,6 +34,33 @@ def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
     _check.require(seeds == own, "seeds of targets", seeds, rule, remedy)
     return targets
+
+
+def _shares(
+    things: xr.DataArray, of: xr.DataArray, dim: str, own: list[str], *, nonnegative: bool = False
+) -> xr.DataArray:
+    """How much of each matrix, counted by `dim`, is in each thing, by least squares; for each `own` by itself.
+
+    Things have the dims seed, out, in and any others; the shares have `dim` in place of out and in, and then `own`.
+    """
+    inside = [name for name in ("out", "in") if name not in own]
+    others = [name for name in things.dims if name not in ("seed", "out", "in")]
+    made, wanted = of.transpose("seed", *own, *inside, dim), things.transpose("seed", *own, *others, *inside)
+    found = np.empty((*wanted.shape[: -len(inside)], made.sizes[dim]))
+    for place in np.ndindex(made.shape[: 1 + len(own)]):
+        matrix = made.values[place].reshape(-1, made.sizes[dim])
+        for other in np.ndindex(wanted.shape[1 + len(own) : -len(inside)]):
+            thing = wanted.values[place + other].ravel()
+            found[place + other] = nnls(matrix, thing)[0] if nonnegative else np.linalg.lstsq(matrix, thing)[0]
+    dims = ("seed", *own, *others, dim)
+    coordinates = {name: c for name, c in things.coords.items() if set(c.dims) <= set(dims)}
+    shares = xr.DataArray(found, coordinates, dims).assign_coords({dim: of[dim]})
+    return shares.transpose("seed", *others, dim, *own)
+
+
+def _own(results: xr.Dataset) -> list[str]:
+    """The dims along which gates are chosen one by one: the outputs, where each has its own."""
+    return ["out"] if "out" in results.final_gates.dims else []
 
 
 def parts(results: xr.Dataset) -> xr.DataArray:
@@ -69,19 +90,9 @@ def parts(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    _one_run(results)
+    one_run(results)
     results = components(results)
-    own = ["out"] if "out" in results.final_gates.dims else []
-    inside = [dim for dim in ("out", "in") if dim not in own]
-    tasks = results.teachers.transpose("seed", *own, *inside, "task")
-    paths = results.final_weights.transpose("seed", *own, *inside, "path")
-    found = np.empty((*paths.shape[: 1 + len(own)], paths.sizes["path"], tasks.sizes["task"]))
-    for place in np.ndindex(found.shape[:-2]):
-        matrix, wanted = (each.values[place].reshape(-1, each.shape[-1]) for each in (tasks, paths))
-        found[place] = np.linalg.lstsq(matrix, wanted)[0].T
-    dims = ("seed", *own, "path", "task")
-    made = xr.DataArray(found, {dim: results[dim] for dim in dims}, dims, name="parts")
-    return made.transpose("seed", "path", "task", *own)
+    return _shares(results.final_weights, results.teachers, "task", _own(results)).rename("parts")
 
 
 def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.DataArray:
@@ -111,7 +122,7 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.Data
 
     Source: this library.
     """
-    _one_run(results)
+    one_run(results)
     teachers = components(results).teachers
     table = np.asarray(weights, float)
     bad = int(np.sum(~np.isfinite(table)))
@@ -158,21 +169,8 @@ def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonn
     Source: this library; the limit of paper Fig. 3C and D when the weights stand still.
     """
     targets = _targets(results, targets)
-    own = ["out"] if "out" in results.final_gates.dims else []
-    inside = [dim for dim in ("out", "in") if dim not in own]
-    weights = results.final_weights.transpose("seed", *own, *inside, "path")
-    others = [dim for dim in targets.dims if dim not in ("seed", "out", "in")]
-    wanted = targets.transpose("seed", *own, *others, *inside)
-    found = np.empty((*wanted.shape[: -len(inside)], weights.sizes["path"]))
-    for place in np.ndindex(weights.shape[: 1 + len(own)]):
-        matrix = weights.values[place].reshape(-1, weights.sizes["path"])
-        for other in np.ndindex(wanted.shape[1 + len(own) : -len(inside)]):
-            target = wanted.values[place + other].ravel()
-            found[place + other] = nnls(matrix, target)[0] if nonnegative else np.linalg.lstsq(matrix, target)[0]
-    dims = ("seed", *own, *others, "path")
-    coordinates = {name: c for name, c in targets.coords.items() if set(c.dims) <= set(dims)}
-    gates = xr.DataArray(found, coordinates, dims, name="best_gates").assign_coords(path=results.path)
-    return gates.transpose("seed", *others, "path", *own)
+    gates = _shares(targets, results.final_weights, "path", _own(results), nonnegative=nonnegative)
+    return gates.rename("best_gates")
 
 
 def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | None = None) -> xr.DataArray:
@@ -250,13 +248,13 @@ def adapt(
 
     Source: paper, Fig. 3C, for any mixture.
     """
-    _one_run(results)
+    one_run(results)
     for name, value in settings(experiment).items():
         if name.startswith(("teachers", "network")):
             was: Any = results.attrs.get(name)
             rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
             _check.require(np.array_equal(was, value), name, value, rule, remedy)
-    whole_steps("duration", duration, float(experiment.flow.dt))
+    curricula.whole_steps("duration", duration, float(experiment.flow.dt))
     known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
     rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
     _check.require(len(weights) == known, "number of weights", len(weights), rule, remedy)

@@ -80,7 +80,8 @@ def course(
 ) -> xr.Dataset:
     """`aligned` and `spread` at the start of every block, against `age`, the number of blocks over v."""
     experiment = at_speed(v, tau_c, scale, round(LAST * v) + 1 if blocks is None else blocks).replace(ord=ord)
-    results = gl.simulate(experiment, seeds, (record.alignment, record.weight_products), every=200)
+    block = round(1 / experiment.flow.dt)
+    results = gl.simulate(experiment, seeds, (record.alignment, record.weight_products), every=block)
     data = xr.Dataset({"aligned": aligned(results), "spread": metrics.specialization(results)})
     return data.assign_coords(age=("time", np.arange(data.sizes["time"]) / v)).swap_dims(time="age").drop_vars("time")
 
