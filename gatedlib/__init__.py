@@ -9,15 +9,16 @@ from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches, Sequ
 from gatedlib.engine import simulate
 from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.flow import Flow
-from gatedlib.inputs import Population, Sampled
-from gatedlib.networks import GatedLinear, Network, NeuronGated, Params
-from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost
+from gatedlib.inputs import Examples, Population, Sampled
+from gatedlib.labellings import Labellings
+from gatedlib.networks import GatedLinear, LinearNetwork, Network, NeuronGated, Params, TwoLayer
+from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost, WeightDecay
 from gatedlib.solver import solve
 from gatedlib.sweeps import sweep
 from gatedlib.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
 
 if TYPE_CHECKING:
-    from gatedlib import explore, metrics, plotting, reduction, results, theory, transfer
+    from gatedlib import explore, images, metrics, plotting, reduction, results, theory, transfer, trunk
 
 __version__ = "0.1.0"
 
@@ -26,10 +27,13 @@ __all__ = [
     "Correlated",
     "Curriculum",
     "DivergenceError",
+    "Examples",
     "Experiment",
     "Flow",
     "GatedLinear",
     "Given",
+    "Labellings",
+    "LinearNetwork",
     "Network",
     "NeuronGated",
     "Nonnegative",
@@ -46,9 +50,12 @@ __all__ = [
     "Spectral",
     "Sums",
     "Teachers",
+    "TwoLayer",
     "UnitNorm",
     "WeightCost",
+    "WeightDecay",
     "explore",
+    "images",
     "metrics",
     "plotting",
     "record",
@@ -59,13 +66,14 @@ __all__ = [
     "sweep",
     "theory",
     "transfer",
+    "trunk",
 ]
 
-_LAZY = ("explore", "metrics", "plotting", "reduction", "results", "theory", "transfer")
+_LAZY = ("explore", "images", "metrics", "plotting", "reduction", "results", "theory", "transfer", "trunk")
 
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule that is slow to import (xarray, matplotlib, ipywidgets) when it is first used."""
+    """Import a submodule that is slow to import, or that few need, when it is first used."""
     if name in _LAZY:
         return importlib.import_module(f"gatedlib.{name}")
     raise AttributeError(f"module 'gatedlib' has no attribute {name!r}")

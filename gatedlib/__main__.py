@@ -31,7 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
         rows = [{"id": c.id, "figure": c.figure, "statement": c.statement} for c in chosen]
         print(json.dumps(rows, indent=2) if options.json else _table([list(r.values()) for r in rows]))
         return 0
-    return _measure(chosen, as_json=options.json)
+    for claim in chosen:
+        if not claim.measurable:
+            get = f"python -c \"import gatedlib; gatedlib.images.load('{claim.data}')\""
+            print(f"not measured: {claim.id}, for its data are not here. Get them with: {get}", file=sys.stderr)
+    return _measure([claim for claim in chosen if claim.measurable], as_json=options.json)
 
 
 def _measure(chosen: list[Claim], *, as_json: bool) -> int:

@@ -50,9 +50,8 @@ def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tu
 
 def checked_initial(initial: Params, experiment: Experiment, seeds: int) -> Params:
     """Initial parameters with a seed axis, after a check of their shapes."""
-    _, d_out, d_in = experiment.teachers.shape
     leaves = {}
-    for name, shape in experiment.network.shapes(d_out, d_in).items():
+    for name, shape in experiment.network.shapes(*experiment.sizes).items():
         leaf = np.asarray(getattr(initial, name), float)
         _check.require(
             leaf.shape in (shape, (seeds, *shape)),

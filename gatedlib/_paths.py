@@ -31,9 +31,17 @@ def components(results: xr.Dataset) -> xr.Dataset:
     return results.isel(task=np.flatnonzero(results.component))
 
 
+def unit(results: xr.Dataset) -> str:
+    """What serves tasks in these results: a `path`, or a `hidden` unit of a `TwoLayer` network."""
+    return "hidden" if "hidden" in results.dims else "path"
+
+
 @in_each_cell
 def matching(results: xr.Dataset) -> xr.DataArray:
     """Which path serves each task: the one-to-one assignment with the best total alignment over the last tenth.
+
+    In a `TwoLayer` network, which hidden unit serves each output of each task: one assignment for all of them, as all
+    outputs share the hidden units.
 
     Args:
         results: a run with `alignment` recorded.
@@ -45,20 +53,22 @@ def matching(results: xr.Dataset) -> xr.DataArray:
     Source: paper, appendix on metrics; optimal assignment in place of pairwise swaps.
     """
     needs(results, "alignment")
-    alignment = components(results).alignment.transpose("seed", ..., "time", "task", "path")
+    serving = unit(results)
+    together = ("task", "out") if serving == "hidden" else ("task",)  # all outputs share the hidden units
+    alignment = components(results).alignment.transpose("seed", ..., "time", *together, serving)
     late = alignment.isel(time=slice(-max(1, alignment.sizes["time"] // 10), None)).mean("time")
-    paths = np.full((*late.shape[:-2], results.sizes["task"]), -1)
-    serving = np.flatnonzero(results.task.isin(alignment.task))
-    for index in np.ndindex(late.shape[:-2]):
-        rows, columns = linear_sum_assignment(late.values[index], maximize=True)
-        paths[index][serving[rows]] = columns
-    dims = [*late.dims[:-2], "task"]
-    matched = xr.DataArray(paths, {dim: results[dim] for dim in dims}, dims, name="matching")
-    return matched.transpose("seed", "task", ...)
+    scores = late.values.reshape(*late.shape[: -1 - len(together)], -1, late.sizes[serving])
+    found = np.full(scores.shape[:-1], -1)
+    for index in np.ndindex(scores.shape[:-2]):
+        rows, columns = linear_sum_assignment(scores[index], maximize=True)
+        found[index][rows] = columns
+    matched = late.isel({serving: 0}, drop=True).copy(data=found.reshape(late.shape[:-1]))
+    matched = matched.reindex(task=results.task, fill_value=-1).transpose("seed", "task", ...)
+    return matched.drop_vars("component", errors="ignore").rename("matching")
 
 
 def _is_matched(results: xr.Dataset) -> xr.DataArray:
-    return matching(results) == results.path
+    return matching(results) == results[unit(results)]
 
 
 def _mean_over(values: xr.DataArray, *kept: str) -> xr.DataArray:
@@ -70,7 +80,8 @@ def relabelled(results: xr.Dataset) -> xr.Dataset:
     """The same results with the paths of each seed reordered, so that path m serves task m.
 
     Where each output neuron has gates of its own, its paths are reordered by themselves. Paths that serve no task
-    come last, in their old order.
+    come last, in their old order. In a `TwoLayer` network the hidden units are reordered: first those that serve the
+    outputs of the first task, one after the other, then those of the next.
 
     Args:
         results: a run with `alignment` recorded and at least as many paths as tasks, composites not counted.
@@ -90,21 +101,23 @@ def relabelled(results: xr.Dataset) -> xr.Dataset:
         >>> gl.metrics.matching(results).values.tolist()
         [[0, 1], [0, 1], [0, 1]]
     """
-    serving = matching(components(results)).transpose(..., "task")
-    paths, tasks = results.sizes["path"], serving.sizes["task"]
-    rule, remedy = f"must be at least the number of tasks, {tasks}", "Use metrics.matching to see which are served"
-    _check.require(paths >= tasks, "paths", paths, rule, remedy)
-    chosen = serving.values.reshape(-1, tasks).tolist()
-    order = np.array([[*some, *sorted(set(range(paths)) - set(some))] for some in chosen])
-    order = order.reshape(*serving.shape[:-1], paths)
+    serving, dim = matching(components(results)), unit(results)
+    serving = serving.stack(served=("task", "out")) if dim == "hidden" else serving.rename(task="served")
+    serving = serving.transpose(..., "served")
+    units, served = results.sizes[dim], serving.sizes["served"]
+    rule, remedy = f"must be at least {served}, one to serve each", "Use metrics.matching to see which are served"
+    _check.require(units >= served, f"{dim}s" if dim == "path" else "hidden units", units, rule, remedy)
+    chosen = serving.values.reshape(-1, served).tolist()
+    order = np.array([[*some, *sorted(set(range(units)) - set(some))] for some in chosen])
+    order = order.reshape(*serving.shape[:-1], units)
     turned = results.copy()
-    for dim in {"path", "other_path"} & set(results.dims):
-        index = xr.DataArray(order, dims=(*serving.dims[:-1], dim))
+    for each in {dim, f"other_{dim}"} & set(results.dims):
+        index = xr.DataArray(order, dims=(*serving.dims[:-1], each))
         for name, values in turned.data_vars.items():
-            if dim in values.dims:
+            if each in values.dims:
                 rule = "paths are reordered for each output, so quantities of paths must have the dim out"
                 _check.require(set(index.dims) <= set(values.dims), str(name), values.dims, rule, "Leave it out")
-                picked = values.drop_vars(dim).isel({dim: index})
+                picked = values.drop_vars(each).isel({each: index})
                 turned[name] = picked.transpose(*values.dims)
     return turned
 
@@ -155,6 +168,44 @@ def _matched_gates(results: xr.Dataset, *, on: bool) -> xr.DataArray:
 
 
 @in_each_cell
+def gate_like(results: xr.Dataset) -> xr.DataArray:
+    r"""How much of each output's gates is on what serves the active task: 1 if gates pick a task, 1/M by chance.
+
+    .. math::
+
+        \frac1{d_\mathrm{out}} \sum_i \frac{\sum_{u \in U_m} c_{ui}^2}{\sum_u c_{ui}^2}
+
+    with :math:`U_m` the paths, or hidden units, matched to the task m that is on; in a `TwoLayer` network these are
+    the units that serve any of its outputs.
+
+    Args:
+        results: a run with `gates` and `alignment` recorded.
+
+    Returns:
+        The share, dims seed and time; nan while a composite is on.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.TwoLayer(hidden=20), gl.Blocked(blocks=2), gl.Flow(tau_w=0.06, tau_c=0.01, dt=0.01)
+        ... ), seeds=3)
+        >>> dict(gl.metrics.gate_like(results).sizes)
+        {'seed': 3, 'time': 200}
+
+    Source: paper, Fig. 6, as a number.
+    """
+    needs(results, "gates")
+    dim, serves = unit(results), _is_matched(results)
+    if dim == "hidden":
+        serves = serves.any("out")
+    known = (matching(results) >= 0).any([d for d in matching(results).dims if d not in ("seed", "task")])
+    serves, known = (each.sel(task=results.active_task) for each in (serves, known))
+    size = results.gates**2
+    share = size.where(serves, 0.0).sum(dim) / size.sum(dim)
+    return _mean_over(share.where(known), "seed", "time").transpose("seed", "time").rename("gate_like")
+
+
+@in_each_cell
 def total_alignment(results: xr.Dataset) -> xr.DataArray:
     r"""How well the final weights of all matched paths together agree with all teachers.
 
@@ -172,7 +223,7 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
     """
     results = components(results)
     paths = matching(results)
-    taken = results.final_weights.isel(path=paths.where(paths >= 0, 0)).where(paths >= 0, 0.0)
+    taken = results.final_weights.isel({unit(results): paths.where(paths >= 0, 0)}).where(paths >= 0, 0.0)
     dots = (taken * results.teachers).sum(("task", "in"))
     lengths = np.sqrt((taken**2).sum(("task", "in")) * (results.teachers**2).sum(("task", "in")))
     return (dots / lengths).mean("out").rename("total_alignment")

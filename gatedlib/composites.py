@@ -14,18 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
-from gatedlib.teachers import Teachers
+from gatedlib.teachers import Teachers, nested
 
 Rows = tuple[tuple[int, ...], ...]
 Weights = tuple[tuple[float, ...], ...]
-
-
-def _nested(table: object) -> object:
-    """A table as tuples in tuples, which stay hashable; what is no table is left to the checks."""
-    rows = table.tolist() if isinstance(table, np.ndarray | jax.Array) else table
-    if not isinstance(rows, list | tuple):
-        return rows
-    return tuple(tuple(row) if isinstance(row, list | tuple | np.ndarray | jax.Array) else row for row in rows)
 
 
 def _check_table(name: str, table: object, of: Teachers, width: int, what: str, remedy: str) -> None:
@@ -88,7 +80,7 @@ class Sums(_Composite):
     Source: paper, Fig. 3C (task composition).
     """
 
-    weights: Weights = eqx.field(converter=_nested)
+    weights: Weights = eqx.field(converter=nested)
 
     def __check_init__(self) -> None:
         remedy = "Write for instance [(0.5, 0.5, 0)] for half of A and half of B, of three tasks"
@@ -135,7 +127,7 @@ class RowMixtures(_Composite):
     Source: paper, Fig. 3D (subtask composition).
     """
 
-    rows: Rows = eqx.field(static=True, converter=_nested)
+    rows: Rows = eqx.field(static=True, converter=nested)
 
     def __check_init__(self) -> None:
         remedy = "Write for instance [(0, 1, 0, 1)] for four rows that alternate between A and B"

@@ -1,6 +1,6 @@
 """The engine: one compiled run of many cells (experiments that differ in numbers only) for many seeds.
 
-All cells of a seed share its random inputs, which are drawn once. In the population limit a gated linear student
+All cells share their inputs, and a seed draws them once for all. In the population limit a gated linear student
 never leaves the span of its teachers and its initial weights; the engine then learns the few coordinates in that
 span, which is the same flow at a fraction of the cost.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,9 +97,17 @@ def simulate(
 
 
 def stacked(experiments: Sequence[Experiment]) -> Parts:
-    """The parts of some experiments that differ in numbers only, with a leading cell axis on every number."""
+    """The parts of some experiments that differ in numbers only and share their inputs; see `of_cells`."""
     parts = [(each.teachers, each.network, each.flow) for each in experiments]
-    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *parts)
+    spec = of_cells(parts[0])
+    own = jax.tree.map(lambda *leaves: np.stack(list(map(np.asarray, leaves))), *(eqx.filter(p, spec) for p in parts))
+    return eqx.combine(own, jax.tree.map(np.asarray, eqx.filter(parts[0], spec, inverse=True)))
+
+
+def of_cells(parts: Parts) -> Any:
+    """Which numbers have a cell axis in front: all but those of the inputs, which may be a whole data set."""
+    everything = jax.tree.map(lambda _: True, parts)
+    return eqx.tree_at(lambda of: jax.tree.leaves(of[2].inputs), everything, replace_fn=lambda _: False)
 
 
 def compiled() -> Callable[..., Any]:
@@ -125,7 +134,7 @@ def run(
     """Teachers, final parameters and frames of all seeds and cells.
 
     Args:
-        cells: teachers, network and flow, with a cell axis on every number.
+        cells: teachers, network and flow, with a cell axis on every number but those of the inputs.
         tasks: the task of every step in every cell, shape (step, cell).
         seeds: shape (seed,).
         initial: parameters with a seed axis, or None to draw them.
@@ -142,11 +151,13 @@ def _run_seed(
     cells: Parts, tasks: Array, seed: Array, initial: Params | None, *, record: tuple[rec.Quantity, ...], every: int
 ) -> tuple[Array, Params, dict[str, Array]]:
     teacher_key, network_key, input_key = keys(seed)
+    inputs, axes = cells[2].inputs, jax.tree.map(lambda own: 0 if own else None, of_cells(cells))
 
     def begin(cell: Parts) -> tuple[Array, Array, Params, Home | None]:
         sampler, network, flow = cell
         teachers = sampler.sample(teacher_key)
-        params = network.init(network_key, *teachers.shape[1:]) if initial is None else initial
+        sizes = teachers.shape[1], inputs.width(teachers.shape[2])
+        params = network.init(network_key, *sizes) if initial is None else initial
         basis = span(network, flow, teachers, params)
         if basis is None:
             return teachers, teachers, params, None
@@ -154,7 +165,7 @@ def _run_seed(
         first = narrow(params.weights)[:, None]
         return teachers, narrow(teachers)[:, None], params._replace(weights=first), Home(basis, params.weights, first)
 
-    teachers, targets, params, home = jax.vmap(begin)(cells)
+    teachers, targets, params, home = jax.vmap(begin, in_axes=(axes,))(cells)
 
     def whole(params: Params, home: Home | None) -> Params:
         """All weights again: where they began, and how far they have come, which is exactly nothing if frozen."""
@@ -165,39 +176,34 @@ def _run_seed(
     def whole_velocity(velocity: Params, home: Home | None) -> Params:
         return velocity if home is None else velocity._replace(weights=_widen(velocity.weights, home))
 
-    def draw(step: Array, inputs: Any) -> Array | None:
-        return inputs.factor(jax.random.fold_in(input_key, step), teachers.shape[-1])
+    def draw(step: Array) -> Any:
+        return inputs.draw(jax.random.fold_in(input_key, step), teachers.shape[-1])
 
-    def learn(cell: Parts, target: Array, params: Params, task: Array, factor: Array | None) -> tuple[Params, Any]:
+    def learn(cell: Parts, target: Array, params: Params, task: Array, seen: Any) -> tuple[Params, Any]:
         _, network, flow = cell
-        loss, velocity = flow.velocity(network, params, target[task], factor)
+        loss, velocity = flow.velocity(network, params, target[task], seen)
         return flow.step(params, velocity), (params, velocity, loss, task)
 
-    # inputs without numbers of their own are the same in all cells, and drawn once
-    inputs = cells[2].inputs
-    own = 0 if jax.tree.leaves(inputs) else None
-    learn_all = jax.vmap(learn, in_axes=(0, 0, 0, 0, own))
+    learn_all = jax.vmap(learn, in_axes=(axes, 0, 0, 0, None))
 
     def advance(params: Params, now: tuple) -> tuple[Params, Any]:
         return learn_all(cells, targets, params, *now)
 
-    def keep(teachers: Array, home: Home | None, seen: tuple) -> dict[str, Array]:
-        params, velocity, loss, task = seen
-        frame = rec.Frame(whole(params, home), whole_velocity(velocity, home), loss, task, teachers)
+    def keep(network: Network, teachers: Array, home: Home | None, state: tuple) -> dict[str, Array]:
+        params, velocity, loss, task = state
+        frame = rec.Frame(whole(params, home), whole_velocity(velocity, home), loss, task, teachers, network)
         return rec.evaluate(record, frame)
 
     def frame(params: Params, of_frame: tuple) -> tuple[Params, dict[str, Array]]:
         first, rest = jax.tree.map(lambda x: x[0], of_frame), jax.tree.map(lambda x: x[1:], of_frame)
-        params, seen = advance(params, first)
+        params, state = advance(params, first)
         if every > 1:  # a scan of no steps would still be compiled
             params, _ = jax.lax.scan(lambda p, x: (advance(p, x)[0], None), params, rest)
-        return params, jax.vmap(keep)(teachers, home, seen)
+        return params, jax.vmap(keep)(cells[1], teachers, home, state)
 
     def chunk(params: Params, of_chunk: tuple) -> tuple[Params, dict[str, Array]]:
         tasks, steps = of_chunk
-        draw_step = draw if own is None else jax.vmap(draw, in_axes=(None, 0))
-        factors = jax.vmap(jax.vmap(lambda step: draw_step(step, inputs)))(steps)
-        return jax.lax.scan(frame, params, (tasks, factors))
+        return jax.lax.scan(frame, params, (tasks, jax.vmap(jax.vmap(draw))(steps)))
 
     frames = len(tasks) // every
     together = max(n for n in range(1, max(1, DRAWN_TOGETHER // every) + 1) if frames % n == 0)

@@ -71,8 +71,7 @@ class Experiment(eqx.Module):
             f"there are {tasks} teachers, so tasks run from 0 to {tasks - 1}",
             "Add teachers, or name these tasks only",
         )
-        _, d_out, d_in = self.teachers.shape
-        gates = self.network.shapes(d_out, d_in)["gates"]
+        gates = self.network.shapes(*self.sizes)["gates"]
         curvature = sum(float(penalty.gate_curvature(gates)) for penalty in self.flow.penalties)
         longest = 2 * float(self.flow.tau_c) / curvature if curvature > 0 else np.inf
         _check.require(
@@ -91,7 +90,13 @@ class Experiment(eqx.Module):
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
         teacher_key, network_key, _ = keys(seed)
         teachers = self.teachers.sample(teacher_key)
-        return teachers, self.network.init(network_key, *teachers.shape[1:])
+        return teachers, self.network.init(network_key, *self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The numbers of outputs and of inputs of the student."""
+        _, d_out, d_in = self.teachers.shape
+        return d_out, self.flow.inputs.width(d_in)
 
     def replace(self, **settings: Any) -> Experiment:
         """The same experiment with some settings changed, each found by its name wherever it stands.

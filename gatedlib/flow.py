@@ -1,44 +1,14 @@
 """Learning: joint gradient descent on weights and gates, each with its own time constant."""
 
+from typing import Any
+
 import equinox as eqx
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gatedlib import _check
 from gatedlib.inputs import Inputs, Population
 from gatedlib.networks import Network, Params
 from gatedlib.penalties import Penalty, check_penalties
-
-
-def quadratic_loss(
-    error: Float[Array, "out in"], factor: Float[Array, "in rank"] | None
-) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
-    r"""The squared error of a linear student and its gradient with respect to the student's matrix.
-
-    .. math::
-
-        L = \tfrac12 \mathrm{tr}[(A - W^*)\, S\, (A - W^*)^\top], \qquad G = (A - W^*)\, S
-
-    Args:
-        error: :math:`A - W^*`.
-        factor: L with :math:`S = L L^\top` (see `gatedlib.inputs`), or None for S = I.
-
-    Returns:
-        The loss and G.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from gatedlib.flow import quadratic_loss
-        >>> loss, g = quadratic_loss(jnp.array([[3.0, 4.0]]), None)
-        >>> float(loss)
-        12.5
-
-    Source: paper, section 2.
-    """
-    if factor is None:
-        return jnp.sum(error**2) / 2, error
-    seen = error @ factor
-    return jnp.sum(seen**2) / 2, seen @ factor.T
 
 
 class Flow(eqx.Module):
@@ -56,7 +26,7 @@ class Flow(eqx.Module):
         tau_c: time constant of the gates; `math.inf` freezes them.
         dt: length of a step, in time units.
         penalties: the costs that add up to R.
-        inputs: `Population()` for all inputs at once, or `Sampled(batch)`.
+        inputs: `Population()` for all inputs at once, `Sampled(batch)`, or `Examples(…)` of a data set.
 
     Raises:
         ValueError: if a time constant or dt is not above 0, a penalty is none, or the inputs are none.
@@ -93,11 +63,10 @@ class Flow(eqx.Module):
         network: Network,
         params: Params,
         teacher: Float[Array, "out in"],
-        factor: Float[Array, "in rank"] | None,
+        seen: Any,
     ) -> tuple[Float[Array, ""], Params]:
-        """The loss on the current task and the rates of change of weights and gates that it causes."""
-        loss, g = quadratic_loss(network.effective(params) - teacher, factor)
-        weights, gates = network.pullback(params, g)
+        """The loss on what is seen of the current task, and the rates of change of weights and gates it causes."""
+        loss, (weights, gates) = network.gradient(params, teacher, self.inputs, seen)
         for penalty in self.penalties:
             cost = penalty.gradient(params)
             weights, gates = weights + cost.weights, gates + cost.gates

@@ -1,26 +1,39 @@
-"""Inputs: how much of the input distribution a learning step sees.
+"""Inputs: what a learning step sees, and how an error on it is counted.
 
-A linear student feels its inputs only through their second moment :math:`S`. It is passed on as a factor L with
-:math:`S = L L^T`, or None where S is the identity.
+On Gaussian inputs the error is squared, and a linear student feels them only through their second moment :math:`S`.
+It is drawn as a factor L with :math:`S = L L^T`, or None where S is the identity. On the examples of a data set the
+error is the cross-entropy of their labels.
 """
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Num
+from jaxtyping import Array, Float, Int, Key, Num
 
 from gatedlib import _check
+from gatedlib.objectives import cross_entropy, quadratic_loss
 
 
 class Inputs(eqx.Module):
-    """A law of the input second moment of a learning step, for inputs x ~ N(0, I)."""
+    """What a learning step sees of tasks whose teachers have d_in inputs, by default through the second moment."""
 
     @abc.abstractmethod
-    def factor(self, key: Key[Array, ""], d_in: int) -> Float[Array, "in rank"] | None:
-        """Draw L with `L @ L.T = S`, or None for S = I."""
+    def draw(self, key: Key[Array, ""], d_in: int) -> Any:
+        """What one step sees: by default L with `L @ L.T = S`, or None for S = I."""
+
+    def loss(
+        self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Any
+    ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        """The loss of a student that is this matrix on what is seen, and its gradient: by default squared error."""
+        return quadratic_loss(matrix - teacher, seen)
+
+    def width(self, d_in: int) -> int:
+        """How many inputs the student has: as many as its teachers, unless it sees something else than they do."""
+        return d_in
 
 
 class Population(Inputs):
@@ -32,13 +45,13 @@ class Population(Inputs):
 
     Example:
         >>> import gatedlib as gl, jax
-        >>> gl.Population().factor(jax.random.key(0), d_in=3) is None
+        >>> gl.Population().draw(jax.random.key(0), d_in=3) is None
         True
 
     Source: paper, appendix on the reduction, which works in this limit.
     """
 
-    def factor(self, key: Key[Array, ""], d_in: int) -> None:
+    def draw(self, key: Key[Array, ""], d_in: int) -> None:
         return None
 
 
@@ -61,7 +74,7 @@ class Sampled(Inputs):
 
     Example:
         >>> import gatedlib as gl, jax
-        >>> gl.Sampled(200).factor(jax.random.key(0), d_in=3).shape, gl.Sampled(2).factor(jax.random.key(0), 3).shape
+        >>> gl.Sampled(200).draw(jax.random.key(0), d_in=3).shape, gl.Sampled(2).draw(jax.random.key(0), 3).shape
         ((3, 3), (3, 2))
 
     Source: paper, section 2 (batch 200). Bartlett decomposition: M. S. Bartlett, 1933.
@@ -72,13 +85,83 @@ class Sampled(Inputs):
     def __check_init__(self) -> None:
         _check.whole("batch", self.batch, 1, "The paper uses 200; Population() is the limit of large batches")
 
-    def factor(self, key: Key[Array, ""], d_in: int) -> Float[Array, "in rank"]:
+    def draw(self, key: Key[Array, ""], d_in: int) -> Float[Array, "in rank"]:
         if self.batch < d_in:
             return jax.random.normal(key, (d_in, self.batch)) / np.sqrt(self.batch)
         below_key, diagonal_key = jax.random.split(key)
         roots = jnp.sqrt(chi_square(diagonal_key, self.batch - np.arange(d_in)))
         below = jax.random.normal(below_key, (d_in * (d_in - 1) // 2,))
         return _lower_triangle(roots, below) / np.sqrt(self.batch)
+
+
+class Examples(Inputs):
+    r"""A fresh minibatch of a data set at every step, learned by cross-entropy.
+
+    .. math::
+
+        L = -\frac 1B \sum_b \log \mathrm{softmax}(A x_b)_{y_b}, \qquad y_b = \text{label of class } k_b
+        \text{ under the task that is on}
+
+    The student sees the features :math:`x_b`; the tasks say what each class is to be called (`Labellings`).
+
+    Args:
+        features: what is seen of every example, shape (sample, in); images of any shape for a `FineTuned` network.
+        classes: the class of every example, whole numbers from 0, shape (sample,).
+        batch: number of examples per step, B, drawn with replacement.
+
+    Raises:
+        ValueError: if there are no examples, not as many classes as features, a class is no whole number from 0,
+            a feature is not finite, or the batch is no whole number above 0.
+
+    Example:
+        >>> import gatedlib as gl, numpy as np
+        >>> examples = gl.Examples(np.eye(3), classes=[0, 1, 2], batch=5)
+        >>> loss, g = examples.loss(np.zeros((3, 3)), np.eye(3), seen=np.array([0, 0, 1, 2, 2]))
+        >>> round(float(loss), 3), g.shape                                        # log 3
+        (1.099, (3, 3))
+
+    Source: paper, Fig. 7.
+    """
+
+    features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=jnp.asarray)
+    classes: Int[Array | np.ndarray, " sample"] = eqx.field(converter=jnp.asarray)
+    batch: int = eqx.field(static=True, default=100)
+
+    def __check_init__(self) -> None:
+        _check.whole("batch", self.batch, 1, "The paper's Fig. 7 has 100")
+        shape, classes = np.shape(self.features), np.shape(self.classes)
+        rule, remedy = "must be (sample, in), with samples", "Give one row per example"
+        _check.require(len(shape) > 1 and min(shape) > 0, "shape of features", shape, rule, remedy)
+        rule, remedy = f"must be {shape[:1]}, one class per example", "Give as many classes as features"
+        _check.require(classes == shape[:1], "shape of classes", classes, rule, remedy)
+        kind = self.classes.dtype
+        whole, remedy = jnp.issubdtype(kind, jnp.integer), "Use whole numbers 0, 1, …"
+        _check.require(whole, "type of classes", str(kind), "must be a type of whole numbers", remedy)
+        if not isinstance(self.features, jax.core.Tracer):
+            bad = int(np.sum(~np.isfinite(self.features)))
+            _check.require(bad == 0, "features that are not finite", bad, "must be 0", "Remove nan and inf")
+            low = int(np.min(self.classes))
+            _check.require(low >= 0, "smallest class", low, "must not be below 0", remedy)
+
+    def draw(self, key: Key[Array, ""], d_in: int) -> Int[Array, " batch"]:
+        """Which examples one step sees."""
+        return jax.random.randint(key, (self.batch,), 0, len(self.classes))
+
+    def loss(
+        self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Int[Array, " batch"]
+    ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        x = self.features[seen]
+        loss, pull = cross_entropy(x @ matrix.T, self.labels(teacher, seen))
+        return loss, pull.T @ x
+
+    def labels(
+        self, teacher: Float[Array, "out other"], seen: Int[Array, " batch"] | slice = slice(None)
+    ) -> Float[Array, "sample out"]:
+        """What a teacher calls some examples, by default all: one row for each."""
+        return jnp.asarray(teacher).T[self.classes[seen]]
+
+    def width(self, d_in: int) -> int:
+        return self.features.shape[-1]
 
 
 def _lower_triangle(diagonal: Float[Array, "n"], below: Float[Array, "m"]) -> Float[Array, "n n"]:

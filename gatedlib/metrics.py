@@ -19,6 +19,7 @@ from gatedlib._paths import (
     alignment_crossed,
     alignment_matched,
     components,
+    gate_like,
     gate_off,
     gate_on,
     matching,
@@ -26,6 +27,7 @@ from gatedlib._paths import (
     specialization,
     total_alignment,
 )
+from gatedlib._reading import matching_by_gates, task_read
 
 __all__ = [
     "alignment_crossed",
@@ -33,13 +35,16 @@ __all__ = [
     "components",
     "end_loss",
     "end_of_block",
+    "gate_like",
     "gate_off",
     "gate_on",
     "matching",
+    "matching_by_gates",
     "per_block",
     "relabelled",
     "specialization",
     "switch_loss",
+    "task_read",
     "time_to_criterion",
     "total_alignment",
 ]

@@ -1,7 +1,7 @@
 """Students: networks whose weights and gates are both learned.
 
-Every student is linear in its input, so it is one matrix `A(params)`. A student says what that matrix is, and how
-an error in it pulls on the parameters; the loss and the learning step are written once, in `flow`.
+Nearly every student is linear in its input, so it is one matrix `A(params)`. It says what that matrix is, and how
+an error in it pulls on the parameters; the loss and the learning step are written once, in `inputs` and `flow`.
 """
 
 import abc
@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
+from gatedlib.inputs import Inputs
 
 
 class Params(NamedTuple):
@@ -38,6 +39,20 @@ class Network(eqx.Module):
         """Draw the initial parameters."""
 
     @abc.abstractmethod
+    def gradient(
+        self, params: Params, teacher: Float[Array, "out other"], inputs: Inputs, seen: Any
+    ) -> tuple[Float[Array, ""], Params]:
+        """The loss on what is seen of a task, and its gradient with respect to the parameters."""
+
+    @abc.abstractmethod
+    def respond(self, params: Params, x: Float[Array | np.ndarray, "sample *in"]) -> Float[Array, "sample out"]:
+        """The outputs for some inputs."""
+
+
+class LinearNetwork(Network):
+    """A student that is linear in its input."""
+
+    @abc.abstractmethod
     def effective(self, params: Params) -> Float[Array, "out in"]:
         """The one matrix A that this network amounts to."""
 
@@ -45,8 +60,17 @@ class Network(eqx.Module):
     def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
         """The gradient with respect to the parameters, given the gradient `g` with respect to A."""
 
+    def gradient(
+        self, params: Params, teacher: Float[Array, "out other"], inputs: Inputs, seen: Any
+    ) -> tuple[Float[Array, ""], Params]:
+        loss, g = inputs.loss(self.effective(params), teacher, seen)
+        return loss, self.pullback(params, g)
 
-class GatedLinear(Network):
+    def respond(self, params: Params, x: Float[Array | np.ndarray, "sample *in"]) -> Float[Array, "sample out"]:
+        return jnp.asarray(x) @ self.effective(params).T
+
+
+class GatedLinear(LinearNetwork):
     r"""P linear paths in parallel, each scaled by one gate.
 
     .. math::
@@ -147,3 +171,65 @@ class NeuronGated(GatedLinear):
             weights=params.gates[:, :, None] * g,
             gates=jnp.einsum("pij,ij->pi", params.weights, g),
         )
+
+
+class TwoLayer(LinearNetwork):
+    r"""A fully connected network with one hidden layer, whose second layer plays the part of the gates.
+
+    .. math::
+
+        y_i = \sum_h c_{hi}\, w_h \cdot x, \qquad A = c^\top w, \qquad
+        \frac{\partial L}{\partial w_h} = \sum_i c_{hi} G_{i\cdot}, \quad
+        \frac{\partial L}{\partial c_{hi}} = \langle w_h, G_{i\cdot} \rangle
+
+    with :math:`w` the first layer (usually written :math:`W_1`) and :math:`c` the second (:math:`W_2^\top`). Nothing
+    says which hidden unit belongs to which task, or that a weight of the second layer should act as a gate; `tau_w`,
+    `tau_c` and penalties on gates are those of the first and the second layer.
+
+    Args:
+        hidden: number of hidden units; to hold M tasks at once, M times the number of outputs.
+        gate_spread: the standard deviation of the second layer at the start; with 0.07, twenty hidden units and ten
+            outputs, that layer has the norm one that `UnitNorm(b, ord=2)` asks for.
+        weight_scale: :math:`\sigma`, the size of the first layer at the start, as in `GatedLinear`.
+
+    Raises:
+        ValueError: if there is no hidden unit, or a number is negative or not finite.
+
+    Example:
+        >>> import gatedlib as gl, jax
+        >>> network = gl.TwoLayer(hidden=20)
+        >>> params = network.init(jax.random.key(0), d_out=10, d_in=20)
+        >>> params.weights.shape, params.gates.shape, network.effective(params).shape
+        ((20, 20), (20, 10), (10, 20))
+
+    Source: paper, Fig. 6.
+    """
+
+    weight_dims: ClassVar[tuple[str, ...]] = ("hidden", "in")
+    gate_dims: ClassVar[tuple[str, ...]] = ("hidden", "out")
+
+    hidden: int = eqx.field(static=True, default=20)
+    gate_spread: float = 0.07
+    weight_scale: float = 0.01
+
+    def __check_init__(self) -> None:
+        _check.whole("hidden", self.hidden, 1, "The paper's Fig. 6 has 20")
+        _check.nonnegative("gate_spread", self.gate_spread, "Use 0.07")
+        _check.nonnegative("weight_scale", self.weight_scale, "The paper uses 0.01")
+
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        return {"weights": (self.hidden, d_in), "gates": (self.hidden, d_out)}
+
+    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
+        first, second = jax.random.split(key)
+        shapes = self.shapes(d_out, d_in)
+        return Params(
+            self.weight_scale / np.sqrt(d_in) * jax.random.normal(first, shapes["weights"]),
+            self.gate_spread * jax.random.normal(second, shapes["gates"]),
+        )
+
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        return params.gates.T @ params.weights
+
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        return Params(weights=params.gates @ g, gates=params.weights @ g.T)

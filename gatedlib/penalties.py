@@ -163,6 +163,40 @@ class WeightCost(Penalty):
         return Params(weights=self.w / lengths.size * directions, gates=jnp.zeros(()))
 
 
+class WeightDecay(Penalty):
+    r"""A pull on all weights towards zero, in proportion to their size.
+
+    .. math::
+
+        R = \frac w2 \|W\|_F^2, \qquad \partial R / \partial W = w\, W
+
+    Args:
+        w: the strength.
+
+    Raises:
+        ValueError: if w is negative or not finite.
+
+    Example:
+        >>> import gatedlib as gl, jax.numpy as jnp
+        >>> params = gl.Params(weights=jnp.array([[[3.0, 4.0]]]), gates=jnp.ones(1))
+        >>> float(gl.WeightDecay(0.1).value(params))
+        1.25
+
+    Source: this library; for what it does to the first of two layers, see the book's *Gating without gates*.
+    """
+
+    w: float
+
+    def __check_init__(self) -> None:
+        _check.nonnegative("w", self.w, "Use 0.01; 0 switches the penalty off")
+
+    def value(self, params: Params) -> Float[Array, ""]:
+        return self.w / 2 * jnp.sum(params.weights**2)
+
+    def gradient(self, params: Params) -> Params:
+        return Params(weights=self.w * params.weights, gates=jnp.zeros(()))
+
+
 class Scaled(Penalty):
     r"""Some penalties made stronger or weaker together, by one number.
 

@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from gatedlib import _check
+from gatedlib.inputs import Examples
 from gatedlib.networks import Network, Params
 
 
@@ -31,6 +33,7 @@ class Frame(NamedTuple):
         loss: the loss on the inputs of the step.
         task: the task that is on.
         teachers: all teachers, shape (task, out, in).
+        network: the student.
     """
 
     params: Params
@@ -38,6 +41,7 @@ class Frame(NamedTuple):
     loss: Float[Array, ""]
     task: Int[Array, ""]
     teachers: Float[Array, "task out in"]
+    network: Network
 
 
 Dims = tuple[str, ...] | Callable[[Network], tuple[str, ...]]
@@ -69,6 +73,12 @@ def _length(vectors: Array) -> Array:
     return jnp.sqrt(jnp.sum(vectors**2, -1))
 
 
+def _rows(frame: Frame) -> Array:
+    """The weights as rows for outputs, shape (path, out, in); hidden units have one row each, for all outputs."""
+    weights = frame.params.weights
+    return weights if weights.ndim > 2 else weights[:, None]
+
+
 @quantity()
 def loss(frame: Frame) -> Array:
     """The loss of the task that is on."""
@@ -89,19 +99,32 @@ def weights(frame: Frame) -> Array:
 
 @quantity(of=lambda network: ("task", *network.gate_dims))
 def alignment(frame: Frame) -> Array:
-    """The cosine of each teacher with each path's weights, row by row; averaged over rows that share one gate."""
-    teachers, students = frame.teachers, frame.params.weights
+    """The cosine of each teacher with each path's weights, row by row; averaged over rows that share one gate.
+
+    In a `TwoLayer` network, of each row of each teacher with the weights of each hidden unit.
+    """
+    teachers, students = frame.teachers, _rows(frame)
+    rule, remedy = f"must be {students.shape[-1]}, that of the weights", "Leave alignment out of the record"
+    _check.require(teachers.shape[-1] == students.shape[-1], "inputs of the teachers", teachers.shape[-1], rule, remedy)
     dots = jnp.sum(teachers[:, None] * students[None], -1)
     lengths = _length(teachers)[:, None] * _length(students)[None]
     cosines = jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1.0), 0.0)
     return cosines if frame.params.gates.ndim > 1 else jnp.mean(cosines, -1)
 
 
-@quantity(of=lambda network: ("path", "other_path", *network.gate_dims[1:]))
+def _products(network: Network) -> tuple[str, ...]:
+    unit, *rows = network.gate_dims
+    return unit, f"other_{unit}", *(row for row in rows if row in network.weight_dims)
+
+
+@quantity(of=_products)
 def weight_products(frame: Frame) -> Array:
-    """The inner products of the paths' weights, squared sizes on the diagonal; row by row if rows have own gates."""
+    """The inner products of the paths' weights, squared sizes on the diagonal; row by row if rows have own gates.
+
+    In a `TwoLayer` network, those of the weights of the hidden units.
+    """
     weights = frame.params.weights
-    if frame.params.gates.ndim > 1:
+    if frame.params.gates.ndim > 1 and weights.ndim > 2:
         return jnp.einsum("pij,qij->pqi", weights, weights)
     flat = weights.reshape(weights.shape[0], -1)
     return flat @ flat.T
@@ -117,6 +140,37 @@ def weight_speed(frame: Frame) -> Array:
 def gate_speed(frame: Frame) -> Array:
     """How fast all gates together change: the length of dc/dt."""
     return _length(frame.velocity.gates.ravel())
+
+
+def accuracy(examples: Examples) -> Quantity:
+    """Make a quantity: the part of some examples whose most likely label is the one of the task that is on.
+
+    Args:
+        examples: which; best ones that the network does not learn from.
+
+    Returns:
+        A quantity `accuracy`. Make it once and pass it on: each one is compiled anew.
+
+    Example:
+        >>> import gatedlib as gl, numpy as np
+        >>> examples = gl.Examples(np.eye(3), [0, 1, 2], batch=3)
+        >>> experiment = gl.Experiment(
+        ...     gl.Labellings(((0, 1, 2), (1, 2, 0))), gl.GatedLinear(), gl.Blocked(blocks=1, block_length=50.0),
+        ...     gl.Flow(tau_w=0.1, tau_c=1.0, dt=0.1, inputs=examples),
+        ... )
+        >>> results = gl.simulate(experiment, seeds=1, record=[gl.record.accuracy(examples)])
+        >>> float(results.accuracy[0, -1])
+        1.0
+
+    Source: paper, Fig. 7.
+    """
+
+    def accuracy(frame: Frame) -> Array:
+        answers = jnp.argmax(frame.network.respond(frame.params, examples.features), -1)
+        labels = jnp.argmax(examples.labels(frame.teachers[frame.task]), -1)
+        return jnp.mean(answers == labels)
+
+    return Quantity("accuracy", (), accuracy)
 
 
 def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from gatedlib.curricula import Schedule
 from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
+
+TOLD = 10_000
+"""Arrays of at most so many numbers stand in the settings as they are, larger ones with their checksum."""
 
 WHOLE = ("step", "active_task", "block_start", "block_stop", "block_task", "component")
 VERSIONS = {"gatedlib_version": gatedlib.__version__, "jax_version": jax.__version__}
@@ -47,7 +51,7 @@ def label(
     _refuse_divergence(values, ends, names, steps, dt, len(schedule.tasks))
 
     variables: dict[str, Any] = {q.name: (("seed", "time", *q.dims_for(network)), values[q.name]) for q in record}
-    variables["teachers"] = (("seed", "task", "out", "in"), np.asarray(teachers))
+    variables["teachers"] = (("seed", *experiment.teachers.dims), np.asarray(teachers))
     variables["final_weights"] = (("seed", *network.weight_dims), ends["final_weights"])
     variables["final_gates"] = (("seed", *network.gate_dims), ends["final_gates"])
     coordinates = {
@@ -64,6 +68,11 @@ def label(
     data = xr.Dataset(variables, coordinates, {**settings(experiment), "every": every, **VERSIONS})
     indices = {str(dim): np.arange(size) for dim, size in data.sizes.items() if dim not in data.coords}
     return data.assign_coords(indices)
+
+
+def told(array: np.ndarray) -> str:
+    """A large array in words: its shape, and the checksum that tells it from others."""
+    return f"{array.shape}, sha256 {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]}"
 
 
 def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
@@ -93,7 +102,8 @@ def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
         elif isinstance(value, bool):  # of which netCDF knows nothing
             flat[name] = int(value)
         elif isinstance(value, tuple | np.ndarray | jax.Array):
-            flat[name] = np.asarray(value).ravel()
+            array = np.asarray(value)
+            flat[name] = array.ravel() if array.size <= TOLD else told(array)
         else:
             flat[name] = value
     return flat

@@ -21,7 +21,7 @@ from gatedlib import record as rec
 from gatedlib._asked import checked_initial, checked_record, checked_seeds
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
-from gatedlib.networks import GatedLinear, Params
+from gatedlib.networks import GatedLinear, Network, Params
 from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def solve(
         blocks = zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True)
         kept, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
         with jax.enable_x64(True):
-            frame = rec.Frame(*jax.tree.map(jax.numpy.asarray, kept))
-            frames.append(jax.vmap(lambda one: rec.evaluate(record, one))(frame))
+            state = jax.tree.map(jax.numpy.asarray, kept)
+            frames.append(jax.vmap(partial(_evaluated, record, experiment.network))(*state))
         teachers.append(targets)
         finals.append(final)
 
@@ -110,6 +110,10 @@ def solve(
 
     final, together = (jax.tree.map(lambda *leaves: np.stack(leaves), *each) for each in (finals, frames))
     return label(experiment, schedule, chosen, record, every, np.stack(teachers), final, together)
+
+
+def _evaluated(record: tuple[rec.Quantity, ...], network: Network, *state: Any) -> dict[str, Any]:
+    return rec.evaluate(record, rec.Frame(*state, network))  # type: ignore[call-arg]
 
 
 def _coefficients(penalties: tuple[Penalty, ...], times: float = 1.0) -> np.ndarray:

@@ -179,11 +179,13 @@ def _cells(experiment: Experiment, axes: dict[str, list]) -> list[Experiment]:
 
 
 def _kinds(cells: list[Experiment]) -> list[np.ndarray]:
-    """The indices of cells that one compiled run can serve: those of the same structure and number of steps."""
+    """The indices of cells that one run can serve: those of the same structure, number of steps and inputs."""
     kinds: dict[Any, list[int]] = {}
     for index, cell in enumerate(cells):
         leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
-        kind = structure, tuple(np.shape(leaf) for leaf in leaves), len(cell.schedule().tasks)
+        # a data set is the same if it is the same object: to compare its numbers would take long
+        inputs = tuple(leaf if _check.is_number(leaf) else id(leaf) for leaf in jax.tree.leaves(cell.flow.inputs))
+        kind = structure, tuple(np.shape(leaf) for leaf in leaves), len(cell.schedule().tasks), inputs
         kinds.setdefault(kind, []).append(index)
     return [np.asarray(indices) for indices in kinds.values()]
 
@@ -200,8 +202,9 @@ def _tiles(
     """Cut the cells of one kind and the seeds into tiles of equal size, few enough runs in each."""
     cell = cells[indices[0]]
     steps = len(cell.schedule().tasks)
-    leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
-    results, params = _bytes(structure, tuple(np.shape(leaf) for leaf in leaves), steps, record, every)
+    leaves, structure = jax.tree.flatten(engine.stacked([cell]))
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    results, params = _bytes(structure, shapes, steps, record, every)
     # a tile's results are there twice, as they leave the device; a step holds its parameters several times over
     runs = max(1, min(runs, int(memory / (2 * results + 6 * params + 4 * steps))))
     seeds_together = min(len(seeds), runs)
@@ -213,10 +216,14 @@ def _tiles(
 
 @functools.lru_cache(maxsize=64)
 def _bytes(
-    structure: Any, shapes: tuple[tuple[int, ...], ...], steps: int, record: tuple[rec.Quantity, ...], every: int
+    structure: Any,
+    shapes: tuple[tuple[tuple[int, ...], np.dtype], ...],
+    steps: int,
+    record: tuple[rec.Quantity, ...],
+    every: int,
 ) -> tuple[int, int]:
     """How many bytes one run gives back, and how many of them are its parameters; found by tracing, without running."""
-    cells = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct((1, *shape), float) for shape in shapes])
+    cells = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
     tasks, seeds = (jax.ShapeDtypeStruct(shape, int) for shape in ((steps, 1), (1,)))
     out = jax.eval_shape(partial(engine.run, initial=None, record=record, every=every), cells, tasks, seeds)
     results, params = (
@@ -250,9 +257,10 @@ def _run(
         array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
         return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index: array[index])
 
-    of_cells = split if by_cell else shared
+    parts = engine.stacked(padded)
+    spread = jax.tree.map(lambda own: split if own and by_cell else shared, engine.of_cells(parts))
     out = engine.compiled()(
-        jax.tree.map(lambda leaf: lay(leaf, of_cells), engine.stacked(padded)),
+        jax.tree.map(lay, parts, spread),
         lay(tasks, PartitionSpec(None, "run") if by_cell else shared),
         lay(all_seeds, shared if by_cell else split),
         None,

@@ -6,6 +6,7 @@ A teacher set draws one array `W*[m, i, j]` (task, out, in) per seed. Anything w
 
 import abc
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -17,8 +18,18 @@ from gatedlib import _check
 from gatedlib._orthonormal import orthonormal
 
 
+def nested(table: object) -> object:
+    """A table as tuples in tuples, which stay hashable; what is no table is left to the checks."""
+    rows = table.tolist() if isinstance(table, np.ndarray | jax.Array) else table
+    if not isinstance(rows, list | tuple):
+        return rows
+    return tuple(tuple(row) if isinstance(row, list | tuple | range | np.ndarray | jax.Array) else row for row in rows)
+
+
 class Teachers(eqx.Module):
-    """A distribution over sets of teacher matrices, one set per seed."""
+    """A distribution over sets of teacher matrices, one set per seed; `dims` names their axes in results."""
+
+    dims: ClassVar[tuple[str, ...]] = ("task", "out", "in")
 
     @property
     @abc.abstractmethod

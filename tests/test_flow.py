@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
-from gatedlib.flow import quadratic_loss
+from gatedlib.objectives import quadratic_loss
 from tests.examples import CONSTRAINTS, small
 
 SIZES = st.sampled_from([(1, 1, 1), (3, 2, 5)])  # each is compiled once
@@ -32,7 +32,7 @@ def test_hand_written_gradients_equal_autodiff(sizes, batch, ord, student, per_n
     shapes = network.shapes(d_out, d_in)
     params = gl.Params(*(jax.random.normal(keys[n], shapes[name]) for n, name in enumerate(("weights", "gates"))))
     teacher = jax.random.normal(keys[2], (d_out, d_in))
-    factor = None if batch is None else gl.Sampled(batch).factor(keys[3], d_in)
+    factor = None if batch is None else gl.Sampled(batch).draw(keys[3], d_in)
     some = gl.Scaled(0.8, (gl.UnitNorm(0.6, ord, per_neuron), gl.WeightCost(0.5)))
     flow = gl.Flow(tau_w=0.7, tau_c=0.2, penalties=(gl.Nonnegative(0.3), some))
 

@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from gatedlib import _check
+from gatedlib import _check, images
 
 CHAPTERS = (
     "dynamics",
@@ -33,6 +33,8 @@ CHAPTERS = (
     "composition",
     "reach",
     "components",
+    "depth",
+    "pictures",
 )
 """The modules of `gatedlib.paper` that hold claims, in the order of the book."""
 
@@ -150,12 +152,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, or of ours, and the function that measures whether it holds."""
+    """A sentence of the paper, or of ours, and the function that measures whether it holds.
+
+    `data` names the data set that it needs; digits are always there.
+    """
 
     id: str
     figure: str
     statement: str
     measure: Callable[..., Outcome]
+    data: str = "digits"
+
+    @property
+    def measurable(self) -> bool:
+        """Whether the data set that it needs, if any, is here."""
+        return images.here(self.data)
 
     def judge(self) -> Verdict:
         """Measure, and time it."""
@@ -237,12 +248,12 @@ class Verdict:
 _REGISTRY: dict[str, Claim] = {}
 
 
-def claim(id: str, figure: str, statement: str) -> Callable[[Callable[..., Outcome]], Claim]:
-    """Register a function as the measure of a claim."""
+def claim(id: str, figure: str, statement: str, data: str = "digits") -> Callable[[Callable[..., Outcome]], Claim]:
+    """Register a function as the measure of a claim, which may need a data set."""
 
     def register(measure: Callable[..., Outcome]) -> Claim:
         _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
-        _REGISTRY[id] = Claim(id, figure, statement, measure)
+        _REGISTRY[id] = Claim(id, figure, statement, measure, data)
         return _REGISTRY[id]
 
     return register

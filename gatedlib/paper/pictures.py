@@ -1,0 +1,237 @@
+"""Pictures: the experiments and the claims of the paper's Figs. 7 and A.15, and beyond."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import xarray as xr
+
+import gatedlib as gl
+from gatedlib import images, metrics, record, trunk
+from gatedlib.paper.claims import Outcome, claim, exact, median
+
+SEEDS = 10
+
+TRUE = tuple(range(10))
+"""Every class is called by its own number."""
+
+ORTHOGONAL = tuple(label // 2 + 5 * (label % 2) for label in range(10))
+"""The second labelling: first the even classes, then the odd ones. Two of ten keep their label."""
+
+WARM_COLD = (0, 1, 6, 3, 7, 2, 5, 4, 8, 9)
+"""Fig. A.15, the labelling that is not orthogonal: five of ten keep their label."""
+
+THIRD = tuple(3 * label % 10 for label in range(10))
+"""A third labelling, for runs with more than two."""
+
+Labels = tuple[tuple[int, ...], ...]
+
+BOTH: Labels = (TRUE, ORTHOGONAL)
+
+DT = 0.1
+
+RELEASED = 1000.0
+"""tau_w at the learning rate that was released, 0.001: a step of 1e-4."""
+
+TUNED = 100 / 3
+"""tau_w that serves both data sets with features of mean square 1: a learning rate of 0.03, a step of 0.003."""
+
+PENALTIES = (gl.Nonnegative(a=0.5), gl.UnitNorm(b=0.5))
+
+
+@functools.lru_cache(maxsize=4)
+def features(name: str) -> trunk.Features:
+    """The features of a data set."""
+    return trunk.features(images.load(name))
+
+
+@functools.lru_cache(maxsize=4)
+def accuracy(name: str) -> record.Quantity:
+    """The accuracy on the pictures that nobody learned from."""
+    return record.accuracy(features(name).held_out())
+
+
+def flexible(
+    name: str, labels: Labels = BOTH, tau_w: float = TUNED, rounds: int = 5, steps: int = 1000
+) -> gl.Experiment:
+    """Fig. 7: a gated head on the features of a data set, fast gates with penalties."""
+    return gl.Experiment(
+        teachers=gl.Labellings(labels),
+        network=gl.GatedLinear(paths=len(labels)),
+        curriculum=gl.Blocked(blocks=rounds * len(labels), block_length=DT * steps, order=tuple(range(len(labels)))),
+        flow=gl.Flow(tau_w=tau_w, tau_c=0.5, dt=DT, penalties=PENALTIES, inputs=features(name).examples(batch=100)),
+    )
+
+
+def unpenalized(name: str, labels: Labels = BOTH, tau_w: float = TUNED) -> gl.Experiment:
+    """The same without penalties."""
+    return flexible(name, labels, tau_w).replace(penalties=())
+
+
+def forgetful(name: str, labels: Labels = BOTH, tau_w: float = TUNED) -> gl.Experiment:
+    """The same without penalties, and gates as slow as weights."""
+    return unpenalized(name, labels, tau_w).replace(tau_c=tau_w)
+
+
+KINDS = {"flexible": flexible, "without penalty": unpenalized, "forgetful": forgetful}
+
+
+@functools.lru_cache(maxsize=32)
+def run(kind: str, name: str, labels: Labels = BOTH, tau_w: float = TUNED, seeds: int = SEEDS) -> xr.Dataset:
+    """Accuracy and gates every ten steps, for one of `KINDS`."""
+    return gl.simulate(KINDS[kind](name, labels, tau_w), seeds, (accuracy(name), record.gates), every=10)
+
+
+def after(results: xr.Dataset, steps: int = 10, switches: int = 4) -> xr.DataArray:
+    """Accuracy so many steps after a switch, the mean over the last switches of each seed."""
+    every = int(results.step[1] - results.step[0])
+    starts = results.block_start.values[-switches:] + steps
+    return results.accuracy.isel(time=starts // every).mean("time")
+
+
+def ending(results: xr.Dataset, blocks: int = 4) -> xr.DataArray:
+    """Accuracy at the end of blocks, the mean over the last blocks of each seed."""
+    return metrics.end_of_block(results.accuracy, results).isel(block=slice(-blocks, None)).mean("block")
+
+
+def kept(labels: Labels) -> float:
+    """The part of classes that keep their label from the first labelling to the second: the accuracy of a wrong one."""
+    return float(np.mean(np.equal(labels[0], labels[1])))
+
+
+def _switch(
+    name: str, labels: Labels, tau_w: float = TUNED, kinds: tuple[str, str] = ("flexible", "forgetful")
+) -> Outcome:
+    """What claims of Figs. 7 and A.15 measure: accuracy ten steps after a late switch, and at ends of blocks."""
+    quick, slow = (run(kind, name, labels) for kind in kinds)
+    soon, late = median(after(quick)), median(after(slow))
+    end, slow_end, at_switch = median(ending(quick)), median(ending(slow)), median(after(slow, steps=0))
+    return Outcome(
+        {
+            f"accuracy_after_10_steps_flexible_{name}": soon,
+            f"accuracy_after_10_steps_forgetful_{name}": late,
+            f"accuracy_end_of_block_{name}": end,
+            f"accuracy_end_of_block_forgetful_{name}": slow_end,
+            f"accuracy_at_switch_forgetful_{name}": at_switch,
+            f"accuracy_of_trunk_{name}": exact(features(name).accuracy),
+        },
+        {
+            "flexible: ten steps after a late switch within 0.03 of its accuracy at the end of blocks": soon.low
+            > end.low - 0.03,
+            "which is within 0.03 of the trunk's own": end.low > features(name).accuracy - 0.03,
+            "forgetful: ten steps after a late switch within 0.05 of its accuracy at the switch": late.high
+            < at_switch.value + 0.05,
+            "although it has both tasks learned at the end of blocks, within 0.05 of the trunk's": slow_end.low
+            > features(name).accuracy - 0.05,
+        },
+    )
+
+
+@claim("7", "7", "On digits a flexible head has its mind changed in ten steps; a forgetful one has hardly begun.")
+def digits(kinds: tuple[str, str] = ("flexible", "forgetful")) -> Outcome:
+    """The true labels and the orthogonal ones by turns, 10 blocks of 1000 steps."""
+    return _switch("digits", BOTH, kinds)
+
+
+@claim("7-fashion", "7", "On FashionMNIST too.", data="fashion")
+def fashion(kinds: tuple[str, str] = ("flexible", "forgetful")) -> Outcome:
+    """The same with pictures of clothes, which is also the orthogonal order of Fig. A.15."""
+    return _switch("fashion", BOTH, kinds)
+
+
+@claim("A.15", "A.15", "And with a second label order that shares half of the labels with the first.", data="fashion")
+def warm_cold(kinds: tuple[str, str] = ("flexible", "forgetful")) -> Outcome:
+    """FashionMNIST, the true labels and the order that is not orthogonal."""
+    return _switch("fashion", (TRUE, WARM_COLD), kinds)
+
+
+@claim("7-released", "7", "At the released learning rates a flexible head changes its mind in ten steps.")
+def released(tau_w: float = RELEASED) -> Outcome:
+    """Digits with features of mean square 1, learning rates 2 for the gates and 0.001 for the weights, dt 0.1."""
+    results = run("flexible", "digits", BOTH, tau_w)
+    soon, end = median(after(results)), median(ending(results))
+    return Outcome(
+        {
+            "accuracy_after_10_steps_released_digits": soon,
+            "accuracy_end_of_block_released_digits": end,
+            "accuracy_of_trunk_digits": exact(features("digits").accuracy),
+        },
+        {
+            "ten steps after a late switch within 0.03 of its accuracy at the end of blocks": soon.low > end.low - 0.03,
+            "which is within 0.03 of the trunk's own": end.low > features("digits").accuracy - 0.03,
+        },
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def reading(kind: str = "flexible", batch: int = 100, name: str = "digits", seeds: int = SEEDS) -> xr.DataArray:
+    """Whether the gates tell which task is on at each step after a switch, dims seed, block and step since."""
+    experiment = KINDS[kind](name).replace(batch=batch)
+    results = gl.simulate(experiment, seeds, (record.gates,))
+    right = metrics.task_read(results) == results.active_task
+    blocks = right.values.reshape(seeds, results.sizes["block"], -1)
+    return xr.DataArray(blocks, {"seed": results.seed, "block": results.block}, ("seed", "block", "since"))
+
+
+@claim("read-out", "beyond", "Late in training the gates tell which task is on after a few pictures of it.")
+def read_out(kind: str = "flexible", switches: int = 4) -> Outcome:
+    """How often the widest gate is that of the task that is on, by steps of 100 pictures since a late switch."""
+    right = reading(kind).isel(block=slice(-switches, None)).mean("block")
+    at = [median(right.isel(since=steps)) for steps in (0, 1, 5, 10)]
+    return Outcome(
+        {
+            "read_out_at_switch": at[0],
+            "read_out_after_1_step": at[1],
+            "read_out_after_5_steps": at[2],
+            "read_out_after_10_steps": at[3],
+        },
+        {
+            "before the first step the gates still tell the old task": at[0].high < 0.05,
+            "after five steps they tell the new one in more than nine switches of ten": at[2].low > 0.9,
+        },
+    )
+
+
+@claim("labellings", "beyond", "Three labellings find a path each.")
+def labellings(labels: Labels = (TRUE, ORTHOGONAL, THIRD), rounds: int = 6) -> Outcome:
+    """Digits under three labellings by turns, weights three times as fast as with two."""
+    experiment = flexible("digits", labels, TUNED / 10 * 3, rounds)
+    results = gl.simulate(experiment, SEEDS, (accuracy("digits"), record.gates), every=10)
+    soon, end = median(after(results, switches=3)), median(ending(results, blocks=3))
+    return Outcome(
+        {"accuracy_after_10_steps_three": soon, "accuracy_end_of_block_three": end},
+        {
+            "ten steps after a late switch within 0.03 of the end of blocks": soon.low > end.low - 0.03,
+            "which is within 0.03 of the trunk's own": end.low > features("digits").accuracy - 0.03,
+        },
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def fine_tuned(trunk_rate: float = 1.0, flexibly: bool = True, seeds: int = 6) -> xr.Dataset:
+    """Digits with a trunk that goes on learning, 10 blocks of 300 steps: accuracy, gates and the final weights."""
+    known = features("digits")
+    seen = gl.Examples(known.pictures.train_images, known.pictures.train_classes)
+    unseen = gl.Examples(known.pictures.test_images, known.pictures.test_classes)
+    experiment = flexible("digits", steps=300) if flexibly else forgetful("digits").replace(block_length=30.0)
+    experiment = experiment.replace(network=trunk.FineTuned(known.trunk, trunk_rate=trunk_rate), inputs=seen)
+    return gl.simulate(experiment, seeds, (record.accuracy(unseen), record.gates), every=10)
+
+
+@claim("fine-tuned", "beyond", "A head stays flexible when the features go on learning with it.")
+def fine_tuning(trunk_rate: float = 1.0, kinds: tuple[bool, bool] = (True, False)) -> Outcome:
+    """The trunk learns at the rate of the head's weights, throughout."""
+    quick, slow = (fine_tuned(trunk_rate, kind) for kind in kinds)
+    soon, late, end = median(after(quick)), median(after(slow)), median(ending(quick))
+    return Outcome(
+        {
+            "accuracy_after_10_steps_flexible_fine_tuned": soon,
+            "accuracy_after_10_steps_forgetful_fine_tuned": late,
+            "accuracy_end_of_block_fine_tuned": end,
+        },
+        {
+            "flexible: ten steps after a late switch within 0.03 of the end of blocks": soon.low > end.low - 0.03,
+            "forgetful: below 0.4": late.high < 0.4,
+        },
+    )
