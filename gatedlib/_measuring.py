@@ -28,6 +28,16 @@ def one_run(results: xr.Dataset) -> None:
     _check.require(not swept(results), "results", list(swept(results)), rule, remedy)
 
 
+def paths_and_teachers(results: xr.Dataset) -> None:
+    """Require results of a network of paths, each a matrix that can be compared with the teachers."""
+    other = sorted({"hidden", "weight", "class"} & set(map(str, results.dims)))
+    rule, remedy = (
+        "this is about paths that are matrices like their teachers",
+        "Use GatedLinear with teachers' matrices",
+    )
+    _check.require(not other, "dims of results", other, rule, remedy)
+
+
 def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function of results take the results of a sweep too, and be taken in each cell."""
 

@@ -5,7 +5,7 @@ import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
 from gatedlib import _check
-from gatedlib._measuring import in_each_cell, needs
+from gatedlib._measuring import in_each_cell, needs, paths_and_teachers
 
 
 def components(results: xr.Dataset) -> xr.Dataset:
@@ -76,7 +76,7 @@ def _mean_over(values: xr.DataArray, *kept: str) -> xr.DataArray:
 
 
 @in_each_cell
-def relabelled(results: xr.Dataset) -> xr.Dataset:
+def relabelled(results: xr.Dataset, serving: xr.DataArray | None = None) -> xr.Dataset:
     """The same results with the paths of each seed reordered, so that path m serves task m.
 
     Where each output neuron has gates of its own, its paths are reordered by themselves. Paths that serve no task
@@ -84,7 +84,8 @@ def relabelled(results: xr.Dataset) -> xr.Dataset:
     outputs of the first task, one after the other, then those of the next.
 
     Args:
-        results: a run with `alignment` recorded and at least as many paths as tasks, composites not counted.
+        results: a run with at least as many paths as tasks, composites not counted.
+        serving: which path serves each task; by default `matching`, which needs `alignment` recorded.
 
     Returns:
         Results of the same form.
@@ -101,7 +102,7 @@ def relabelled(results: xr.Dataset) -> xr.Dataset:
         >>> gl.metrics.matching(results).values.tolist()
         [[0, 1], [0, 1], [0, 1]]
     """
-    serving, dim = matching(components(results)), unit(results)
+    serving, dim = matching(components(results)) if serving is None else serving, unit(results)
     serving = serving.stack(served=("task", "out")) if dim == "hidden" else serving.rename(task="served")
     serving = serving.transpose(..., "served")
     units, served = results.sizes[dim], serving.sizes["served"]
@@ -246,6 +247,7 @@ def specialization(results: xr.Dataset) -> xr.DataArray:
     Source: paper, section 2 and appendix on the reduction.
     """
     needs(results, "weight_products")
+    paths_and_teachers(results)
     results = components(results)
     whole = results.weight_products.sum("out") if "out" in results.weight_products.dims else results.weight_products
     apart = _mean_distance(whole, "path", "other_path")

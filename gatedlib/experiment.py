@@ -34,7 +34,8 @@ class Experiment(eqx.Module):
 
     Raises:
         ValueError: if a part is of the wrong kind, the curriculum names a task without a teacher, a block is no
-            whole number of steps, or dt is too long for the stiffness of the penalties.
+            whole number of steps, inputs and teachers do not go together, or dt is too long for the stiffness of the
+            penalties.
 
     Example:
         >>> import gatedlib as gl
@@ -71,6 +72,7 @@ class Experiment(eqx.Module):
             f"there are {tasks} teachers, so tasks run from 0 to {tasks - 1}",
             "Add teachers, or name these tasks only",
         )
+        self.flow.inputs.check(self.teachers)
         gates = self.network.shapes(*self.sizes)["gates"]
         curvature = sum(float(penalty.gate_curvature(gates)) for penalty in self.flow.penalties)
         longest = 2 * float(self.flow.tau_c) / curvature if curvature > 0 else np.inf

@@ -22,7 +22,7 @@ from gatedlib import metrics, plotting, record, transfer
 from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
-from gatedlib.inputs import Population
+from gatedlib.inputs import Examples, Population
 from gatedlib.results import settings
 
 DT = 5e-3
@@ -216,6 +216,81 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
         asked.set_ydata(weights)
 
     return Explorer(figure, update, sliders)
+
+
+def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
+    """Turn the penalties of a network with two layers up and down; see its second layer at the ends of two blocks.
+
+    Args:
+        experiment: a `TwoLayer` student with the penalties a and b and a decay w; its inputs become `Population()`.
+        seed: which teachers and initial weights.
+
+    Source: paper, Fig. 6.
+    """
+    base = experiment.replace(inputs=Population())
+    blocks = base.schedule()
+    every = int(blocks.stop[0])
+    figure, panels = _figure(2)
+    keep = (record.gates, record.alignment, record.loss)
+    heading = figure.text(0.985, 0.02, "", ha="right", fontsize=9)
+
+    def update(a: float, b: float, w: float) -> None:
+        results = simulate(base.replace(a=a, b=b, w=w), [seed], keep, every=every // 10)
+        matched = metrics.relabelled(results).isel(seed=0)
+        for ax, back in zip(panels, (1, 0), strict=True):
+            ax.clear()
+            plotting.second_layer(matched.gates.isel(time=-1 - 10 * back), ax)
+            ax.set_title(f"at the end of task {plotting.task_name(int(blocks.block_tasks[-1 - back]))}")
+        share = metrics.end_of_block(metrics.gate_like(results), results).isel(block=slice(-2, None)).mean()
+        heading.set_text(f"on the active task's units: {float(share):.0%}")
+
+    sliders = {
+        name: _slider(ipywidgets.FloatSlider, text, min=0.0, max=most, value=now, step=most / 20, readout_format=".3f")
+        for name, text, most, now in (
+            ("a", "nonnegativity a", 0.3, 0.2),
+            ("b", "bound b", 0.4, 0.2),
+            ("w", "cost on layer 1", 0.02, 0.0),
+        )
+    }
+    return Explorer(figure, update, sliders)
+
+
+def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.ndarray) -> Explorer:
+    """Step through a switch of labelling; see what some pictures are called by one network and by another.
+
+    Args:
+        runs: results by name, with `matrix` recorded at every step since a switch, of one seed.
+        examples: the features and classes of the pictures.
+        images: the pictures themselves, shape (sample, row, column).
+
+    Source: paper, Fig. 7.
+    """
+    plotting.use_style()
+    count = len(images)
+    figure = Figure(figsize=(7.2, 1.3 * len(runs) + 0.4))
+    figure.set_layout_engine("none")
+    axes = figure.subplots(len(runs), count, gridspec_kw={"left": 0.14, "right": 0.99, "bottom": 0.15, "top": 0.92})
+    words = []
+    for row, name in zip(axes, runs, strict=True):
+        for ax, image in zip(row, images, strict=True):
+            plotting.answer(image, "", ax=ax)
+            words.append(ax.text(0.5, -0.3, "", ha="center", transform=ax.transAxes, fontsize=11, animated=True))
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+
+    def update(step: int) -> None:
+        told = iter(words)
+        for results in runs.values():
+            now = results.isel(time=step)
+            labels = np.argmax(examples.labels(now.teachers.sel(task=int(now.active_task)).values), -1)
+            called = np.argmax(np.asarray(examples.features) @ now.matrix.values.T, -1)
+            for said, wanted, word in zip(called, labels, told, strict=False):
+                right = bool(said == wanted)
+                word.set_text(f"{said} {'✓' if right else '✗'}")
+                word.set_color(plotting.FLEXIBLE["color"] if right else "#A6341B")
+
+    last = min(results.sizes["time"] for results in runs.values()) - 1
+    step = _slider(ipywidgets.IntSlider, "steps since the switch", min=0, max=last, value=min(5, last))
+    return Explorer(figure, update, {"step": step})
 
 
 def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Key, Num
 
 from gatedlib import _check
 from gatedlib.objectives import cross_entropy, quadratic_loss
+from gatedlib.teachers import Teachers
 
 
 class Inputs(eqx.Module):
@@ -34,6 +35,11 @@ class Inputs(eqx.Module):
     def width(self, d_in: int) -> int:
         """How many inputs the student has: as many as its teachers, unless it sees something else than they do."""
         return d_in
+
+    def check(self, teachers: Teachers) -> None:
+        """Raise a ValueError if these inputs do not go with these teachers."""
+        rule, remedy = "labels are learned from examples", "Use Examples(features, classes)"
+        _check.require("class" not in teachers.dims, "inputs", type(self).__name__, rule, remedy)
 
 
 class Population(Inputs):
@@ -162,6 +168,13 @@ class Examples(Inputs):
 
     def width(self, d_in: int) -> int:
         return self.features.shape[-1]
+
+    def check(self, teachers: Teachers) -> None:
+        rule, remedy = "examples have labels", "Use Labellings(((0, 1), (1, 0))) for two tasks on two classes"
+        _check.require("class" in teachers.dims, "teachers", type(teachers).__name__, rule, remedy)
+        largest, classes = int(np.max(self.classes)), teachers.shape[2]
+        rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
+        _check.require(largest < classes, "largest class", largest, rule, remedy)
 
 
 def _lower_triangle(diagonal: Float[Array, "n"], below: Float[Array, "m"]) -> Float[Array, "n n"]:

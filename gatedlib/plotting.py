@@ -112,7 +112,8 @@ def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
 def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     """The gate of each path over time, in the colour of the task that the path serves; one line for each output."""
     ax = ax or plt.gca()
-    matched = metrics.relabelled(results)
+    serving = None if "alignment" in results else metrics.matching_by_gates(results)
+    matched = metrics.relabelled(results, serving)
     for path in range(matched.sizes["path"]):
         gates = matched.gates.isel(path=path)
         line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
@@ -268,6 +269,33 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
     ax.plot(*(_made_of(results) @ corners).T, "D", color="#7A3E9D", markersize=5, label="composites")
     ax.set(aspect="equal", xlim=(-2.0, 2.0), ylim=(-2.1, 1.9))
     ax.axis("off")
+    return ax
+
+
+def second_layer(gates: xr.DataArray, ax: Axes | None = None) -> Axes:
+    """The sizes of a second layer's weights, one row for each output, one column for each hidden unit.
+
+    Args:
+        gates: dims hidden and out.
+        ax: where to draw.
+
+    Source: paper, Fig. 6.
+    """
+    ax = ax or plt.gca()
+    ax.imshow(abs(gates).transpose("out", "hidden"), cmap="Greens", vmin=0, vmax=max(0.3, float(abs(gates).max())))
+    ax.set(xlabel="hidden unit", ylabel="output", xticks=[], yticks=[])
+    ax.grid(False)
+    return ax
+
+
+def answer(image: np.ndarray, text: str, right: bool | None = None, ax: Axes | None = None) -> Axes:
+    """A picture with what it is called below, with a mark and a colour that say whether that is right."""
+    ax = ax or plt.gca()
+    mark, color = {None: ("", "#222222"), True: (" ✓", FLEXIBLE["color"]), False: (" ✗", "#A6341B")}[right]
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(text + mark, color=color, fontsize=9)
     return ax
 
 

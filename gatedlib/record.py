@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int
 
 from gatedlib import _check
 from gatedlib.inputs import Examples
-from gatedlib.networks import Network, Params
+from gatedlib.networks import LinearNetwork, Network, Params
 
 
 class Frame(NamedTuple):
@@ -97,6 +97,16 @@ def weights(frame: Frame) -> Array:
     return frame.params.weights
 
 
+@quantity("out", "in")
+def matrix(frame: Frame) -> Array:
+    """The one matrix that a linear student amounts to."""
+    network = frame.network
+    rule, remedy = "is not one matrix", "Record something else"
+    _check.require(isinstance(network, LinearNetwork), "network", type(network).__name__, rule, remedy)
+    assert isinstance(network, LinearNetwork)  # told again for mypy
+    return network.effective(frame.params)
+
+
 @quantity(of=lambda network: ("task", *network.gate_dims))
 def alignment(frame: Frame) -> Array:
     """The cosine of each teacher with each path's weights, row by row; averaged over rows that share one gate.
@@ -104,7 +114,10 @@ def alignment(frame: Frame) -> Array:
     In a `TwoLayer` network, of each row of each teacher with the weights of each hidden unit.
     """
     teachers, students = frame.teachers, _rows(frame)
-    rule, remedy = f"must be {students.shape[-1]}, that of the weights", "Leave alignment out of the record"
+    rule, remedy = (
+        f"must be {students.shape[-1]}, that of the weights",
+        "Leave alignment out: record=(gl.record.loss, gl.record.gates)",
+    )
     _check.require(teachers.shape[-1] == students.shape[-1], "inputs of the teachers", teachers.shape[-1], rule, remedy)
     dots = jnp.sum(teachers[:, None] * students[None], -1)
     lengths = _length(teachers)[:, None] * _length(students)[None]

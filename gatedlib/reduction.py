@@ -17,7 +17,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from gatedlib import _check
-from gatedlib._measuring import in_each_cell, needs
+from gatedlib._measuring import in_each_cell, needs, paths_and_teachers
+from gatedlib._paths import unit
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
 from gatedlib.networks import GatedLinear, Params
@@ -184,19 +185,24 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
         \Gamma_{pq} = \tau_c c_p c_q - \tau_w \langle W_p, W_q \rangle, \qquad
         \dot\Gamma_{pq} = -\Big(c_p \frac{\partial R}{\partial c_q} + c_q \frac{\partial R}{\partial c_p}\Big)
 
+    In a `TwoLayer` network hidden units take the place of paths, and the products of gates are summed over outputs.
+
     Args:
         results: a run with `gates` and `weight_products` recorded.
 
     Returns:
-        Dims seed, time, path and other_path, and out where each output has gates and a conserved matrix of its own.
+        Dims seed, time, path and other_path (or hidden and other_hidden), and out where each output has gates and a
+        conserved matrix of its own.
 
     Source: paper, appendix on the reduction (symmetric model); in general, this library.
     """
     needs(results, "gates", "weight_products")
     tau_w, tau_c = _constants(results)
-    products = results.gates * results.gates.rename(path="other_path")
+    dim = unit(results)
+    shared = ["out"] if dim == "hidden" else []
+    products = xr.dot(results.gates, results.gates.rename({dim: f"other_{dim}"}), dim=shared)
     gamma = tau_c * products - tau_w * results.weight_products
-    return gamma.transpose("seed", "time", "path", "other_path", ...).rename("gamma")
+    return gamma.transpose("seed", "time", dim, f"other_{dim}", ...).rename("gamma")
 
 
 @in_each_cell
@@ -215,6 +221,7 @@ def pair_invariant(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
+    paths_and_teachers(results)
     whole = gamma(results)
     paths = xr.DataArray(whole.path.values, {"path": whole.path.values}, ("path",))
     own = whole.rename(path="first", other_path="second").isel(first=paths, second=paths).drop_vars(("first", "second"))
@@ -280,6 +287,7 @@ def accelerators(results: xr.Dataset) -> xr.Dataset:
     Source: paper, Fig. A.8.
     """
     needs(results, "gates", "weights")
+    paths_and_teachers(results)
     tau_w, tau_c = _constants(results)
     rule, remedy = "only networks with one gate per path have a kernel in these two parts", "Use GatedLinear"
     _check.require("out" not in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)

@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 
 from gatedlib import _check, curricula
 from gatedlib import record as rec
-from gatedlib._measuring import one_run
+from gatedlib._measuring import one_run, paths_and_teachers
 from gatedlib.composites import Sums
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
@@ -27,6 +27,7 @@ from gatedlib.results import final_params, settings
 def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     """The targets, by default all tasks, of the seeds that the results hold."""
     one_run(results)
+    paths_and_teachers(results)
     targets = results.teachers if targets is None else targets
     rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
     _check.require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
@@ -91,6 +92,7 @@ def parts(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     one_run(results)
+    paths_and_teachers(results)
     results = components(results)
     return _shares(results.final_weights, results.teachers, "task", _own(results)).rename("parts")
 
@@ -123,6 +125,7 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.Data
     Source: this library.
     """
     one_run(results)
+    paths_and_teachers(results)
     teachers = components(results).teachers
     table = np.asarray(weights, float)
     bad = int(np.sum(~np.isfinite(table)))

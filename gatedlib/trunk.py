@@ -97,9 +97,9 @@ class Features:
         """Examples to learn from, for `Flow(inputs=…)`."""
         return Examples(self.train, self.pictures.train_classes, batch)
 
-    def held_out(self) -> Examples:
-        """Examples to be tested on, for `record.accuracy`."""
-        return Examples(self.test, self.pictures.test_classes)
+    def held_out(self, most: int | None = None) -> Examples:
+        """Examples to be tested on, for `record.accuracy`: all, or the first ones."""
+        return Examples(self.test[:most], self.pictures.test_classes[:most])
 
 
 def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int = 0) -> Features:
@@ -153,7 +153,7 @@ def _checksum(pictures: Pictures, units: int, steps: int, seed: int) -> str:
 def _kept(file: Path) -> dict[str, np.ndarray] | None:
     """What a file holds, or None if it is not there or not whole."""
     try:
-        with np.load(file) as archive:
+        with file.open("rb") as opened, np.load(opened) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
@@ -287,7 +287,7 @@ class FineTuned(Network):
     ) -> tuple[Float[Array, ""], Params]:
         rule, remedy = "must be examples: a trunk sees pictures", "Use Examples(images, classes)"
         _check.require(isinstance(inputs, Examples), "inputs", type(inputs).__name__, rule, remedy)
-        assert isinstance(inputs, Examples)
+        assert isinstance(inputs, Examples)  # told again for mypy
 
         def loss(params: Params) -> Array:
             return cross_entropy(self.respond(params, inputs.features[seen]), inputs.labels(teacher, seen))[0]

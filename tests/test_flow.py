@@ -21,7 +21,7 @@ SIZES = st.sampled_from([(1, 1, 1), (3, 2, 5)])  # each is compiled once
     sizes=SIZES,
     batch=st.sampled_from([None, 1, 3, 50]),
     ord=st.sampled_from([1, 2]),
-    student=st.sampled_from([gl.GatedLinear, gl.NeuronGated]),
+    student=st.sampled_from([gl.GatedLinear, gl.NeuronGated, gl.TwoLayer]),
     per_neuron=st.booleans(),
     seed=st.integers(0, 999),
 )

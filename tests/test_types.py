@@ -5,11 +5,11 @@ import sys
 
 RUN = """
 import jaxtyping
-modules = ["composites", "curricula", "flow", "inputs", "networks", "penalties", "record", "reduction"]
-modules += ["teachers", "theory"]
+modules = ["composites", "curricula", "flow", "inputs", "labellings", "networks", "objectives", "penalties"]
+modules += ["record", "reduction", "teachers", "theory", "trunk"]
 with jaxtyping.install_import_hook([f"gatedlib.{name}" for name in modules], "beartype.beartype"):
     import gatedlib as gl
-    import gatedlib.reduction, gatedlib.theory
+    import gatedlib.reduction, gatedlib.theory, gatedlib.trunk
 import jax
 import numpy as np
 
@@ -21,6 +21,14 @@ for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(0.1 * np.ones
         gl.simulate(gl.Experiment(teachers, gl.GatedLinear(paths=4), curriculum, flow), seeds=5)
 made = gl.RowMixtures(gl.Sums(gl.Orthogonal(tasks=2, d_in=6, d_out=3), [(0.5, 0.5)]), [(0, 1, 2)])
 gl.simulate(gl.Experiment(made, gl.NeuronGated(paths=2), gl.Blocked(order=(0, 2, 3), blocks=3), flow), seeds=5)
+two = gl.TwoLayer(hidden=7)
+flow = gl.Flow(1.3, 0.1, dt=0.05, penalties=(gl.UnitNorm(0.5, ord=2), gl.WeightDecay(0.1)), inputs=inputs)
+gl.simulate(gl.Experiment(gl.Orthogonal(tasks=2, d_in=6, d_out=3), two, gl.Blocked(blocks=1), flow), seeds=5)
+digits, names = gl.images.load("digits"), gl.Labellings((range(10), range(9, -1, -1)))
+seen = gl.Examples(digits.train_images[:50], digits.train_classes[:50], batch=4)
+tuned = gl.trunk.FineTuned(gl.trunk.Trunk.draw(jax.random.key(0), 8, 5))
+flow = gl.Flow(1.0, 1.0, dt=0.1, inputs=seen)
+gl.simulate(gl.Experiment(names, tuned, gl.Blocked(blocks=1), flow), 2, (gl.record.accuracy(seen),), every=5)
 teachers = gl.Orthogonal(tasks=2, d_in=6, d_out=3).sample(jax.random.key(0))
 for space in (gl.reduction.span(np.asarray(teachers)), gl.reduction.modes(np.asarray(teachers))):
     space.outside(space.lift(space.project(np.ones((5, 3, 6)))))

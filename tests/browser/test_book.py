@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "html"
 SHOTS = ROOT / "screenshots"
 CHAPTERS = ["model", "dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence"]
-CHAPTERS += ["composition", "reach", "components"]
+CHAPTERS += ["composition", "reach", "components", "depth", "pictures"]
 PAGES = ["intro", *CHAPTERS, "sweeps", "glossary", "api", "bibliography"]
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 
@@ -112,7 +112,7 @@ def test_chapters_have_their_numbered_figures(browser, address):
     page = browser.new_page()
     told = {"intro": 1, "model": 2, "dynamics": 5, "regimes": 3, "robustness": 7}
     told |= {"reduction": 4, "cycle": 5, "invariant": 3, "emergence": 5}
-    told |= {"composition": 5, "reach": 3, "components": 2}
+    told |= {"composition": 5, "reach": 3, "components": 2, "depth": 5, "pictures": 5}
     for name, least in told.items():
         page.goto(f"{address}/book/{name}.html")
         assert page.locator("article figure .caption-number").count() >= least
