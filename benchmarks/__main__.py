@@ -12,6 +12,7 @@ import numpy as np
 import gatedlib as gl
 from benchmarks import naive, scaling
 from benchmarks.scaling import seconds
+from gatedlib.paper import pictures
 from gatedlib.paper.dynamics import FLEXIBLE
 
 SEEDS = 10
@@ -54,6 +55,16 @@ def import_seconds(statement):
     return min(float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5))
 
 
+def head():
+    """The head of Fig. 7, all seeds at once, against one after another."""
+    keep = (pictures.accuracy("digits"), gl.record.gates)
+    experiment = pictures.flexible("digits")
+    together = seconds(lambda: gl.simulate(experiment, SEEDS, keep, every=10))
+    apart = seconds(lambda: [gl.simulate(experiment, [seed], keep, every=10) for seed in range(SEEDS)], repeats=1)
+    print(f"Fig. 7, digits: {SEEDS} seeds x {len(experiment.schedule().tasks)} steps {together:6.2f} s, aim below 20;")
+    print(f"seed after seed {apart / together:4.1f} times as long")
+
+
 def main():
     if sys.argv[1:] == ["memory"]:
         jax.block_until_ready(jnp.ones(1))
@@ -77,6 +88,7 @@ def main():
     print(f"peak memory beyond imports   {memory():8.0f} MB, aim below 300")
     extra = import_seconds("import gatedlib") - import_seconds("import jax")
     print(f"import gatedlib over jax     {np.maximum(extra, 0):8.2f} s, aim below 0.5")
+    head()
     scaling.main()
 
 

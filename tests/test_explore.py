@@ -10,10 +10,25 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import explore, plotting
-from gatedlib.paper import reduction
+from gatedlib.paper import depth, reduction
 from tests.examples import small
 
 mpl.use("Agg")
+
+
+def switched():
+    """Two networks after a switch, one whose answers change and one whose answers do not, and four pictures."""
+    examples = gl.Examples(np.eye(4), np.arange(4))
+    tasks = gl.Labellings(((0, 1, 2, 3), (1, 2, 3, 0)))
+    steps = gl.Blocked(blocks=2, block_length=1.0)
+    learning = gl.Experiment(tasks, gl.GatedLinear(), steps, gl.Flow(0.03, 0.03, dt=0.01, inputs=examples))
+    runs = {"learns": learning, "stands still": learning.replace(tau_w=np.inf, tau_c=np.inf)}
+    results = {name: gl.simulate(run, [0], (gl.record.matrix,)).isel(seed=0) for name, run in runs.items()}
+    called = results["learns"].isel(time=slice(100, None)).matrix.argmax("out").values
+    start = 96 + int((called == [1, 2, 3, 0]).all(1).argmax())  # four steps before all answers are those of task B
+    after = {name: each.isel(time=slice(start, start + 30)) for name, each in results.items()}
+    return after, examples, np.random.default_rng(0).uniform(size=(4, 3, 3))
+
 
 COMPOSED = small(
     teachers=gl.Sums(gl.Orthogonal(tasks=2, d_in=6, d_out=2), [(0.5, 0.5)]),
@@ -27,6 +42,8 @@ EXPLORERS = {
         reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
     ),
     "compose": lambda: explore.compose(COMPOSED, gl.simulate(COMPOSED, seeds=2), seed=1),
+    "second_layer": lambda: explore.second_layer(depth.COSTLY.replace(dt=0.01, blocks=4)),
+    "change_of_mind": lambda: explore.change_of_mind(*switched()),
     "gates_by_hand": lambda: explore.gates_by_hand(gl.simulate(small(), seeds=1)),
 }
 
@@ -43,7 +60,7 @@ def test_every_slider_changes_the_picture_and_moving_back_restores_it(make):
     assert "application/vnd.jupyter.widget-view+json" in explorer._repr_mimebundle_()
     for slider in explorer.sliders.values():
         was = slider.value
-        slider.value = slider.value * 0.5 + 0.1
+        slider.value = type(was)(was * 0.6 + 0.07)
         assert picture() != before
         slider.value = was
         assert picture() == before
@@ -159,4 +176,42 @@ def test_the_plane_shows_teachers_paths_and_the_way_of_the_output():
     np.testing.assert_allclose(dot[0], outputs[100], atol=1e-6)
     arrows = [text.xy for text in ax.texts if text.arrow_patch is not None]
     np.testing.assert_allclose(arrows, results.weights[0, 100, :, :, 0], atol=1e-6)
+    plt.close(figure)
+
+
+def test_the_second_layer_is_drawn_output_by_output():
+    gates = xr.DataArray(np.arange(-3.0, 3.0).reshape(2, 3), dims=("out", "hidden")).transpose("hidden", "out")
+    figure, ax = plt.subplots()
+    plotting.second_layer(gates, ax)
+    np.testing.assert_allclose(ax.images[0].get_array(), [[3, 2, 1], [0, 1, 2]])
+    plt.close(figure)
+
+
+def test_marks_below_pictures_say_what_is_right_on_the_task_that_is_on():
+    explorer = explore.change_of_mind(*switched())
+    words = [text for ax in explorer.figure.axes for text in ax.texts]
+    explorer.sliders["step"].value = 0
+    before = [word.get_text() for word in words]
+    assert before[:4] == ["0 ✗", "1 ✗", "2 ✗", "3 ✗"]
+    explorer.sliders["step"].value = 29
+    after = [word.get_text() for word in words]
+    assert after[:4] == ["1 ✓", "2 ✓", "3 ✓", "0 ✓"]
+    assert after[4:] == before[4:]
+    figure, axes = plt.subplots(1, 3)
+    for ax, right, told in zip(axes, (None, True, False), ("7", "7 ✓", "7 ✗"), strict=True):
+        assert plotting.answer(np.ones((2, 2)), "7", right, ax).get_xlabel() == told
+    plt.close(figure)
+
+
+def test_gates_of_labellings_are_drawn_in_the_colour_of_the_task_they_serve():
+    flow = gl.Flow(1.0, 1.0, dt=0.1, inputs=gl.Examples(np.eye(2), [0, 1]))
+    tasks = gl.Labellings(((0, 1), (1, 0)))
+    experiment = gl.Experiment(tasks, gl.GatedLinear(), gl.Blocked(blocks=4), flow)
+    whole = gl.simulate(experiment, 1, (gl.record.gates,))
+    order = whole.active_task.values
+    gates = np.stack([order, 1 - order], -1)[None].astype(float)  # path 1 serves task A
+    figure, ax = plt.subplots()
+    plotting.gates(whole.assign(gates=(whole.gates.dims, gates)), ax)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 1 - order)
+    assert ax.lines[0].get_color() == plotting.task_color(0)
     plt.close(figure)
