@@ -12,6 +12,7 @@ import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.paper.claims import Estimate, Outcome, claim, exact, fraction, median
 from gatedlib.paper.composition import TASKS
+from gatedlib.paper.keeping import kept
 
 SEEDS = 50
 
@@ -50,6 +51,7 @@ def aligned(results: xr.Dataset) -> xr.DataArray:
 
 
 @functools.lru_cache(maxsize=16)
+@kept
 def run(experiment: gl.Experiment = HIDDEN, seeds: int = SEEDS) -> xr.Dataset:
     """Alignment, spread and loss, a hundred times in a block."""
     every = round(0.01 / experiment.flow.dt)
@@ -69,6 +71,7 @@ def at_speed(v: float, tau_c: float, scale: float, blocks: int) -> gl.Experiment
 
 
 @functools.lru_cache(maxsize=16)
+@kept
 def course(
     v: float,
     tau_c: float = 0.02,

@@ -13,6 +13,7 @@ import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib.paper.claims import Estimate, Outcome, claim, median
 from gatedlib.paper.dynamics import SEEDS
+from gatedlib.paper.keeping import kept
 from gatedlib.results import final_params
 
 PAIRS = ((0, 1), (1, 2), (2, 0))
@@ -85,6 +86,7 @@ def single(experiment: gl.Experiment) -> gl.Experiment:
 
 
 @functools.lru_cache(maxsize=8)
+@kept
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What Figs. 3 and A.12 show, every 0.005 time units or every step; shared by claims and figures."""
     keep = (record.loss, record.gates, record.alignment, record.weight_products)
@@ -92,6 +94,7 @@ def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
 
 
 @functools.lru_cache(maxsize=8)
+@kept
 def trained(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What a network knows when it meets its first composite: alignment and spread at the start of each block."""
     block = round(1 / experiment.flow.dt)

@@ -11,6 +11,7 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.paper.claims import Estimate, Outcome, claim, exact, mean, median
+from gatedlib.paper.keeping import kept
 
 SEEDS = 20
 
@@ -103,6 +104,7 @@ def excess(first_layer: xr.DataArray, gates: xr.DataArray) -> xr.DataArray:
 
 
 @functools.lru_cache(maxsize=32)
+@kept
 def measured(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What all claims on two layers ask for: recovery and gates block by block, and how the last two blocks end."""
     every = round(0.01 / experiment.flow.dt)
@@ -129,6 +131,7 @@ def late(values: xr.DataArray, blocks: int = 4) -> xr.DataArray:
 
 
 @functools.lru_cache(maxsize=16)
+@kept
 def alignment_grid(experiment: gl.Experiment, seeds: int = 10, **axes: Any) -> xr.DataArray:
     """Final total alignment over a grid."""
     every = round(1 / experiment.flow.dt)
@@ -138,6 +141,7 @@ def alignment_grid(experiment: gl.Experiment, seeds: int = 10, **axes: Any) -> x
 
 
 @functools.lru_cache(maxsize=16)
+@kept
 def by_kick(dt: float, seeds: int = 10, cost: float = 0.0) -> xr.DataArray:
     """Final total alignment by the kick :math:`a\\, dt / \\tau_c` that a negative weight gets in one step."""
     experiment = FINE.replace(dt=dt)

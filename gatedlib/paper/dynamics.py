@@ -11,6 +11,7 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics
 from gatedlib.paper.claims import Outcome, claim, fraction, mean, median
+from gatedlib.paper.keeping import kept
 
 FLEXIBLE = gl.Experiment(
     teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
@@ -35,6 +36,7 @@ SPECIALIZED = 0.5
 
 
 @functools.lru_cache(maxsize=4)
+@kept
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """Results of an experiment, computed once and shared by the claims and figures that read them."""
     return gl.simulate(experiment, seeds=seeds)

@@ -14,6 +14,7 @@ from gatedlib import metrics, record, theory
 from gatedlib.paper.claims import Estimate, Outcome, bootstrap, claim, exact, fraction, median
 from gatedlib.paper.dynamics import SEEDS, SPECIALIZED
 from gatedlib.paper.invariant import CONSERVED, least_gate
+from gatedlib.paper.keeping import kept
 from gatedlib.paper.reduction import TOY, drawn
 from gatedlib.paper.regimes import BY_SPEED, BY_SPEED_LONGER
 
@@ -37,6 +38,7 @@ def predicted_spread(experiment: gl.Experiment, begin: Starts) -> xr.DataArray:
 
 
 @functools.lru_cache(maxsize=2)
+@kept
 def first_zeros(experiment: gl.Experiment, seeds: int) -> xr.DataArray:
     """When a gate first reaches zero; infinite for seeds in which none does."""
     reached = gl.simulate(experiment, seeds, (least_gate,)).least_gate <= 0
@@ -100,6 +102,7 @@ STEADY = TOY.replace(tau_w=1.0, dt=2e-3, curriculum=gl.Blocked(duration=60.0))
 
 
 @functools.lru_cache(maxsize=8)
+@kept
 def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Dataset:
     """The predicted spread of each run of a grid, whether a gate reached zero, and whether paths specialized."""
 
@@ -147,6 +150,7 @@ def cells_missed(runs: xr.Dataset) -> float:
 
 
 @functools.cache
+@kept
 def toy_diagram() -> xr.Dataset:
     """The same for the toy, which begins in the steady state of a forgetful network; dims block_length and tau_c."""
     axis, distance, tau_w = np.array([1.0, -1.0]) / np.sqrt(2), np.sqrt(2), float(STEADY.flow.tau_w)
@@ -204,6 +208,7 @@ def progress(results: xr.Dataset) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
+@kept
 def return_maps(experiment: gl.Experiment, seeds: int = SEEDS, slower: float = 1.0) -> xr.Dataset:
     """Progress at the end of each block, and as theory has it from that a block before: dims seed, block, path.
 

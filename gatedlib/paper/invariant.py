@@ -12,6 +12,7 @@ import gatedlib as gl
 from gatedlib import metrics, record, reduction
 from gatedlib.paper.claims import Outcome, claim, exact, median
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.keeping import kept
 
 CONSERVED = FLEXIBLE.replace(inputs=gl.Population())
 
@@ -26,6 +27,7 @@ def least_gate(frame: record.Frame) -> jax.Array:
 
 
 @functools.lru_cache(maxsize=2)
+@kept
 def pair(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """A run kept step by step: gates and the inner products of weights."""
     return gl.simulate(experiment, seeds, (record.gates, record.weight_products))
@@ -69,6 +71,7 @@ def invariant(experiment: gl.Experiment = CONSERVED) -> Outcome:
 
 
 @functools.lru_cache(maxsize=4)
+@kept
 def specialized(experiment: gl.Experiment) -> xr.DataArray:
     """Specialization at the end of a run."""
     results = gl.simulate(experiment, SEEDS, (record.weight_products,), every=100)

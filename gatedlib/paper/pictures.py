@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 
-import numpy as np
 import xarray as xr
 
 import gatedlib as gl
 from gatedlib import images, metrics, record, trunk
 from gatedlib.paper.claims import Outcome, claim, exact, median
+from gatedlib.paper.keeping import kept
 
 SEEDS = 10
 
@@ -78,6 +78,7 @@ KINDS = {"flexible": flexible, "without penalty": unpenalized, "forgetful": forg
 
 
 @functools.lru_cache(maxsize=32)
+@kept
 def run(kind: str, name: str, labels: Labels = BOTH, tau_w: float = TUNED, seeds: int = SEEDS) -> xr.Dataset:
     """Accuracy and gates every ten steps, for one of `KINDS`."""
     return gl.simulate(KINDS[kind](name, labels, tau_w), seeds, (accuracy(name), record.gates), every=10)
@@ -93,11 +94,6 @@ def after(results: xr.Dataset, steps: int = 10, switches: int = 4) -> xr.DataArr
 def ending(results: xr.Dataset, blocks: int = 4) -> xr.DataArray:
     """Accuracy at the end of blocks, the mean over the last blocks of each seed."""
     return metrics.end_of_block(results.accuracy, results).isel(block=slice(-blocks, None)).mean("block")
-
-
-def kept(labels: Labels) -> float:
-    """The part of classes that keep their label from the first labelling to the second: the accuracy of a wrong one."""
-    return float(np.mean(np.equal(labels[0], labels[1])))
 
 
 def _switch(name: str, labels: Labels, kinds: tuple[str, str]) -> Outcome:
@@ -163,6 +159,7 @@ def released(tau_w: float = RELEASED) -> Outcome:
 
 
 @functools.lru_cache(maxsize=8)
+@kept
 def reading(kind: str = "flexible", batch: int = 100, name: str = "digits", seeds: int = SEEDS) -> xr.DataArray:
     """Whether the gates tell which task is on at each step after a switch, dims seed, block and step since."""
     experiment = KINDS[kind](name).replace(batch=batch)
@@ -207,6 +204,7 @@ def labellings(labels: Labels = (TRUE, ORTHOGONAL, THIRD), rounds: int = 6) -> O
 
 
 @functools.lru_cache(maxsize=4)
+@kept
 def fine_tuned(trunk_rate: float = 1.0, flexibly: bool = True, seeds: int = 6) -> xr.Dataset:
     """Digits with a trunk that goes on learning, 10 blocks of 200 steps: accuracy, gates and the final weights."""
     known = features("digits")

@@ -14,6 +14,7 @@ from gatedlib import metrics, record, transfer
 from gatedlib.paper.claims import Outcome, bootstrap, claim, exact, median
 from gatedlib.paper.composition import PAIRS, SLOW, THETA, halves, single, trained
 from gatedlib.paper.dynamics import SEEDS
+from gatedlib.paper.keeping import kept
 
 KNOWN = single(SLOW)
 """Three tasks in turn, 66 blocks; the last block is one of task C."""
@@ -44,6 +45,7 @@ def random_mixtures(count: int = 20) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=128)
+@kept
 def adapted(weights: tuple[float, ...], gates_only: bool, duration: float = 1.0) -> xr.Dataset:
     """The trained networks on a new mixture."""
     return transfer.adapt(KNOWN, trained(SLOW), weights, duration, gates_only=gates_only)
@@ -161,6 +163,7 @@ def of_pairs(pairs: Sequence[tuple[int, int]] | None = None) -> gl.Experiment:
 
 
 @functools.lru_cache(maxsize=8)
+@kept
 def pair_gaps(pairs: tuple[tuple[int, int], ...] | None, nonnegative: bool, seeds: int = SEEDS) -> xr.DataArray:
     """The loss on the mean of each of the six pairs with the best gates, dims seed and mixture."""
     results = gl.simulate(of_pairs(pairs), seeds, (record.loss,), every=1000)

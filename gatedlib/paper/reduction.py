@@ -12,6 +12,7 @@ import gatedlib as gl
 from gatedlib import metrics, record, reduction
 from gatedlib.paper.claims import Estimate, Outcome, claim, exact, fraction, median
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.keeping import kept
 
 TOY = gl.Experiment(
     teachers=gl.Given(np.eye(2)[:, :, None]),
@@ -39,6 +40,7 @@ def drawn(experiment: gl.Experiment, seeds: int) -> tuple[list[reduction.Eigensp
 
 
 @functools.lru_cache(maxsize=4)
+@kept
 def beside(experiment: gl.Experiment, seeds: int, on_mode: bool) -> tuple[xr.Dataset, xr.Dataset]:
     """A run of the full network and of its reduction to one coordinate per teacher, from the same start.
 
@@ -96,12 +98,14 @@ def crossing_time(results: xr.Dataset) -> xr.DataArray:
 
 
 @functools.lru_cache(maxsize=len(RANKS))
+@kept
 def trained(experiment: gl.Experiment, seeds: int) -> gl.Params:
     """The parameters at the end of a run, to time a switch from."""
     return gl.results.final_params(gl.simulate(experiment, seeds, (record.gates,), every=1000))
 
 
 @functools.lru_cache(maxsize=4)
+@kept
 def crossings(experiment: gl.Experiment, dts: tuple[float, ...], seeds: int = 10) -> xr.DataArray:
     """Crossing time after training, for teachers of each rank and steps of each length; penalties grow with rank."""
     by_rank = []

@@ -12,6 +12,7 @@ import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.paper.claims import Outcome, bootstrap, claim, mean, median
 from gatedlib.paper.dynamics import SEEDS
+from gatedlib.paper.keeping import kept
 
 ABOVE = 0.95
 """A network counts as flexible if its final total alignment is above this."""
@@ -55,6 +56,7 @@ BY_PENALTY = BY_SPEED.replace(
 
 
 @functools.lru_cache(maxsize=16)
+@kept
 def alignment_grid(experiment: gl.Experiment, seeds: int = SEEDS, **axes: Any) -> xr.DataArray:
     """Final total alignment over a grid, computed once and shared by claims and figures."""
     grid = gl.sweep(

@@ -11,6 +11,7 @@ import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.paper.claims import Estimate, Outcome, claim, exact, mean, median
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.keeping import kept
 from gatedlib.paper.regimes import ABOVE, alignment_grid
 
 FREE = gl.Experiment(
@@ -84,6 +85,7 @@ def unequal(share: float, experiment: gl.Experiment = REGULAR, rounds: int = 20)
 
 
 @functools.lru_cache(maxsize=16)
+@kept
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """Loss, gates and alignment every 0.01 time units, computed once and shared by claims and figures."""
     every = max(1, round(0.01 / experiment.flow.dt))
@@ -126,6 +128,7 @@ def likeness(results: xr.Dataset) -> xr.Dataset:
 
 
 @functools.lru_cache(maxsize=4)
+@kept
 def by_correlation(experiment: gl.Experiment) -> xr.Dataset:
     """Speed of recovery and specialization for teachers of every correlation."""
     return gl.sweep(

@@ -1,0 +1,68 @@
+"""Results that several processes need, computed once for all of them.
+
+Where the environment variable `GATEDLIB_RESULTS` names a folder, as while `make test` runs, what a function decorated
+with `kept` returns is put there, under a checksum of its arguments and of the whole package. Otherwise nothing is.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pickle
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import jax
+
+from gatedlib.results import VERSIONS
+
+LONG = 0.3
+"""What takes fewer seconds than this is not worth a file."""
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Let a function of plain arguments look for its result in the folder first, if there is one.
+
+    Example:
+        >>> from gatedlib.paper.keeping import kept
+        >>> kept(lambda x: x + 1)(2)
+        3
+    """
+
+    @functools.wraps(compute)
+    def look(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        folder = os.environ.get("GATEDLIB_RESULTS")
+        if not folder:
+            return compute(*args, **kwargs)
+        asked = pickle.dumps((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
+        state = f"{program()} {jax.config.jax_enable_x64}".encode()  # type: ignore[attr-defined]
+        file = Path(folder) / f"{compute.__qualname__}-{hashlib.sha256(asked + state).hexdigest()[:24]}.pickle"
+        try:
+            return pickle.loads(file.read_bytes())
+        except (OSError, EOFError, pickle.UnpicklingError):
+            start = time.perf_counter()
+            result = compute(*args, **kwargs)
+            if time.perf_counter() - start > LONG:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                partial = file.with_suffix(f".{os.getpid()}.partial")
+                partial.write_bytes(pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL))
+                partial.replace(file)
+            return result
+
+    return look
+
+
+@functools.cache
+def program() -> str:
+    """A checksum of the whole package and the versions it runs with."""
+    told = hashlib.sha256(repr(sorted(VERSIONS.items())).encode())
+    for source in sorted(Path(str(files("gatedlib"))).rglob("*.py")):
+        told.update(source.read_bytes())
+    return told.hexdigest()
