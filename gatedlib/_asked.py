@@ -25,9 +25,17 @@ def checked_seeds(seeds: int | Sequence[int]) -> np.ndarray:
     return np.asarray(chosen)
 
 
+def listed(record: Sequence[rec.Quantity]) -> tuple[rec.Quantity, ...]:
+    """The record as a tuple."""
+    one = isinstance(record, rec.Quantity)
+    name = record.name if isinstance(record, rec.Quantity) else None
+    _check.require(not one, "record", name, "must be a list of quantities", f"Write record=(gl.record.{name},)")
+    return tuple(record)
+
+
 def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tuple[rec.Quantity, ...]:
     """The record, if it is one that a run of so many steps can keep."""
-    record = tuple(record)
+    record = listed(record)
     for quantity in record:
         _check.require(
             isinstance(quantity, rec.Quantity),

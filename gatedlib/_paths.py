@@ -52,6 +52,8 @@ def matching(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, appendix on metrics; optimal assignment in place of pairwise swaps.
     """
+    rule, remedy = "labellings have no weights to match with", "Use metrics.matching_by_gates"
+    _check.require("class" not in results.dims, "teachers", "labels of classes", rule, remedy)
     needs(results, "alignment")
     serving = unit(results)
     together = ("task", "out") if serving == "hidden" else ("task",)  # all outputs share the hidden units
@@ -177,7 +179,7 @@ def gate_like(results: xr.Dataset) -> xr.DataArray:
         \frac1{d_\mathrm{out}} \sum_i \frac{\sum_{u \in U_m} c_{ui}^2}{\sum_u c_{ui}^2}
 
     with :math:`U_m` the paths, or hidden units, matched to the task m that is on; in a `TwoLayer` network these are
-    the units that serve any of its outputs.
+    the units that serve any of its outputs. Units beyond the one-to-one matching count as serving none.
 
     Args:
         results: a run with `gates` and `alignment` recorded.

@@ -23,6 +23,7 @@ from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Examples, Population
+from gatedlib.penalties import WeightDecay
 from gatedlib.results import settings
 
 DT = 5e-3
@@ -222,34 +223,48 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     """Turn the penalties of a network with two layers up and down; see its second layer at the ends of two blocks.
 
     Args:
-        experiment: a `TwoLayer` student with the penalties a and b and a decay w; its inputs become `Population()`.
+        experiment: a `TwoLayer` student with the penalties a and b, and maybe a `WeightDecay`; its inputs become
+            `Population()`.
         seed: which teachers and initial weights.
 
     Source: paper, Fig. 6.
     """
-    base = experiment.replace(inputs=Population())
+    penalties = experiment.flow.penalties
+    if not any(isinstance(penalty, WeightDecay) for penalty in penalties):
+        penalties = (*penalties, WeightDecay(0.0))
+    base = experiment.replace(inputs=Population(), penalties=penalties)
     blocks = base.schedule()
     every = int(blocks.stop[0])
+    now = settings(base.flow)
     figure, panels = _figure(2)
     keep = (record.gates, record.alignment, record.loss)
     heading = figure.text(0.985, 0.02, "", ha="right", fontsize=9)
 
     def update(a: float, b: float, w: float) -> None:
-        results = simulate(base.replace(a=a, b=b, w=w), [seed], keep, every=every // 10)
+        results = simulate(base.replace(a=a, b=b, w=w), [seed], keep)
         matched = metrics.relabelled(results).isel(seed=0)
         for ax, back in zip(panels, (1, 0), strict=True):
             ax.clear()
-            plotting.second_layer(matched.gates.isel(time=-1 - 10 * back), ax)
+            plotting.second_layer(matched.gates.isel(time=-1 - every * back), ax)
             ax.set_title(f"at the end of task {plotting.task_name(int(blocks.block_tasks[-1 - back]))}")
         share = metrics.end_of_block(metrics.gate_like(results), results).isel(block=slice(-2, None)).mean()
-        heading.set_text(f"on the active task's units: {float(share):.0%}")
+        recovery = metrics.time_to_criterion(results).isel(block=slice(-4, None)).mean()
+        heading.set_text(f"recovery {float(recovery):.2f}, on the active task's units {float(share):.0%}")
 
     sliders = {
-        name: _slider(ipywidgets.FloatSlider, text, min=0.0, max=most, value=now, step=most / 20, readout_format=".3f")
-        for name, text, most, now in (
-            ("a", "nonnegativity a", 0.3, 0.2),
-            ("b", "bound b", 0.4, 0.2),
-            ("w", "cost on layer 1", 0.02, 0.0),
+        name: _slider(
+            ipywidgets.FloatSlider,
+            text,
+            min=0.0,
+            max=most,
+            value=next(value for setting, value in now.items() if setting.endswith(f".{name}")),
+            step=most / 20,
+            readout_format=".3f",
+        )
+        for name, text, most in (
+            ("a", "nonnegativity a", 0.3),
+            ("b", "bound b", 0.4),
+            ("w", "cost on layer 1", 0.02),
         )
     }
     return Explorer(figure, update, sliders)

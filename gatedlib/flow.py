@@ -55,7 +55,7 @@ class Flow(eqx.Module):
             "inputs",
             self.inputs,
             "must be Population() or Sampled(batch)",
-            "Write Sampled(200) for batches of 200",
+            "Write Sampled(200) for batches of 200, or features.examples(batch=100) of a data set",
         )
 
     def velocity(

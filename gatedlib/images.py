@@ -77,7 +77,7 @@ TEST_DIGITS = 360
 """How many of scikit-learn's 1797 digits are held out."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pictures:
     """A data set of pictures in two parts, one to learn from and one to be tested on.
 
@@ -125,6 +125,8 @@ def load(name: str = "digits", folder: str | Path | None = None, url: str | None
     """
     _check.known(name, ["digits", *SOURCES], "data set")
     if name == "digits":
+        rule, remedy = "digits come with scikit-learn, not from a folder or an address", "Leave it out"
+        _check.require(folder is None and url is None, "folder or url", folder or url, rule, remedy)
         return _digits()
     source = SOURCES[name]
     place = _place(source, folder)
@@ -202,7 +204,7 @@ def _downloaded(source: Source, kind: str, url: str | None) -> Path:
 def _read(file: Path, sizes: tuple[int, ...]) -> np.ndarray:
     """The numbers in a gzipped IDX file of these sizes."""
     expected = f"must be a gzipped IDX file of {' x '.join(map(str, sizes))} bytes"
-    remedy = "Get it anew, or name another folder in GATEDLIB_DATA"
+    remedy = "Get it anew, or name another folder in GATEDLIB_DATA or with folder="
     _check.require(file.is_file(), "file", str(file), f"{expected}, but there is none", remedy)
     try:
         with gzip.open(file) as opened:

@@ -100,6 +100,11 @@ class Sampled(Inputs):
         return _lower_triangle(roots, below) / np.sqrt(self.batch)
 
 
+def _numbers(values: Any) -> Any:
+    """Numbers as an array of jax; what are no numbers is left to the checks."""
+    return jnp.asarray(values) if np.asarray(values).dtype.kind in "biuf" else np.asarray(values)
+
+
 class Examples(Inputs):
     r"""A fresh minibatch of a data set at every step, learned by cross-entropy.
 
@@ -125,12 +130,15 @@ class Examples(Inputs):
         >>> loss, g = examples.loss(np.zeros((3, 3)), np.eye(3), seen=np.array([0, 0, 1, 2, 2]))
         >>> round(float(loss), 3), g.shape                                        # log 3
         (1.099, (3, 3))
+        >>> digits = gl.trunk.features(gl.images.load("digits"))
+        >>> digits.examples(batch=100).features.shape                            # the same from a trained trunk
+        (1437, 64)
 
     Source: paper, Fig. 7.
     """
 
     features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=jnp.asarray)
-    classes: Int[Array | np.ndarray, " sample"] = eqx.field(converter=jnp.asarray)
+    classes: Int[Array | np.ndarray, " sample"] = eqx.field(converter=_numbers)
     batch: int = eqx.field(static=True, default=100)
 
     def __check_init__(self) -> None:
@@ -156,6 +164,8 @@ class Examples(Inputs):
     def loss(
         self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Int[Array, " batch"]
     ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        rule, remedy = "a linear network sees rows of numbers", "Flatten them, or use gatedlib.trunk.FineTuned"
+        _check.require(self.features.ndim == 2, "shape of features", self.features.shape, rule, remedy)
         x = self.features[seen]
         loss, pull = cross_entropy(x @ matrix.T, self.labels(teacher, seen))
         return loss, pull.T @ x

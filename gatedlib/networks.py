@@ -67,7 +67,10 @@ class LinearNetwork(Network):
         return loss, self.pullback(params, g)
 
     def respond(self, params: Params, x: Float[Array | np.ndarray, "sample *in"]) -> Float[Array, "sample out"]:
-        return jnp.asarray(x) @ self.effective(params).T
+        matrix = self.effective(params)
+        rule, remedy = f"must be (sample, {matrix.shape[1]})", "Give features of the kind that the network learned from"
+        _check.require(x.ndim == 2 and x.shape[1] == matrix.shape[1], "shape of the inputs", x.shape, rule, remedy)
+        return jnp.asarray(x) @ matrix.T
 
 
 class GatedLinear(LinearNetwork):

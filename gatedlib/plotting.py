@@ -18,7 +18,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from gatedlib import metrics, transfer
+from gatedlib import _check, metrics, transfer
 from gatedlib.experiment import Experiment
 
 TASK_COLORS = ("#0072B2", "#D55E00", "#B8860B", "#56B4E9", "#7A3E9D", "#333333")
@@ -111,6 +111,8 @@ def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
 
 def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     """The gate of each path over time, in the colour of the task that the path serves; one line for each output."""
+    rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
+    _check.require("path" in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
     ax = ax or plt.gca()
     serving = None if "alignment" in results else metrics.matching_by_gates(results)
     matched = metrics.relabelled(results, serving)
@@ -272,17 +274,20 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
     return ax
 
 
-def second_layer(gates: xr.DataArray, ax: Axes | None = None) -> Axes:
+def second_layer(gates: xr.DataArray, ax: Axes | None = None, vmax: float = 0.35) -> Axes:
     """The sizes of a second layer's weights, one row for each output, one column for each hidden unit.
 
     Args:
-        gates: dims hidden and out.
+        gates: dims hidden and out; choose one seed and time of a run.
         ax: where to draw.
+        vmax: the size of the darkest weights.
 
     Source: paper, Fig. 6.
     """
+    rule, remedy = "must be hidden and out", "Choose with results.gates.isel(seed=0, time=-1)"
+    _check.require(set(gates.dims) == {"hidden", "out"}, "dims of gates", gates.dims, rule, remedy)
     ax = ax or plt.gca()
-    ax.imshow(abs(gates).transpose("out", "hidden"), cmap="Greens", vmin=0, vmax=max(0.3, float(abs(gates).max())))
+    ax.imshow(abs(gates).transpose("out", "hidden"), cmap="Greens", vmin=0, vmax=vmax)
     ax.set(xlabel="hidden unit", ylabel="output", xticks=[], yticks=[])
     ax.grid(False)
     return ax

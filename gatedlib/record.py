@@ -114,10 +114,8 @@ def alignment(frame: Frame) -> Array:
     In a `TwoLayer` network, of each row of each teacher with the weights of each hidden unit.
     """
     teachers, students = frame.teachers, _rows(frame)
-    rule, remedy = (
-        f"must be {students.shape[-1]}, that of the weights",
-        "Leave alignment out: record=(gl.record.loss, gl.record.gates)",
-    )
+    rule = f"cannot be aligned with weights on {students.shape[-1]} inputs, as labels never can"
+    remedy = "Leave alignment out: record=(gl.record.loss, gl.record.gates)"
     _check.require(teachers.shape[-1] == students.shape[-1], "inputs of the teachers", teachers.shape[-1], rule, remedy)
     dots = jnp.sum(teachers[:, None] * students[None], -1)
     lengths = _length(teachers)[:, None] * _length(students)[None]
@@ -159,10 +157,13 @@ def accuracy(examples: Examples) -> Quantity:
     """Make a quantity: the part of some examples whose most likely label is the one of the task that is on.
 
     Args:
-        examples: which; best ones that the network does not learn from.
+        examples: which; best ones that the network does not learn from, with features made in the same way.
 
     Returns:
         A quantity `accuracy`. Make it once and pass it on: each one is compiled anew.
+
+    Raises:
+        ValueError: if these are no `Examples`, or, when it is recorded, no inputs for the network.
 
     Example:
         >>> import gatedlib as gl, numpy as np
@@ -177,6 +178,9 @@ def accuracy(examples: Examples) -> Quantity:
 
     Source: paper, Fig. 7.
     """
+
+    rule, remedy = "must be Examples", "Use features.held_out(), or Examples(features, classes)"
+    _check.require(isinstance(examples, Examples), "examples", type(examples).__name__, rule, remedy)
 
     def accuracy(frame: Frame) -> Array:
         answers = jnp.argmax(frame.network.respond(frame.params, examples.features), -1)

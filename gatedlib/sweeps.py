@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from gatedlib import _check, engine
 from gatedlib import record as rec
-from gatedlib._asked import checked_record, checked_seeds
+from gatedlib._asked import checked_record, checked_seeds, listed
 from gatedlib.experiment import Experiment, check_settings, setting
 from gatedlib.networks import Params
 
@@ -99,7 +99,7 @@ def sweep(
     cells = _cells(experiment, axes)
     chosen = checked_seeds(seeds)
     _check.positive("memory", memory, "The default is 2**30 bytes")
-    record = tuple(record)
+    record = listed(record)
     runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
     for cell, label in zip(cells, labels(axes), strict=True):
         with _in(label):

@@ -75,7 +75,7 @@ class Trunk(eqx.Module):
         return eqx.tree_at(lambda trunk: trunk.dense, self, jax.tree.map(lambda leaf: leaf * by, self.dense))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Features:
     """What a trained trunk makes of a data set.
 
@@ -129,6 +129,8 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
 
     Source: paper, Fig. 7.
     """
+    rule, remedy = "must be Pictures", 'Write features(images.load("digits"))'
+    _check.require(isinstance(pictures, Pictures), "pictures", pictures, rule, remedy)
     _check.whole("units", units, 1, "The paper's Fig. 7 has 64")
     _check.whole("steps", steps, 1, "Use 2000")
     file = cache() / f"features-{pictures.name}-{_checksum(pictures, units, steps, seed)}.npz"

@@ -74,6 +74,7 @@ BREAKS = {
     "7": lambda c: c.measure(("forgetful", "flexible")),
     "7-fashion": lambda c: c.measure(("forgetful", "flexible")),
     "A.15": lambda c: c.measure(("forgetful", "flexible")),
+    "fastest": lambda c: c.measure("forgetful"),
     "read-out": lambda c: c.measure("forgetful"),
     "labellings": lambda c: c.measure(rounds=1),
     "fine-tuned": lambda c: c.measure(kinds=(False, True)),

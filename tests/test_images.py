@@ -347,6 +347,58 @@ def test_accuracy_is_the_share_of_labels_that_are_right():
     np.testing.assert_allclose(results.accuracy, (called == wanted).mean(-1), atol=1e-6)
 
 
+def test_held_out_pictures_are_the_test_pictures():
+    known = pictures.features("digits")
+    held, fewer = known.held_out(), known.held_out(50)
+    np.testing.assert_array_equal(held.features, known.test)
+    np.testing.assert_array_equal(held.classes, known.pictures.test_classes)
+    assert fewer.features.shape == (50, 64)
+    learned = {tuple(row) for row in np.asarray(known.examples().features)}
+    assert not learned & {tuple(row) for row in np.asarray(held.features)}
+
+
+def test_every_example_is_seen_sometimes():
+    examples = cloud(count=30)
+    seen = jax.vmap(lambda key: examples.draw(key, 3))(jax.random.split(jax.random.key(0), 200))
+    counts = np.bincount(np.ravel(seen), minlength=30)
+    assert len(counts) == 30
+    assert counts.min() > 0.4 * 200 * 7 / 30
+
+
+def test_labellings_are_those_of_the_paper():
+    upper_lower = {0: 0, 2: 1, 4: 2, 6: 3, 8: 4, 1: 5, 3: 6, 5: 7, 7: 8, 9: 9}
+    warm_cold = {0: 0, 1: 1, 5: 2, 3: 3, 7: 4, 6: 5, 2: 6, 4: 7, 8: 8, 9: 9}
+    for ours, theirs in ((pictures.ORTHOGONAL, upper_lower), (pictures.WARM_COLD, warm_cold)):
+        assert dict(enumerate(ours)) == theirs
+
+
+def test_accuracy_after_a_switch_is_that_of_the_right_frame():
+    results = gl.simulate(named(), 1, (record.gates,), every=5)  # blocks of 40 steps
+    ramp = results.assign(accuracy=results.gates.isel(path=0) * 0 + results.step)
+    assert pictures.after(ramp, 0, switches=1).item() == 200
+    assert pictures.after(ramp, 10, switches=1).item() == 210
+    assert pictures.after(ramp, 10, switches=2).item() == 190
+    assert pictures.ending(ramp, blocks=1).item() == 235
+    with pytest.raises(ValueError, match="steps = 7: must be a multiple of 5"):
+        pictures.after(ramp, 7)
+
+
+def test_the_trunk_learns_at_its_own_rate():
+    some = some_pictures()
+    start = trunk.Trunk.draw(jax.random.key(0), 8, 5)
+    size = sum(leaf.size for leaf in jax.tree.leaves(start))
+    pulls = []
+    for rate in (0.5, 1.0):
+        network = trunk.FineTuned(start, gl.GatedLinear(), trunk_rate=rate)
+        params = network.init(jax.random.key(1), 10, 8)
+        examples = gl.Examples(some.train_images, some.train_classes, 7)
+        _, pull = network.gradient(params, jnp.eye(10), examples, jnp.arange(7))
+        pulls.append(pull)
+    np.testing.assert_allclose(2 * pulls[0].weights[-size:], pulls[1].weights[-size:], atol=1e-7)
+    np.testing.assert_array_equal(pulls[0].weights[:-size], pulls[1].weights[:-size])
+    assert abs(pulls[1].weights[-size:]).max() > 0
+
+
 def test_a_frozen_trunk_under_a_head_is_the_head_on_its_features():
     some = some_pictures()
     start = trunk.Trunk.draw(jax.random.key(0), 8, 5)
@@ -386,14 +438,21 @@ def test_gates_that_follow_the_task_are_read_in_any_order_of_paths(order, seed):
 
 def test_what_data_sets_have_not_is_refused():
     experiment = named()
-    with pytest.raises(ValueError, match=r"inputs of the teachers = 3: must be 5.*Leave alignment out: record"):
+    with pytest.raises(ValueError, match=r"weights on 5 inputs.*Leave alignment out: record"):
         gl.simulate(experiment, 1)
     results = gl.simulate(experiment, 2, (record.gates, record.weight_products))
     for call in (gl.transfer.parts, metrics.specialization):
         with pytest.raises(ValueError, match=r"\['class'\]: this is about paths"):
             call(results)
+    with pytest.raises(ValueError, match=r"labels of classes.*Use metrics.matching_by_gates"):
+        metrics.gate_like(results)
     with pytest.raises(ValueError, match="inputs"):
         gl.solve(experiment, 1)
+    with pytest.raises(ValueError, match=r"shape of the inputs = \(60, 4\): must be \(sample, 5\)"):
+        gl.simulate(experiment, 1, (record.accuracy(cloud(width=4)),))
+    raw = named(inputs=gl.Examples(np.ones((6, 4, 4)), np.arange(6) % 3))
+    with pytest.raises(ValueError, match=r"\(6, 4, 4\): a linear network sees rows.*FineTuned"):
+        gl.simulate(raw, 1, (record.loss,))
     blind = gl.Experiment(gl.Orthogonal(), trunk.FineTuned(trunk.Trunk.draw(jax.random.key(0), 8, 5)),
                           gl.Blocked(blocks=1), gl.Flow(1.0, 1.0, dt=0.1))  # fmt: skip
     with pytest.raises(ValueError, match="must be examples: a trunk sees pictures"):

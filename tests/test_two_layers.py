@@ -153,6 +153,19 @@ def test_the_smallest_layers_are_gates_if_weights_are_not_negative(seed):
     assert least(one_each + draw.uniform(0.05, 1, size=(HIDDEN, HIDDEN))) > 1.001
 
 
+def test_a_first_layer_that_holds_one_task_only_lacks_the_other():
+    results = planted(range(HIDDEN))
+    gates = (
+        results.gates.isel(time=[0, -1]).rename(time="task").drop_vars(("task", "active_task", "step"), errors="ignore")
+    )
+    gates = gates.assign_coords(task=[0, 1])
+    whole = results.final_weights
+    np.testing.assert_allclose(depth.missing(whole, gates, results.teachers), 0, atol=1e-12)
+    np.testing.assert_allclose(depth.missing(whole.where(whole.hidden < OUT, 0.0), gates, results.teachers), 0.5)
+    again = gates.sel(task=[0, 0]).assign_coords(task=[0, 1])  # what a free network does, task A's answers on both
+    np.testing.assert_allclose(depth.missing(whole, again, results.teachers), 1, atol=1e-6)
+
+
 def test_overlap_and_single_units_of_layers_made_by_hand():
     same = xr.DataArray(np.eye(HIDDEN)[:, :OUT], dims=("hidden", "out"))
     other = xr.DataArray(np.eye(HIDDEN)[:, OUT:], dims=("hidden", "out"))
