@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 # Steps whose random inputs are drawn together: enough to fill the vector units, few enough to stay in the cache.
 DRAWN_TOGETHER = 100
 
+PROGRAMS = 60
+"""Compiled programs that are kept: each takes some 300 memory maps, and Linux ends a process that asks for 65 530."""
+
 Parts = tuple[Teachers, Network, Flow]
 
 
@@ -111,8 +114,11 @@ def of_cells(parts: Parts) -> Any:
 
 
 def compiled() -> Callable[..., Any]:
-    """The compiled run, for the devices that there are."""
-    return _compiled(jax.default_backend())
+    """The compiled run, for the devices that there are; it forgets all programs before there are too many."""
+    function: Any = _compiled(jax.default_backend())
+    if function._cache_size() >= PROGRAMS:
+        jax.clear_caches()
+    return function
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from benchmarks import naive
+from gatedlib import engine
 from gatedlib.engine import span
 from tests.examples import CONSTRAINTS, small
 
@@ -201,3 +202,13 @@ def test_replace_finds_settings_wherever_they_stand():
     assert (changed.teachers.d_in, changed.curriculum.blocks) == (9, 2)
     assert changed.flow.penalties[0] == CONSTRAINTS[0]
     assert small().flow.tau_c == 0.1
+
+
+def test_compiled_programs_are_forgotten_before_there_are_too_many(monkeypatch):
+    """Each takes hundreds of memory maps; a process that asks for more than the system gives is ended by it."""
+    monkeypatch.setattr(engine, "PROGRAMS", 2)
+    first = gl.simulate(small(), 1)
+    for d_in in (7, 8, 9):
+        gl.simulate(small(teachers=gl.Orthogonal(tasks=2, d_in=d_in, d_out=2)), 1)
+        assert engine.compiled()._cache_size() <= 2
+    np.testing.assert_array_equal(gl.simulate(small(), 1).loss, first.loss)
