@@ -27,9 +27,8 @@ def checked_seeds(seeds: int | Sequence[int]) -> np.ndarray:
 
 def listed(record: Sequence[rec.Quantity]) -> tuple[rec.Quantity, ...]:
     """The record as a tuple."""
-    one = isinstance(record, rec.Quantity)
-    name = record.name if isinstance(record, rec.Quantity) else None
-    _check.require(not one, "record", name, "must be a list of quantities", f"Write record=(gl.record.{name},)")
+    name, rule = getattr(record, "name", None), "must be a list of quantities"
+    _check.require(not isinstance(record, rec.Quantity), "record", name, rule, f"Write record=(gl.record.{name},)")
     return tuple(record)
 
 

@@ -36,6 +36,15 @@ def unit(results: xr.Dataset) -> str:
     return "hidden" if "hidden" in results.dims else "path"
 
 
+def assigned(scores: np.ndarray) -> np.ndarray:
+    """The best one-to-one assignment of columns to rows, for every matrix (…, row, column); -1 for rows left over."""
+    found = np.full(scores.shape[:-1], -1)
+    for index in np.ndindex(scores.shape[:-2]):
+        rows, columns = linear_sum_assignment(scores[index], maximize=True)
+        found[index][rows] = columns
+    return found
+
+
 @in_each_cell
 def matching(results: xr.Dataset) -> xr.DataArray:
     """Which path serves each task: the one-to-one assignment with the best total alignment over the last tenth.
@@ -59,11 +68,7 @@ def matching(results: xr.Dataset) -> xr.DataArray:
     together = ("task", "out") if serving == "hidden" else ("task",)  # all outputs share the hidden units
     alignment = components(results).alignment.transpose("seed", ..., "time", *together, serving)
     late = alignment.isel(time=slice(-max(1, alignment.sizes["time"] // 10), None)).mean("time")
-    scores = late.values.reshape(*late.shape[: -1 - len(together)], -1, late.sizes[serving])
-    found = np.full(scores.shape[:-1], -1)
-    for index in np.ndindex(scores.shape[:-2]):
-        rows, columns = linear_sum_assignment(scores[index], maximize=True)
-        found[index][rows] = columns
+    found = assigned(late.values.reshape(*late.shape[: -1 - len(together)], -1, late.sizes[serving]))
     matched = late.isel({serving: 0}, drop=True).copy(data=found.reshape(late.shape[:-1]))
     matched = matched.reindex(task=results.task, fill_value=-1).transpose("seed", "task", ...)
     return matched.drop_vars("component", errors="ignore").rename("matching")
@@ -198,10 +203,11 @@ def gate_like(results: xr.Dataset) -> xr.DataArray:
     Source: paper, Fig. 6, as a number.
     """
     needs(results, "gates")
-    dim, serves = unit(results), _is_matched(results)
+    dim, serving = unit(results), matching(results)
+    serves = serving == results[dim]
     if dim == "hidden":
         serves = serves.any("out")
-    known = (matching(results) >= 0).any([d for d in matching(results).dims if d not in ("seed", "task")])
+    known = (serving >= 0).any([d for d in serving.dims if d not in ("seed", "task")])
     serves, known = (each.sel(task=results.active_task) for each in (serves, known))
     size = results.gates**2
     share = size.where(serves, 0.0).sum(dim) / size.sum(dim)

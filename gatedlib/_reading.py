@@ -2,10 +2,10 @@
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import linear_sum_assignment
 
 from gatedlib import _check
 from gatedlib._measuring import in_each_cell, needs
+from gatedlib._paths import assigned
 
 
 @in_each_cell
@@ -41,11 +41,7 @@ def matching_by_gates(results: xr.Dataset) -> xr.DataArray:
     absent = sorted(set(results.task.values.tolist()) - set(tasks.tolist()))
     rule, remedy = "must each be on in the second half of the blocks", "Train for more blocks"
     _check.require(not absent, "tasks never on late", absent, rule, remedy)
-    scores = np.stack([late[:, tasks == task].mean(1) for task in results.task.values], 1)
-    found = np.full(scores.shape[:2], -1)
-    for seed, score in enumerate(scores):
-        rows, columns = linear_sum_assignment(score, maximize=True)
-        found[seed, rows] = columns
+    found = assigned(np.stack([late[:, tasks == task].mean(1) for task in results.task.values], 1))
     return xr.DataArray(found, {"seed": results.seed, "task": results.task}, ("seed", "task"), name="matching_by_gates")
 
 

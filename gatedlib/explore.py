@@ -21,10 +21,9 @@ from PIL import Image
 from gatedlib import metrics, plotting, record, transfer
 from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
-from gatedlib.experiment import Experiment
+from gatedlib.experiment import Experiment, setting
 from gatedlib.inputs import Examples, Population
 from gatedlib.penalties import WeightDecay
-from gatedlib.results import settings
 
 DT = 5e-3
 """The step of explorers, in time units: coarse enough to answer at once, fine enough to look the same."""
@@ -101,8 +100,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     figure, (left, right) = _figure(2)
     keep = (record.loss, record.gates, record.alignment)
 
-    penalties = settings(experiment.flow)
-    a, b = (value for name, value in penalties.items() if name.endswith((".a", ".b")))
+    a, b = setting(experiment, "a"), setting(experiment, "b")
 
     def run(block_length: float, tau_c: float, strength: float) -> xr.Dataset:
         changed = base.replace(block_length=block_length, tau_c=tau_c, a=strength * a, b=strength * b)
@@ -235,7 +233,6 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     base = experiment.replace(inputs=Population(), penalties=penalties)
     blocks = base.schedule()
     every = int(blocks.stop[0])
-    now = settings(base.flow)
     figure, panels = _figure(2)
     keep = (record.gates, record.alignment, record.loss)
     heading = figure.text(0.985, 0.02, "", ha="right", fontsize=9)
@@ -257,7 +254,7 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
             text,
             min=0.0,
             max=most,
-            value=next(value for setting, value in now.items() if setting.endswith(f".{name}")),
+            value=setting(base, name),
             step=most / 20,
             readout_format=".3f",
         )
@@ -299,9 +296,9 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
             labels = np.argmax(examples.labels(now.teachers.sel(task=int(now.active_task)).values), -1)
             called = np.argmax(np.asarray(examples.features) @ now.matrix.values.T, -1)
             for said, wanted, word in zip(called, labels, told, strict=False):
-                right = bool(said == wanted)
-                word.set_text(f"{said} {'✓' if right else '✗'}")
-                word.set_color(plotting.FLEXIBLE["color"] if right else "#A6341B")
+                mark, color = plotting.judged(said == wanted)
+                word.set_text(f"{said}{mark}")
+                word.set_color(color)
 
     last = min(results.sizes["time"] for results in runs.values()) - 1
     step = _slider(ipywidgets.IntSlider, "steps since the switch", min=0, max=last, value=min(5, last))

@@ -293,10 +293,15 @@ def second_layer(gates: xr.DataArray, ax: Axes | None = None, vmax: float = 0.35
     return ax
 
 
+def judged(right: bool) -> tuple[str, str]:
+    """The mark and the colour of an answer."""
+    return (" ✓", FLEXIBLE["color"]) if right else (" ✗", "#A6341B")
+
+
 def answer(image: np.ndarray, text: str, right: bool | None = None, ax: Axes | None = None) -> Axes:
     """A picture with what it is called below, with a mark and a colour that say whether that is right."""
     ax = ax or plt.gca()
-    mark, color = {None: ("", "#222222"), True: (" ✓", FLEXIBLE["color"]), False: (" ✗", "#A6341B")}[right]
+    mark, color = ("", "#222222") if right is None else judged(right)
     ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ import xarray as xr
 from jax.experimental import multihost_utils
 
 from gatedlib import _check
+from gatedlib._files import written_whole
 from gatedlib.experiment import Experiment
 from gatedlib.record import Quantity
 from gatedlib.results import VERSIONS, settings
@@ -67,9 +66,8 @@ class Store:
         if plan.exists():
             self._resume(json.loads(plan.read_text()), json.loads(json.dumps(identity)))
         elif jax.process_index() == 0:
-            path.mkdir(parents=True, exist_ok=True)
             cut = [[tile.cells.tolist(), tile.seeds.tolist(), tile.places] for tile in tiles]
-            self._write(plan, lambda to: to.write_text(json.dumps({"sweep": identity, "tiles": cut})))
+            written_whole(plan, lambda to: to.write_text(json.dumps({"sweep": identity, "tiles": cut})))
 
     def _resume(self, plan: dict[str, Any], identity: dict[str, Any]) -> None:
         from gatedlib.sweeps import Tile
@@ -93,15 +91,7 @@ class Store:
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""
         if jax.process_index() == 0:
-            self._write(self._file(number), part.to_netcdf)
-
-    @staticmethod
-    def _write(path: Path, write: Callable[[Path], Any]) -> None:
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        write(partial)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
+            written_whole(self._file(number), part.to_netcdf)
 
 
 def fingerprint(thing: Any) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 import sys
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
+from gatedlib._files import written_whole
 from gatedlib.images import Pictures, cache
 from gatedlib.inputs import Examples, Inputs
 from gatedlib.networks import GatedLinear, Network, Params
@@ -137,7 +138,7 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
     kept = _kept(file)
     if kept is None:
         kept = _learned(pictures, units, steps, seed)
-        _keep(file, kept)
+        written_whole(file, partial(_save, kept))
     start = jax.eval_shape(lambda: Trunk.draw(jax.random.key(0), pictures.train_images.shape[1], units))
     leaves = [jnp.asarray(kept[f"trunk{n}"]) for n in range(len(jax.tree.leaves(start)))]
     trunk = jax.tree.unflatten(jax.tree.structure(start), leaves)
@@ -161,13 +162,9 @@ def _kept(file: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _keep(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as opened:
+def _save(arrays: dict[str, np.ndarray], path: Path) -> None:
+    with path.open("wb") as opened:  # savez would add an ending to a path
         np.savez(opened, **arrays)  # type: ignore[arg-type]
-    partial.replace(file)
 
 
 def _learned(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np.ndarray]:

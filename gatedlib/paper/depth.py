@@ -153,8 +153,6 @@ def alignment_grid(experiment: gl.Experiment, seeds: int = 10, **axes: Any) -> x
     return grid.total_alignment
 
 
-@functools.lru_cache(maxsize=16)
-@kept
 def by_kick(dt: float, seeds: int = 10, cost: float = 0.0) -> xr.DataArray:
     """Final total alignment by the kick :math:`a\\, dt / \\tau_c` that a negative weight gets in one step."""
     experiment = FINE.replace(dt=dt)

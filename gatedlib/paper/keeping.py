@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 
 import jax
 
+from gatedlib._files import written_whole
 from gatedlib.results import VERSIONS
 
 LONG = 0.3
@@ -50,10 +51,8 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
             start = time.perf_counter()
             result = compute(*args, **kwargs)
             if time.perf_counter() - start > LONG:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                partial = file.with_suffix(f".{os.getpid()}.partial")
-                partial.write_bytes(pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL))
-                partial.replace(file)
+                content = pickle.dumps(result, protocol=pickle.HIGHEST_PROTOCOL)
+                written_whole(file, lambda to: to.write_bytes(content))
             return result
 
     return look
