@@ -9,7 +9,7 @@ from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches, Sequ
 from gatedlib.engine import simulate
 from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.flow import Flow
-from gatedlib.inputs import Examples, Population, Sampled
+from gatedlib.inputs import Examples, Noisy, Population, Sampled
 from gatedlib.labellings import Labellings
 from gatedlib.networks import GatedLinear, LinearNetwork, Network, NeuronGated, Params, TwoLayer
 from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost, WeightDecay
@@ -18,7 +18,7 @@ from gatedlib.sweeps import sweep
 from gatedlib.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
 
 if TYPE_CHECKING:
-    from gatedlib import explore, images, metrics, plotting, reduction, results, theory, transfer, trunk
+    from gatedlib import explore, images, metrics, observer, plotting, reduction, results, theory, transfer, trunk
 
 __version__ = "0.1.0"
 
@@ -36,6 +36,7 @@ __all__ = [
     "LinearNetwork",
     "Network",
     "NeuronGated",
+    "Noisy",
     "Nonnegative",
     "Orthogonal",
     "Params",
@@ -57,6 +58,7 @@ __all__ = [
     "explore",
     "images",
     "metrics",
+    "observer",
     "plotting",
     "record",
     "reduction",
@@ -69,7 +71,7 @@ __all__ = [
     "trunk",
 ]
 
-_LAZY = ("explore", "images", "metrics", "plotting", "reduction", "results", "theory", "transfer", "trunk")
+_LAZY = ("explore", "images", "metrics", "observer", "plotting", "reduction", "results", "theory", "transfer", "trunk")
 
 
 def __getattr__(name: str) -> Any:

@@ -183,7 +183,7 @@ def _run_seed(
         return velocity if home is None else velocity._replace(weights=_widen(velocity.weights, home))
 
     def draw(step: Array) -> Any:
-        return inputs.draw(jax.random.fold_in(input_key, step), teachers.shape[-1])
+        return inputs.draw(jax.random.fold_in(input_key, step), *teachers.shape[-2:])
 
     def learn(cell: Parts, target: Array, params: Params, task: Array, seen: Any) -> tuple[Params, Any]:
         _, network, flow = cell
@@ -195,17 +195,20 @@ def _run_seed(
     def advance(params: Params, now: tuple) -> tuple[Params, Any]:
         return learn_all(cells, targets, params, *now)
 
-    def keep(network: Network, teachers: Array, home: Home | None, state: tuple) -> dict[str, Array]:
+    def keep(network: Network, teachers: Array, home: Home | None, state: tuple, seen: Any) -> dict[str, Array]:
         params, velocity, loss, task = state
-        frame = rec.Frame(whole(params, home), whole_velocity(velocity, home), loss, task, teachers, network)
+        moved = whole_velocity(velocity, home)
+        frame = rec.Frame(whole(params, home), moved, loss, task, teachers, network, inputs, seen)
         return rec.evaluate(record, frame)
+
+    keep_all = jax.vmap(keep, in_axes=(0, 0, 0, 0, None))
 
     def frame(params: Params, of_frame: tuple) -> tuple[Params, dict[str, Array]]:
         first, rest = jax.tree.map(lambda x: x[0], of_frame), jax.tree.map(lambda x: x[1:], of_frame)
         params, state = advance(params, first)
         if every > 1:  # a scan of no steps would still be compiled
             params, _ = jax.lax.scan(lambda p, x: (advance(p, x)[0], None), params, rest)
-        return params, jax.vmap(keep)(cells[1], teachers, home, state)
+        return params, keep_all(cells[1], teachers, home, state, first[1])
 
     def chunk(params: Params, of_chunk: tuple) -> tuple[Params, dict[str, Array]]:
         tasks, steps = of_chunk

@@ -5,83 +5,31 @@ In a running notebook an explorer is a widget. Where nothing runs, as in the pub
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable
-from typing import Any
-
 import ipywidgets
 import numpy as np
 import xarray as xr
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from PIL import Image
 
 from gatedlib import metrics, plotting, record, transfer
+from gatedlib._explorer import DT, Explorer, panels, slider
+from gatedlib._scheduling import schedule
 from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment, setting
 from gatedlib.inputs import Examples, Population
 from gatedlib.penalties import WeightDecay
 
-DT = 5e-3
-"""The step of explorers, in time units: coarse enough to answer at once, fine enough to look the same."""
-
-MARGINS = {"left": 0.08, "right": 0.985, "bottom": 0.17, "top": 0.86, "wspace": 0.22}
-
-
-class Explorer:
-    """Sliders above a picture; every move of a slider redraws the picture.
-
-    Args:
-        figure: the picture. If some of its artists are animated, only these are drawn again.
-        update: called with the value of every slider by name; changes what is drawn in the figure.
-        sliders: the sliders by name.
-    """
-
-    def __init__(self, figure: Figure, update: Callable[..., None], sliders: dict[str, ipywidgets.Widget]) -> None:
-        self.figure, self.update, self.sliders = figure, update, sliders
-        self._image = ipywidgets.Image(format="png")
-        self._canvas = FigureCanvasAgg(figure)
-        self._canvas.draw()
-        self._background = self._canvas.copy_from_bbox(figure.bbox)
-        self._moving = [
-            (axes, artist) for axes in figure.axes for artist in axes.get_children() if artist.get_animated()
-        ]
-        for slider in sliders.values():
-            slider.observe(lambda _: self.redraw(), names="value")
-        self.redraw()
-
-    def redraw(self) -> None:
-        """Draw the picture for the values that the sliders have now."""
-        self.update(**{name: slider.value for name, slider in self.sliders.items()})
-        if self._moving:
-            self._canvas.restore_region(self._background)
-            for axes, artist in self._moving:
-                axes.draw_artist(artist)
-        else:
-            self._canvas.draw()
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
-        self._image.value = buffer.getvalue()
-
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        widget = ipywidgets.VBox([*self.sliders.values(), self._image])
-        still = {"image/png": base64.b64encode(self._image.value).decode()}
-        return {**(widget._repr_mimebundle_(**options) or {}), **still}
-
-
-def _figure(columns: int) -> tuple[Figure, Any]:
-    plotting.use_style()
-    figure = Figure(figsize=(7.2, 2.8))
-    figure.set_layout_engine("none")  # a layout engine would draw everything twice
-    return figure, figure.subplots(1, columns, gridspec_kw=MARGINS)
-
-
-def _slider(kind: type, text: str, **settings: Any) -> ipywidgets.Widget:
-    style, layout = {"description_width": "10em"}, ipywidgets.Layout(width="32em")
-    return kind(description=text, style=style, layout=layout, continuous_update=True, **settings)
+__all__ = [
+    "Explorer",
+    "change_of_mind",
+    "compose",
+    "gates_by_hand",
+    "regimes",
+    "schedule",
+    "second_layer",
+    "switch",
+]
 
 
 def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -97,7 +45,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     duration = len(experiment.schedule().tasks) * float(experiment.flow.dt)
     first_length = float(experiment.schedule().stop[0]) * float(experiment.flow.dt)
     base = experiment.replace(inputs=Population(), dt=DT, curriculum=Blocked(duration=duration))
-    figure, (left, right) = _figure(2)
+    figure, (left, right) = panels(2)
     keep = (record.loss, record.gates, record.alignment)
 
     a, b = setting(experiment, "a"), setting(experiment, "b")
@@ -135,13 +83,13 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
         recovery = metrics.time_to_criterion(results).isel(seed=0).values[whole][-1]
         heading.set_text(f"last recovery: {recovery:.2f}")
 
-    block_length = _slider(
+    block_length = slider(
         ipywidgets.FloatSlider, "block length", min=0.05, max=3.0, value=first_length, step=0.05, readout_format=".2f"
     )
-    tau_c = _slider(
+    tau_c = slider(
         ipywidgets.FloatLogSlider, "gate time constant", min=-1.7, max=0.2, value=float(base.flow.tau_c), step=0.05
     )
-    strength = _slider(ipywidgets.FloatSlider, "penalty strength", min=0.0, max=1.5, value=1.0, step=0.05)
+    strength = slider(ipywidgets.FloatSlider, "penalty strength", min=0.0, max=1.5, value=1.0, step=0.05)
     return Explorer(figure, update, {"block_length": block_length, "tau_c": tau_c, "strength": strength})
 
 
@@ -154,16 +102,16 @@ def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
 
     Source: paper, Fig. 4A-D.
     """
-    figure, panels = _figure(2)
+    figure, both = panels(2)
     last = float(flexible.time[-1])
 
     def update(time: float) -> None:
-        for ax, results, title in zip(panels, (flexible, forgetful), ("flexible", "forgetful"), strict=True):
+        for ax, results, title in zip(both, (flexible, forgetful), ("flexible", "forgetful"), strict=True):
             ax.clear()
             plotting.plane(results, ax, time)
             ax.set_title(title)
 
-    time = _slider(ipywidgets.FloatSlider, "time since the switch", min=0.0, max=last, value=0.1 * last, step=last / 50)
+    time = slider(ipywidgets.FloatSlider, "time since the switch", min=0.0, max=last, value=0.1 * last, step=last / 50)
     return Explorer(figure, update, {"time": time})
 
 
@@ -180,9 +128,9 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     base = experiment.replace(inputs=Population())
     known = experiment.teachers.components
     trained = metrics.relabelled(results.sel(seed=[seed]))
-    figure, (left, right) = _figure(2)
+    figure, (left, right) = panels(2)
     sliders = {
-        plotting.task_name(task): _slider(
+        plotting.task_name(task): slider(
             ipywidgets.FloatSlider, f"how much of {plotting.task_name(task)}", min=-0.5, max=1.5, value=start, step=0.05
         )
         for task, start in enumerate([0.5, 0.5, *[0.0] * known][:known])
@@ -233,14 +181,14 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     base = experiment.replace(inputs=Population(), penalties=penalties)
     blocks = base.schedule()
     every = int(blocks.stop[0])
-    figure, panels = _figure(2)
+    figure, both = panels(2)
     keep = (record.gates, record.alignment, record.loss)
     heading = figure.text(0.985, 0.02, "", ha="right", fontsize=9)
 
     def update(a: float, b: float, w: float) -> None:
         results = simulate(base.replace(a=a, b=b, w=w), [seed], keep)
         matched = metrics.relabelled(results).isel(seed=0)
-        for ax, back in zip(panels, (1, 0), strict=True):
+        for ax, back in zip(both, (1, 0), strict=True):
             ax.clear()
             plotting.second_layer(matched.gates.isel(time=-1 - every * back), ax)
             ax.set_title(f"at the end of task {plotting.task_name(int(blocks.block_tasks[-1 - back]))}")
@@ -249,7 +197,7 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
         heading.set_text(f"recovery {float(recovery):.2f}, on the active task's units {float(share):.0%}")
 
     sliders = {
-        name: _slider(
+        name: slider(
             ipywidgets.FloatSlider,
             text,
             min=0.0,
@@ -301,7 +249,7 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
                 word.set_color(color)
 
     last = min(results.sizes["time"] for results in runs.values()) - 1
-    step = _slider(ipywidgets.IntSlider, "steps since the switch", min=0, max=last, value=min(5, last))
+    step = slider(ipywidgets.IntSlider, "steps since the switch", min=0, max=last, value=min(5, last))
     return Explorer(figure, update, {"step": step})
 
 
@@ -316,7 +264,7 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
     """
     trained = metrics.relabelled(results).sel(seed=seed)
     teachers, weights = trained.teachers.values, trained.final_weights.values
-    figure, (left, right) = _figure(2)
+    figure, (left, right) = panels(2)
     bars = right.bar(["task A", "task B"], [0.0, 0.0], color=[plotting.task_color(0), plotting.task_color(1)])
     right.set(ylim=(0, 0.6), ylabel="loss", title="loss on each task")
 
@@ -328,7 +276,7 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
         plotting.network(2, left, gates=[first, second])
 
     sliders = {
-        "first": _slider(ipywidgets.FloatSlider, "gate of path 1", min=0.0, max=1.0, value=1.0, step=0.05),
-        "second": _slider(ipywidgets.FloatSlider, "gate of path 2", min=0.0, max=1.0, value=0.0, step=0.05),
+        "first": slider(ipywidgets.FloatSlider, "gate of path 1", min=0.0, max=1.0, value=1.0, step=0.05),
+        "second": slider(ipywidgets.FloatSlider, "gate of path 2", min=0.0, max=1.0, value=0.0, step=0.05),
     }
     return Explorer(figure, update, sliders)

@@ -23,8 +23,8 @@ class Inputs(eqx.Module):
     """What a learning step sees of tasks whose teachers have d_in inputs, by default through the second moment."""
 
     @abc.abstractmethod
-    def draw(self, key: Key[Array, ""], d_in: int) -> Any:
-        """What one step sees: by default L with `L @ L.T = S`, or None for S = I."""
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
+        """What one step sees of tasks of this size: by default L with `L @ L.T = S`, or None for S = I."""
 
     def loss(
         self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Any
@@ -51,13 +51,13 @@ class Population(Inputs):
 
     Example:
         >>> import gatedlib as gl, jax
-        >>> gl.Population().draw(jax.random.key(0), d_in=3) is None
+        >>> gl.Population().draw(jax.random.key(0), d_out=2, d_in=3) is None
         True
 
     Source: paper, appendix on the reduction, which works in this limit.
     """
 
-    def draw(self, key: Key[Array, ""], d_in: int) -> None:
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> None:
         return None
 
 
@@ -80,8 +80,8 @@ class Sampled(Inputs):
 
     Example:
         >>> import gatedlib as gl, jax
-        >>> gl.Sampled(200).draw(jax.random.key(0), d_in=3).shape, gl.Sampled(2).draw(jax.random.key(0), 3).shape
-        ((3, 3), (3, 2))
+        >>> [gl.Sampled(batch).draw(jax.random.key(0), d_out=2, d_in=3).shape for batch in (200, 2)]
+        [(3, 3), (3, 2)]
 
     Source: paper, section 2 (batch 200). Bartlett decomposition: M. S. Bartlett, 1933.
     """
@@ -91,13 +91,71 @@ class Sampled(Inputs):
     def __check_init__(self) -> None:
         _check.whole("batch", self.batch, 1, "The paper uses 200; Population() is the limit of large batches")
 
-    def draw(self, key: Key[Array, ""], d_in: int) -> Float[Array, "in rank"]:
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
         if self.batch < d_in:
             return jax.random.normal(key, (d_in, self.batch)) / np.sqrt(self.batch)
         below_key, diagonal_key = jax.random.split(key)
         roots = jnp.sqrt(chi_square(diagonal_key, self.batch - np.arange(d_in)))
         below = jax.random.normal(below_key, (d_in * (d_in - 1) // 2,))
         return _lower_triangle(roots, below) / np.sqrt(self.batch)
+
+
+class Noisy(Sampled):
+    r"""A fresh minibatch at every step, with noise on what the teacher says.
+
+    .. math::
+
+        y^* = W^*_m x + \sigma \xi, \qquad \xi \sim N(0, I)
+
+    so that a single sample no longer tells which task is on. As for `Sampled`, nothing is drawn that the student
+    cannot feel: with :math:`S = L L^\top` and Z of independent normals,
+
+    .. math::
+
+        L_B = \tfrac12 \Big\| (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big\|_F^2 + \tfrac{\sigma^2}{2B} \chi^2, \qquad
+        G = \Big[ (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big] L^\top
+
+    where :math:`\chi^2` is what all B samples together leave over.
+
+    Args:
+        batch: number of inputs per step, B.
+        noise: :math:`\sigma`, the standard deviation of the noise on each output. A teacher of Fig. 2 has outputs of
+            standard deviation 0.22.
+
+    Raises:
+        ValueError: if the batch is no whole number above 0, or the noise is not above 0.
+
+    Example:
+        >>> import gatedlib as gl, jax, numpy as np
+        >>> inputs, teacher = gl.Noisy(batch=1000, noise=0.5), np.ones((2, 3))
+        >>> seen = inputs.draw(jax.random.key(0), d_out=2, d_in=3)
+        >>> loss, g = inputs.loss(teacher, teacher, seen)
+        >>> 0.23 < float(loss) < 0.27                # 0.25: half the variance of the noise for each of two outputs
+        True
+
+    Source: this library; the paper's targets have no noise.
+    """
+
+    noise: float = 0.1
+
+    def __check_init__(self) -> None:
+        _check.positive("noise", self.noise, "Use Sampled(batch) for targets without noise")
+
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
+        inputs_key, noise_key, rest_key = jax.random.split(key, 3)
+        factor = super().draw(inputs_key, d_out, d_in)
+        rank = factor.shape[1]
+        noise = self.noise / np.sqrt(self.batch) * jax.random.normal(noise_key, (d_out, rank))
+        left = d_out * (self.batch - rank)
+        rest = chi_square(rest_key, np.array([left]))[0] if left > 0 else 0.0
+        return factor, noise, self.noise**2 / (2 * self.batch) * rest
+
+    def loss(
+        self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Any
+    ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        factor, noise, rest = seen
+        error = (matrix - teacher) @ factor - noise
+        return jnp.sum(error**2) / 2 + rest, error @ factor.T
 
 
 def _numbers(values: Any) -> Any:
@@ -157,7 +215,7 @@ class Examples(Inputs):
             low = int(np.min(self.classes))
             _check.require(low >= 0, "smallest class", low, "must not be below 0", remedy)
 
-    def draw(self, key: Key[Array, ""], d_in: int) -> Int[Array, " batch"]:
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Int[Array, " batch"]:
         """Which examples one step sees."""
         return jax.random.randint(key, (self.batch,), 0, len(self.classes))
 

@@ -13,15 +13,16 @@ and pass it in: `gl.simulate(experiment, record=(gl.record.loss, largest_weight)
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gatedlib import _check
-from gatedlib.inputs import Examples
+from gatedlib.inputs import Examples, Inputs
 from gatedlib.networks import LinearNetwork, Network, Params
+from gatedlib.objectives import quadratic_loss
 
 
 class Frame(NamedTuple):
@@ -34,6 +35,8 @@ class Frame(NamedTuple):
         task: the task that is on.
         teachers: all teachers, shape (task, out, in).
         network: the student.
+        inputs: the kind of inputs that it learns from.
+        seen: what the step sees of them, for `inputs.loss`.
     """
 
     params: Params
@@ -42,6 +45,8 @@ class Frame(NamedTuple):
     task: Int[Array, ""]
     teachers: Float[Array, "task out in"]
     network: Network
+    inputs: Inputs
+    seen: Any
 
 
 Dims = tuple[str, ...] | Callable[[Network], tuple[str, ...]]
@@ -79,10 +84,24 @@ def _rows(frame: Frame) -> Array:
     return weights if weights.ndim > 2 else weights[:, None]
 
 
+def _matrix(frame: Frame) -> Array:
+    network = frame.network
+    rule, remedy = "is not one matrix", "Record something else"
+    _check.require(isinstance(network, LinearNetwork), "network", type(network).__name__, rule, remedy)
+    assert isinstance(network, LinearNetwork)  # told again for mypy
+    return network.effective(frame.params)
+
+
 @quantity()
 def loss(frame: Frame) -> Array:
     """The loss of the task that is on."""
     return frame.loss
+
+
+@quantity()
+def population_loss(frame: Frame) -> Array:
+    """The loss of the task that is on for all inputs at once and targets without noise, whatever the step sees."""
+    return quadratic_loss(_matrix(frame) - frame.teachers[frame.task], None)[0]
 
 
 @quantity(of=lambda network: network.gate_dims)
@@ -100,11 +119,7 @@ def weights(frame: Frame) -> Array:
 @quantity("out", "in")
 def matrix(frame: Frame) -> Array:
     """The one matrix that a linear student amounts to."""
-    network = frame.network
-    rule, remedy = "is not one matrix", "Record something else"
-    _check.require(isinstance(network, LinearNetwork), "network", type(network).__name__, rule, remedy)
-    assert isinstance(network, LinearNetwork)  # told again for mypy
-    return network.effective(frame.params)
+    return _matrix(frame)
 
 
 @quantity(of=lambda network: ("task", *network.gate_dims))
@@ -151,6 +166,16 @@ def weight_speed(frame: Frame) -> Array:
 def gate_speed(frame: Frame) -> Array:
     """How fast all gates together change: the length of dc/dt."""
     return _length(frame.velocity.gates.ravel())
+
+
+@quantity("task")
+def teacher_losses(frame: Frame) -> Array:
+    """The loss that each teacher itself would have on what the step sees: how badly each task explains it."""
+    rule, remedy = "have labels, and no loss of their own", "Record something else"
+    labelled = isinstance(frame.inputs, Examples)
+    _check.require(not labelled, "teachers", "Labellings", rule, remedy)
+    true = frame.teachers[frame.task]
+    return jax.vmap(lambda teacher: frame.inputs.loss(teacher, true, frame.seen)[0])(frame.teachers)
 
 
 def accuracy(examples: Examples) -> Quantity:

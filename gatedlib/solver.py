@@ -21,7 +21,7 @@ from gatedlib import record as rec
 from gatedlib._asked import checked_initial, checked_record, checked_seeds
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
-from gatedlib.networks import GatedLinear, Network, Params
+from gatedlib.networks import GatedLinear, Params
 from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def solve(
         kept, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
         with jax.enable_x64(True):
             state = jax.tree.map(jax.numpy.asarray, kept)
-            frames.append(jax.vmap(partial(_evaluated, record, experiment.network))(*state))
+            frames.append(jax.vmap(partial(_evaluated, record, experiment))(*state))
         teachers.append(targets)
         finals.append(final)
 
@@ -112,8 +112,9 @@ def solve(
     return label(experiment, schedule, chosen, record, every, np.stack(teachers), final, together)
 
 
-def _evaluated(record: tuple[rec.Quantity, ...], network: Network, *state: Any) -> dict[str, Any]:
-    return rec.evaluate(record, rec.Frame(*state, network))  # type: ignore[call-arg]
+def _evaluated(record: tuple[rec.Quantity, ...], experiment: Experiment, *state: Any) -> dict[str, Any]:
+    frame = rec.Frame(*state, experiment.network, experiment.flow.inputs, None)  # type: ignore[call-arg]
+    return rec.evaluate(record, frame)
 
 
 def _coefficients(penalties: tuple[Penalty, ...], times: float = 1.0) -> np.ndarray:

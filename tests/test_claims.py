@@ -35,6 +35,7 @@ NAMES_PICTURES = {
     "accuracy_after_10_steps_flexible_digits", "accuracy_after_10_steps_forgetful_digits",
     "accuracy_end_of_block_digits",
 }  # fmt: skip
+NAMES_8 = {"post_switch_loss_flexible", "post_switch_loss_forgetful", "recovery_by_block_length"}
 NAMES_5 = {"grid_block_by_tau_c", "grid_block_by_penalty"}
 
 NOT_BORNE_OUT = {"5A", "A.13", "3C-gates", "A.14", "7-released"}
@@ -86,6 +87,7 @@ def test_json_has_all_that_was_promised(capsys):
         (("beyond",), NAMES_BEYOND),
         (("3", "A.14"), NAMES_COMPOSITION),
         (("6", "A.4", "A.7"), NAMES_DEPTH),
+        (("8B",), NAMES_8),
     ],
 )
 def test_numbers_have_the_names_that_were_promised(figures, names):

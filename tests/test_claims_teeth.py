@@ -5,12 +5,15 @@ import pytest
 
 import gatedlib as gl
 from gatedlib.paper import (
+    cognition,
     components,
     composition,
     cycle,
     depth,
     dynamics,
     invariant,
+    observing,
+    predictions,
     reach,
     reduction,
     regimes,
@@ -78,6 +81,22 @@ BREAKS = {
     "read-out": lambda c: c.measure("forgetful"),
     "labellings": lambda c: c.measure(rounds=1),
     "fine-tuned": lambda c: c.measure(kinds=(False, True)),
+    "8B": lambda c: c.measure(cognition.FORGETFUL, cognition.PRACTISED),
+    "8B-depth": lambda c: c.measure(cognition.PLAIN, cognition.LEARNER),
+    "mixing": lambda c: c.measure(cognition.FORGETFUL, cognition.PRACTISED),
+    "blocks": lambda c: c.measure(cognition.PLAIN, cognition.LEARNER),
+    "similar": lambda c: c.measure(cognition.PLAIN),
+    "runs": lambda c: c.measure(cognition.LEARNER.replace(tau_c=0.3)),
+    "early-late": lambda c: c.measure(cognition.PLAIN),
+    "learning-set": lambda c: c.measure(calm(cognition.PROBLEMS).replace(tau_c=1.3)),
+    "reversal": lambda c: c.measure(cognition.REVERSED_PLAIN, cognition.REVERSED),
+    "observer": lambda c: c.measure(speeds=observing.SPEEDS[3:]),
+    "batch": lambda c: c.measure(batches=(1, 1)),
+    "slow-gates": lambda c: c.measure(slower=(1.0, 2.0, 4.0, 8.0, 1.0, 1.0)),
+    "scaffold": lambda c: c.measure(observing.REGULAR),
+    "predict-practice": lambda c: c.measure(predictions.SUBJECT.replace(order=(0, 0))),
+    "predict-blocks": lambda c: c.measure(short=1.0, long=0.1),
+    "predict-transfer": lambda c: c.measure(novice=True, practised=False),
     "return-map": lambda c: c.measure(slower=3.0),
 }
 

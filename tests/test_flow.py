@@ -32,7 +32,7 @@ def test_hand_written_gradients_equal_autodiff(sizes, batch, ord, student, per_n
     shapes = network.shapes(d_out, d_in)
     params = gl.Params(*(jax.random.normal(keys[n], shapes[name]) for n, name in enumerate(("weights", "gates"))))
     teacher = jax.random.normal(keys[2], (d_out, d_in))
-    factor = None if batch is None else gl.Sampled(batch).draw(keys[3], d_in)
+    factor = None if batch is None else gl.Sampled(batch).draw(keys[3], 2, d_in)
     some = gl.Scaled(0.8, (gl.UnitNorm(0.6, ord, per_neuron), gl.WeightCost(0.5)))
     flow = gl.Flow(tau_w=0.7, tau_c=0.2, penalties=(gl.Nonnegative(0.3), some))
 

@@ -286,7 +286,7 @@ def test_a_head_learns_as_a_plain_loop_over_batches_does():
     weights, gates = np.asarray(start.weights, float), np.asarray(start.gates, float)
     key = jax.random.split(jax.random.key(4), 3)[2]
     for step, task in enumerate(experiment.schedule().tasks):
-        seen = np.asarray(examples.draw(jax.random.fold_in(key, step), 3))
+        seen = np.asarray(examples.draw(jax.random.fold_in(key, step), 3, 3))
         x, labels = features[seen], np.asarray(LABELS)[task][classes[seen]]
         logits = x @ np.einsum("p,pij->ij", gates, weights).T
         odds = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -305,7 +305,7 @@ def test_the_gradient_on_examples_is_that_of_autodiff(seed, batch):
     keys = jax.random.split(jax.random.key(seed), 3)
     examples = gl.Examples(jax.random.normal(keys[0], (20, 4)), np.arange(20) % 3, batch)
     matrix, teacher = jax.random.normal(keys[1], (3, 4)), gl.Labellings(LABELS).sample(keys[0])[1]
-    seen = examples.draw(keys[2], 3)
+    seen = examples.draw(keys[2], 3, 3)
     assert seen.shape == (batch,)
 
     def loss(matrix):
@@ -359,7 +359,7 @@ def test_held_out_pictures_are_the_test_pictures():
 
 def test_every_example_is_seen_sometimes():
     examples = cloud(count=30)
-    seen = jax.vmap(lambda key: examples.draw(key, 3))(jax.random.split(jax.random.key(0), 200))
+    seen = jax.vmap(lambda key: examples.draw(key, 3, 3))(jax.random.split(jax.random.key(0), 200))
     counts = np.bincount(np.ravel(seen), minlength=30)
     assert len(counts) == 30
     assert counts.min() > 0.4 * 200 * 7 / 30

@@ -18,7 +18,7 @@ def second_moments(batch, d_in, raw=False):
         if raw:
             x = jax.random.normal(key, (batch, d_in))
             return x.T @ x / batch
-        factor = gl.Sampled(batch).draw(key, d_in)
+        factor = gl.Sampled(batch).draw(key, 2, d_in)
         return factor @ factor.T
 
     return np.asarray(jax.vmap(draw)(jax.random.split(jax.random.key(int(raw)), DRAWS)), float)

@@ -5,7 +5,7 @@ import sys
 
 RUN = """
 import jaxtyping
-modules = ["composites", "curricula", "flow", "inputs", "labellings", "networks", "objectives", "penalties"]
+modules = ["composites", "curricula", "flow", "inputs", "labellings", "networks", "objectives", "observer", "penalties"]
 modules += ["record", "reduction", "teachers", "theory", "trunk"]
 with jaxtyping.install_import_hook([f"gatedlib.{name}" for name in modules], "beartype.beartype"):
     import gatedlib as gl
@@ -15,7 +15,7 @@ import numpy as np
 
 penalties = (gl.Nonnegative(0.1), gl.UnitNorm(0.5), gl.UnitNorm(0.5, ord=2))
 for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(0.1 * np.ones((2, 3, 6)))):
-    for inputs in (gl.Population(), gl.Sampled(2), gl.Sampled(8)):
+    for inputs in (gl.Population(), gl.Sampled(2), gl.Noisy(2, 0.1), gl.Noisy(8, 0.1), gl.Sampled(8)):
         flow = gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.05, penalties=penalties, inputs=inputs)
         curriculum = gl.Sequence(tasks=(0, 1), lengths=(1.0, 2.0))
         gl.simulate(gl.Experiment(teachers, gl.GatedLinear(paths=4), curriculum, flow), seeds=5)

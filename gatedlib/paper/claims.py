@@ -35,6 +35,9 @@ CHAPTERS = (
     "components",
     "depth",
     "pictures",
+    "cognition",
+    "observing",
+    "predictions",
 )
 """The modules of `gatedlib.paper` that hold claims, in the order of the book."""
 

@@ -15,6 +15,7 @@ BOOK = ROOT / "_build" / "html"
 SHOTS = ROOT / "screenshots"
 CHAPTERS = ["model", "dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence"]
 CHAPTERS += ["composition", "reach", "components", "depth", "pictures"]
+CHAPTERS += ["cognition", "observer", "predictions"]
 PAGES = ["intro", *CHAPTERS, "sweeps", "glossary", "api", "bibliography"]
 SCREENS = {"desktop": (1280, 900), "phone": (390, 844)}
 

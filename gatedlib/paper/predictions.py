@@ -1,0 +1,230 @@
+"""Predictions: what an experiment could refute, with the size of the effect and of the sample that would show it."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+import gatedlib as gl
+from gatedlib import _check, metrics, record
+from gatedlib.paper.claims import Estimate, Outcome, claim, exact
+from gatedlib.paper.dynamics import FLEXIBLE
+from gatedlib.paper.keeping import kept
+from gatedlib.paper.robustness import stacked
+from gatedlib.sweeps import Measure
+
+SUBJECT = FLEXIBLE.replace(dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2))
+"""The network of Fig. 2, one sample at a time, noise as large as the signal: 100 trials a block."""
+
+SPREAD = 0.5
+"""Subjects differ: the logarithm of tau_c is normal, with this standard deviation."""
+
+KINDS, SEEDS = 10, 12
+SPEEDS = tuple(0.03 * np.exp(SPREAD * stats.norm.ppf((np.arange(KINDS) + 0.5) / KINDS)))
+"""The time constants of ten kinds of subjects; twelve seeds of each."""
+
+POWER, LEVEL = 0.8, 0.05
+
+
+def sample_size(effect: float, groups: int = 2) -> int:
+    r"""How many subjects a t-test needs to see an effect with power 0.8, two-sided at level 0.05.
+
+    .. math::
+
+        \min \{ n : P(|t_{\nu}(\delta)| > t_{\nu, 0.975}) \ge 0.8 \}, \qquad
+        \delta = d \sqrt n,\ \nu = n - 1 \quad\text{or}\quad \delta = d \sqrt{n / 2},\ \nu = 2n - 2
+
+    Args:
+        effect: d, the difference of the means in standard deviations.
+        groups: 1 for differences within subjects, 2 for two groups of n subjects each.
+
+    Returns:
+        n, in each group; at least 2.
+
+    Raises:
+        ValueError: if the effect is 0 or not finite, or there are not 1 or 2 groups.
+
+    Example:
+        >>> from gatedlib.paper.predictions import sample_size
+        >>> sample_size(0.5), sample_size(0.5, groups=1)
+        (64, 34)
+
+    Source: the noncentral t distribution (Cohen 1988).
+    """
+    _check.positive("effect", abs(effect), "An effect of 0 is never seen")
+    _check.require(groups in (1, 2), "groups", groups, "must be 1 or 2", "Use 1 within subjects, 2 between groups")
+
+    def power(n: int) -> float:
+        degrees, shift = groups * (n - 1), abs(effect) * math.sqrt(n / groups)
+        beyond = stats.t.ppf(1 - LEVEL / 2, degrees)
+        # far out scipy's lower tail is nan, and nothing
+        return float(stats.nct.sf(beyond, degrees, shift) + np.nan_to_num(stats.nct.cdf(-beyond, degrees, shift)))
+
+    few, many = 1, 2
+    while power(many) < POWER:
+        few, many = many, 2 * many
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if power(middle) >= POWER else (middle, many)
+    return many
+
+
+def standardized(samples: np.ndarray, other: np.ndarray | None = None) -> float:
+    """Cohen's d: of differences within subjects, or of one group against another."""
+    if other is None:
+        return float(samples.mean() / samples.std(ddof=1))
+    pooled = math.sqrt((samples.var(ddof=1) + other.var(ddof=1)) / 2)
+    return float((samples.mean() - other.mean()) / pooled)
+
+
+def effect(samples: np.ndarray, other: np.ndarray | None = None) -> Estimate:
+    """Cohen's d with its bootstrap interval over subjects."""
+    random = np.random.default_rng(0)
+    drawn = []
+    for _ in range(1000):
+        some = samples[random.integers(len(samples), size=len(samples))]
+        others = None if other is None else other[random.integers(len(other), size=len(other))]
+        drawn.append(standardized(some, others))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(np.asarray(standardized(samples, other)), low, high)
+
+
+def _subjects(experiment: gl.Experiment, measure: Measure) -> xr.Dataset:
+    """What is measured of 120 subjects, along `subject`."""
+    found = gl.sweep(experiment, seeds=SEEDS, record=(record.loss,), measure=measure, tau_c=SPEEDS)
+    return found.stack(subject=("tau_c", "seed")).reset_index("subject", drop=True)
+
+
+AVERAGED = (1, 2, 4)
+"""Over how many switches, early and late, a subject's losses are averaged."""
+
+
+def _early_late(results: xr.Dataset) -> xr.Dataset:
+    """Loss on the first trial and on trials 11 to 30 after each switch."""
+    first = metrics.switch_loss(results)
+    later = metrics.per_block(results.loss, results, lambda loss: loss[..., 10:30].mean(-1))
+    return xr.Dataset({"first": first, "later": later}).drop_vars("block_task", errors="ignore")
+
+
+@functools.lru_cache(maxsize=2)
+@kept
+def practised(experiment: gl.Experiment = SUBJECT) -> xr.Dataset:
+    """First and later trials after every switch of 120 subjects."""
+    return _subjects(experiment, _early_late)
+
+
+@functools.lru_cache(maxsize=8)
+@kept
+def exposed(length: float, correlation: float) -> xr.DataArray:
+    """Loss in trials 11 to 30 after three switches of a test, after 20 time units in blocks of some length."""
+    tasks = gl.Correlated(tasks=2, d_in=20, d_out=10, correlation=correlation)
+    training = gl.Blocked(duration=20.0, block_length=length)
+    curriculum = gl.Phases((training, gl.Blocked(blocks=4)))
+    found = _subjects(SUBJECT.replace(teachers=tasks, curriculum=curriculum), _test)
+    return found.later
+
+
+def _test(results: xr.Dataset) -> xr.DataArray:
+    starts = results.block_start.values[-3:]  # the first block of the test may follow no switch
+    trials = (starts[:, None] + np.arange(10, 30)).ravel()
+    return results.loss.isel(time=trials).mean("time").rename("later")
+
+
+NEW = gl.Sums(gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5), ((0.5, 0.5, *[0.0] * 6),))
+
+
+@functools.lru_cache(maxsize=8)
+@kept
+def transferred(practice: bool, mixture: bool) -> xr.DataArray:
+    """Loss in the first 100 trials of a new task, or of a mixture of A and B, after 20 blocks of A and B or none."""
+    last = gl.Blocked(blocks=1, order=(8 if mixture else 2,))
+    curriculum = gl.Phases((gl.Blocked(blocks=20), last)) if practice else last
+    found = _subjects(SUBJECT.replace(teachers=NEW, curriculum=curriculum), _whole)
+    return found.mean_loss
+
+
+def _whole(results: xr.Dataset) -> xr.DataArray:
+    return results.loss.isel(time=slice(int(results.block_start[-1]), None)).mean("time").rename("mean_loss")
+
+
+def deeper_and_shorter(switches: int, experiment: gl.Experiment = SUBJECT) -> tuple[np.ndarray, np.ndarray]:
+    """How much first and later trials change from early to late switches, within each subject."""
+    costs = practised(experiment)
+    early, late = slice(2, 2 + switches), slice(-switches, None)
+    first, later = (
+        (costs[name].isel(block=late).mean("block") - costs[name].isel(block=early).mean("block")).values
+        for name in ("first", "later")
+    )
+    return first, later
+
+
+@claim("predict-practice", "beyond", "Practice makes the first trial after a switch worse, and later trials better.")
+def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
+    """Within subjects: late switches less early ones, and how many subjects see each effect with power 0.8."""
+    pairs = [deeper_and_shorter(switches, experiment) for switches in AVERAGED]
+    first, later = (stacked([effect(pair[side]) for pair in pairs]) for side in (0, 1))
+    needed = [[sample_size(float(d), groups=1) for d in each.value] for each in (first, later)]
+    return Outcome(
+        {
+            "switches_averaged": exact(AVERAGED),
+            "effect_first_trial": first,
+            "effect_later_trials": later,
+            "subjects_first_trial": exact(needed[0]),
+            "subjects_later_trials": exact(needed[1]),
+        },
+        {
+            "first trials get worse": bool((first.low > 0).all()),
+            "later trials get better": bool((later.high < 0).all()),
+            "with four switches 40 subjects or fewer see either": max(needed[0][-1], needed[1][-1]) <= 40,
+        },
+    )
+
+
+@claim("predict-blocks", "beyond", "Long blocks make later switches faster, the less so the more alike the tasks are.")
+def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Outcome:
+    """Between groups: blocks of 0.1 against blocks of 1, tested alike, for tasks of correlation 0, 0.5 and 0.8."""
+    correlations = (0.0, 0.5, 0.8)
+    pairs = [(exposed(short, c).values, exposed(long, c).values) for c in correlations]
+    found = stacked([effect(*pair) for pair in pairs])
+    gain = [float(one.mean() - other.mean()) for one, other in pairs]
+    needed = [sample_size(float(d)) for d in found.value]
+    return Outcome(
+        {
+            "correlation": exact(correlations),
+            "effect_of_long_blocks": found,
+            "loss_saved": exact(gain),
+            "subjects_in_each_group": exact(needed),
+        },
+        {
+            "different tasks: long blocks help": found.low[0] > 0,
+            "the effect falls with each step of correlation": bool((found.high[1:] < found.value[:-1]).all()),
+            "different tasks: 20 subjects in each group or fewer see it": needed[0] <= 20,
+            "correlation 0.8: it takes five times as many or more": needed[-1] >= 5 * needed[0],
+        },
+    )
+
+
+@claim("predict-transfer", "beyond", "Practice on two tasks helps with a mixture of them, and not with a third task.")
+def mixture_not_third(novice: bool = False, practised: bool = True) -> Outcome:
+    """Between groups: novices against subjects with 20 blocks of practice, on a mixture and on a new task."""
+    mixed, new = (
+        effect(transferred(novice, mixture).values, transferred(practised, mixture).values) for mixture in (True, False)
+    )
+    needed = sample_size(float(mixed.value)), sample_size(float(new.value))
+    return Outcome(
+        {
+            "effect_on_mixture": mixed,
+            "effect_on_new_task": new,
+            "subjects_in_each_group_mixture": exact(needed[0]),
+            "subjects_in_each_group_new_task": exact(needed[1]),
+        },
+        {
+            "practice helps with the mixture": mixed.low > 0,
+            "and hinders with the new task": new.high < 0,
+            "20 subjects in each group or fewer see either": max(needed) <= 20,
+        },
+    )
