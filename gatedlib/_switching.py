@@ -190,10 +190,10 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     _check.whole("steps", steps, 1, "The paper's Fig. 8B has 5")
     _every_step(results)
     _in_each_block("steps", steps + 1, results)
-    each = [per_block(results.loss, results, lambda loss, n=n: loss[..., n]) for n in range(steps + 1)]
-    return xr.concat(each, xr.DataArray(range(steps + 1), dims="step_since", name="step_since")).transpose(
-        ..., "step_since"
-    )
+    since = xr.DataArray(range(steps + 1), {"step_since": range(steps + 1)}, ("step_since",))
+    # every step has a frame, so a step is its own place along time
+    after = results.loss.isel(time=results.block_start + since).drop_vars(["time", "step", "active_task"])
+    return after.transpose(..., "block", "step_since").rename("post_switch_loss")
 
 
 @in_each_cell

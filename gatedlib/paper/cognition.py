@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib.paper.claims import Outcome, claim, exact, mean, median
+from gatedlib.paper.claims import Estimate, Outcome, claim, exact, mean, median
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.robustness import REGULAR, stacked
 from gatedlib.results import final_params
@@ -53,8 +54,7 @@ FIRST, LAST = 5, 5
 def practice(experiment: gl.Experiment) -> xr.Dataset:
     """What switches cost, block by block, alternating and with a single task only."""
     results = gl.simulate(experiment, SEEDS, (record.loss,))
-    length, blocks = experiment.curriculum.block_length, experiment.curriculum.blocks
-    alone = experiment.replace(curriculum=gl.Blocked(blocks=blocks, block_length=length, order=(0,)))
+    alone = experiment.replace(order=(0,))
     single = gl.simulate(alone, SEEDS, (record.loss,))
     costs = {
         "post_switch_loss": metrics.post_switch_loss(results, FIRST),
@@ -190,7 +190,7 @@ def exposure(experiment: gl.Experiment, correlation: float = 0.0, seeds: int = 2
         trained = experiment.replace(teachers=tasks, curriculum=gl.Blocked(duration=TRAINING, block_length=length))
         results = gl.simulate(trained, seeds, (record.alignment,), every=40)
         measures = {"total_alignment": metrics.total_alignment(results), **_known(results), **_tested(trained, results)}
-        found.append(xr.Dataset(measures))  # type: ignore[arg-type]
+        found.append(xr.Dataset(measures))
     return xr.concat(found, xr.DataArray(list(LENGTHS), dims="block_length", name="block_length"))
 
 
@@ -313,7 +313,7 @@ def by_order(experiment: gl.Experiment) -> xr.Dataset:
     found = []
     for curriculum in ORDERS.values():
         results = gl.simulate(experiment.replace(curriculum=curriculum), SEEDS, (record.alignment,), every=40)
-        found.append(xr.Dataset({"total_alignment": metrics.total_alignment(results), **_known(results)}))  # type: ignore[arg-type]
+        found.append(xr.Dataset({"total_alignment": metrics.total_alignment(results), **_known(results)}))
     return xr.concat(found, xr.DataArray(list(ORDERS), dims="order", name="order"))
 
 
@@ -370,7 +370,8 @@ def problem_times(experiment: gl.Experiment, paths: int, new: bool, practised: b
 )
 def learning_set(experiment: gl.Experiment = PROBLEMS) -> Outcome:
     """The first and the sixth problem of a series, after 30 blocks of A and B and without them; 2 and 8 paths."""
-    numbers, conditions = {}, {}
+    numbers: dict[str, Estimate] = {}
+    conditions: dict[str, Any] = {}
     for paths in (2, 8):
         new, novice = (problem_times(experiment, paths, True, practised) for practised in (True, False))
         mixed, unpractised = (problem_times(experiment, paths, False, practised) for practised in (True, False))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -15,7 +17,6 @@ from gatedlib.paper.claims import Estimate, Outcome, claim, exact
 from gatedlib.paper.dynamics import FLEXIBLE
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.robustness import stacked
-from gatedlib.sweeps import Measure
 
 SUBJECT = FLEXIBLE.replace(dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2))
 """The network of Fig. 2, one sample at a time, noise as large as the signal: 100 trials a block."""
@@ -25,7 +26,7 @@ SPREAD = 0.5
 
 KINDS, SEEDS = 10, 12
 SPEEDS = tuple(0.03 * np.exp(SPREAD * stats.norm.ppf((np.arange(KINDS) + 0.5) / KINDS)))
-"""The time constants of ten kinds of subjects; twelve seeds of each."""
+"""The time constants of ten kinds of subjects; twelve of each."""
 
 POWER, LEVEL = 0.8, 0.05
 
@@ -93,10 +94,25 @@ def effect(samples: np.ndarray, other: np.ndarray | None = None) -> Estimate:
     return Estimate(np.asarray(standardized(samples, other)), low, high)
 
 
-def _subjects(experiment: gl.Experiment, measure: Measure) -> xr.Dataset:
-    """What is measured of 120 subjects, along `subject`."""
-    found = gl.sweep(experiment, seeds=SEEDS, record=(record.loss,), measure=measure, tau_c=SPEEDS)
-    return found.stack(subject=("tau_c", "seed")).reset_index("subject", drop=True)
+def needed(effects: Estimate, groups: int) -> Estimate:
+    """The sample sizes for some effects, with those for the ends of their intervals: without end if these hold 0."""
+    ends = [
+        np.vectorize(lambda d: sample_size(d, groups), otypes=[float])(getattr(effects, e)) for e in ("low", "high")
+    ]
+    worst = np.where(np.sign(effects.low) == np.sign(effects.high), np.maximum(*ends), np.inf)
+    return Estimate(
+        np.vectorize(lambda d: sample_size(d, groups), otypes=[float])(effects.value), np.minimum(*ends), worst
+    )
+
+
+def _subjects(experiment: gl.Experiment, measure: Callable[[xr.Dataset], Any], group: int = 0) -> Any:
+    """What is measured of 120 subjects, along `subject`; no two subjects, nor groups, share a seed."""
+    found = []
+    for kind, tau_c in enumerate(SPEEDS):
+        first = (group * KINDS + kind) * SEEDS
+        results = gl.simulate(experiment.replace(tau_c=tau_c), range(first, first + SEEDS), (record.loss,))
+        found.append(measure(results).rename(seed="subject"))
+    return xr.concat(found, "subject")
 
 
 AVERAGED = (1, 2, 4)
@@ -124,8 +140,7 @@ def exposed(length: float, correlation: float) -> xr.DataArray:
     tasks = gl.Correlated(tasks=2, d_in=20, d_out=10, correlation=correlation)
     training = gl.Blocked(duration=20.0, block_length=length)
     curriculum = gl.Phases((training, gl.Blocked(blocks=4)))
-    found = _subjects(SUBJECT.replace(teachers=tasks, curriculum=curriculum), _test)
-    return found.later
+    return _subjects(SUBJECT.replace(teachers=tasks, curriculum=curriculum), _test, group=int(length < 1))
 
 
 def _test(results: xr.Dataset) -> xr.DataArray:
@@ -143,8 +158,7 @@ def transferred(practice: bool, mixture: bool) -> xr.DataArray:
     """Loss in the first 100 trials of a new task, or of a mixture of A and B, after 20 blocks of A and B or none."""
     last = gl.Blocked(blocks=1, order=(8 if mixture else 2,))
     curriculum = gl.Phases((gl.Blocked(blocks=20), last)) if practice else last
-    found = _subjects(SUBJECT.replace(teachers=NEW, curriculum=curriculum), _whole)
-    return found.mean_loss
+    return _subjects(SUBJECT.replace(teachers=NEW, curriculum=curriculum), _whole, group=int(practice))
 
 
 def _whole(results: xr.Dataset) -> xr.DataArray:
@@ -167,19 +181,19 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
     """Within subjects: late switches less early ones, and how many subjects see each effect with power 0.8."""
     pairs = [deeper_and_shorter(switches, experiment) for switches in AVERAGED]
     first, later = (stacked([effect(pair[side]) for pair in pairs]) for side in (0, 1))
-    needed = [[sample_size(float(d), groups=1) for d in each.value] for each in (first, later)]
+    sizes = [needed(each, groups=1) for each in (first, later)]
     return Outcome(
         {
             "switches_averaged": exact(AVERAGED),
             "effect_first_trial": first,
             "effect_later_trials": later,
-            "subjects_first_trial": exact(needed[0]),
-            "subjects_later_trials": exact(needed[1]),
+            "subjects_first_trial": sizes[0],
+            "subjects_later_trials": sizes[1],
         },
         {
             "first trials get worse": bool((first.low > 0).all()),
             "later trials get better": bool((later.high < 0).all()),
-            "with four switches 40 subjects or fewer see either": max(needed[0][-1], needed[1][-1]) <= 40,
+            "with four switches 40 subjects or fewer see either": max(each.value[-1] for each in sizes) <= 40,
         },
     )
 
@@ -190,20 +204,18 @@ def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Outcome:
     correlations = (0.0, 0.5, 0.8)
     pairs = [(exposed(short, c).values, exposed(long, c).values) for c in correlations]
     found = stacked([effect(*pair) for pair in pairs])
-    gain = [float(one.mean() - other.mean()) for one, other in pairs]
-    needed = [sample_size(float(d)) for d in found.value]
+    size = needed(found, groups=2)
     return Outcome(
         {
             "correlation": exact(correlations),
             "effect_of_long_blocks": found,
-            "loss_saved": exact(gain),
-            "subjects_in_each_group": exact(needed),
+            "subjects_in_each_group": size,
         },
         {
             "different tasks: long blocks help": found.low[0] > 0,
             "the effect falls with each step of correlation": bool((found.high[1:] < found.value[:-1]).all()),
-            "different tasks: 20 subjects in each group or fewer see it": needed[0] <= 20,
-            "correlation 0.8: it takes five times as many or more": needed[-1] >= 5 * needed[0],
+            "different tasks: 20 subjects in each group or fewer see it": size.value[0] <= 20,
+            "correlation 0.8: it takes five times as many or more": size.value[-1] >= 5 * size.value[0],
         },
     )
 
@@ -214,17 +226,17 @@ def mixture_not_third(novice: bool = False, practised: bool = True) -> Outcome:
     mixed, new = (
         effect(transferred(novice, mixture).values, transferred(practised, mixture).values) for mixture in (True, False)
     )
-    needed = sample_size(float(mixed.value)), sample_size(float(new.value))
+    sizes = [needed(each, groups=2) for each in (mixed, new)]
     return Outcome(
         {
             "effect_on_mixture": mixed,
             "effect_on_new_task": new,
-            "subjects_in_each_group_mixture": exact(needed[0]),
-            "subjects_in_each_group_new_task": exact(needed[1]),
+            "subjects_in_each_group_mixture": sizes[0],
+            "subjects_in_each_group_new_task": sizes[1],
         },
         {
             "practice helps with the mixture": mixed.low > 0,
             "and hinders with the new task": new.high < 0,
-            "20 subjects in each group or fewer see either": max(needed) <= 20,
+            "20 subjects in each group or fewer see either": max(each.value for each in sizes) <= 20,
         },
     )
