@@ -4,7 +4,7 @@ import ipywidgets
 import numpy as np
 import xarray as xr
 
-from gatedlib import observer, plotting, record
+from gatedlib import _check, observer, plotting, record
 from gatedlib._explorer import DT, Explorer, panels, slider
 from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches
 from gatedlib.engine import simulate
@@ -24,6 +24,9 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
 
     Source: this library.
     """
+    tasks, paths = experiment.teachers.shape[0], experiment.network.shapes(*experiment.sizes)["gates"]
+    rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
+    _check.require((tasks, *paths) == (2, 2), "tasks and paths", (tasks, *paths), rule, remedy)
     duration, window, shown = 20.0, 4.0, 40
     base = experiment.replace(dt=DT, inputs=Noisy(1, 0.5), curriculum=Blocked(duration=duration))
     figure, (left, right) = panels(2)

@@ -29,10 +29,12 @@ def _every_step(results: xr.Dataset) -> None:
     _check.require(every == 1, "every", every, "must be 1: every step counts here", "Record with every=1")
 
 
-def _in_each_block(name: str, steps: int, results: xr.Dataset) -> None:
-    shortest = int((results.block_stop - results.block_start).min())
-    rule = f"there must be {steps} steps in each block, the shortest has {shortest}"
-    _check.require(steps <= shortest, name, steps, rule, "Use fewer steps, or longer blocks")
+def _long_enough(name: str, value: int, steps: int, results: xr.Dataset) -> xr.DataArray:
+    """Which blocks have so many steps, which some block must; the others have no number."""
+    lengths = results.block_stop - results.block_start
+    rule = f"takes blocks of {steps} steps, the longest has {int(lengths.max())}"
+    _check.require(bool((lengths >= steps).any()), name, value, rule, "Use fewer steps, or longer blocks")
+    return lengths >= steps
 
 
 def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarray], np.ndarray]) -> xr.DataArray:
@@ -168,13 +170,13 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
 
     Args:
         results: a run with `loss` recorded at every step.
-        steps: N, fewer than the shortest block has.
+        steps: N.
 
     Returns:
-        Losses, dims seed, block and step_since.
+        Losses, dims seed, block and step_since; nan beyond the end of a block.
 
     Raises:
-        ValueError: if steps is no whole number above 0, a block is too short for it, or frames are missing.
+        ValueError: if steps is no whole number above 0, no block is long enough for it, or frames are missing.
 
     Example:
         >>> import gatedlib as gl
@@ -189,11 +191,12 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     needs(results, "loss")
     _check.whole("steps", steps, 1, "The paper's Fig. 8B has 5")
     _every_step(results)
-    _in_each_block("steps", steps + 1, results)
+    _long_enough("steps", steps, steps + 1, results)
     since = xr.DataArray(range(steps + 1), {"step_since": range(steps + 1)}, ("step_since",))
     # every step has a frame, so a step is its own place along time
-    after = results.loss.isel(time=results.block_start + since).drop_vars(["time", "step", "active_task"])
-    return after.transpose(..., "block", "step_since").rename("post_switch_loss")
+    place, last = results.block_start + since, results.sizes["time"] - 1
+    after = results.loss.isel(time=place.clip(max=last)).drop_vars(["time", "step", "active_task"])
+    return after.where(place < results.block_stop).transpose(..., "block", "step_since").rename("post_switch_loss")
 
 
 @in_each_cell
@@ -211,10 +214,10 @@ def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
         steps: N; None for all steps of the block.
 
     Returns:
-        Costs, dims seed and block.
+        Costs, dims seed and block; nan for blocks of fewer steps.
 
     Raises:
-        ValueError: if steps is no whole number above 0, a block has fewer, or frames are missing.
+        ValueError: if steps is no whole number above 0, no block has so many, or frames are missing.
 
     Example:
         >>> import gatedlib as gl
@@ -231,9 +234,9 @@ def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
     if steps is not None:
         _check.whole("steps", steps, 1, "Use 1 for the depth of a switch, None for all of a block")
         _every_step(results)
-        _in_each_block("steps", steps, results)
     first = per_block(results.loss, results, lambda loss: loss[..., :steps].mean(-1))
-    return (first - end_loss(results)).rename("switch_cost")
+    enough = _long_enough("steps", steps or 1, steps or 1, results)
+    return (first - end_loss(results)).where(enough).rename("switch_cost")
 
 
 @in_each_cell
@@ -285,10 +288,10 @@ def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.Data
         skip: how many steps after each switch are left out.
 
     Returns:
-        Costs, dims seed and block (of the mixed run).
+        Costs, dims seed and block (of the mixed run); nan for blocks that have no more steps than are left out.
 
     Raises:
-        ValueError: if the two runs differ in seeds or times, a block has no more steps than are left out, or frames
+        ValueError: if the two runs differ in seeds or times, no block has more steps than are left out, or frames
             are missing.
 
     Example:
@@ -311,6 +314,10 @@ def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.Data
         rule, remedy = "must be those of the other run", "Run both for the same seeds, duration and dt"
         _check.require(same, f"{name}s of the single task", single[name].values[[0, -1]].tolist(), rule, remedy)
     _check.whole("skip", skip, 0, "Leave out 5 steps, or as many as a switch takes")
-    _in_each_block("skip", skip + 1, mixed)
+    enough = _long_enough("skip", skip, skip + 1, mixed)
     apart = mixed.loss - single.loss.drop_vars(["active_task", "step"], errors="ignore")
-    return per_block(apart, mixed, lambda loss: loss[..., skip:].mean(-1)).rename("mixing_cost")
+
+    def later(loss: np.ndarray) -> np.ndarray:
+        return loss[..., min(skip, loss.shape[-1] - 1) :].mean(-1)
+
+    return per_block(apart, mixed, later).where(enough).rename("mixing_cost")

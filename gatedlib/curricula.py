@@ -227,7 +227,7 @@ class RandomSwitches(Curriculum):
     Args:
         duration: how long it lasts, in time units.
         mean_length: :math:`\bar\tau_B`, how long a task stays on in the mean, in time units; at least dt.
-        tasks: number of tasks M.
+        tasks: number of tasks M, two unless given, whatever the number of teachers.
         draw: which random sequence; the same number gives the same sequence, for all seeds of a run.
 
     Raises:

@@ -78,7 +78,8 @@ def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
     where :math:`L_B(W^*_m)` is the loss that teacher m itself has on the batch, B its size, :math:`\sigma` the noise.
 
     Args:
-        results: a run on `Noisy` inputs with `teacher_losses` recorded at every step.
+        results: a run on `Noisy` inputs with `teacher_losses` recorded at every step, which is not done unless asked
+            for: `record=(gl.record.teacher_losses, gl.record.gates, gl.record.alignment)` serves `gate_shares` too.
         hazard: the chance of a switch at each step that the observer assumes; one over the mean length of the blocks
             unless given.
 
@@ -235,7 +236,7 @@ def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
 
 def _of_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     """The belief in the task that is on."""
-    dims = {"seed", "time", "task"}
+    dims, steps = {"seed", "time", "task"}, results.sizes["time"]
     _check.require(
         set(belief.dims) == dims,
         "dims of belief",
@@ -243,5 +244,7 @@ def _of_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
         "must be seed, time and task",
         "Use observer.posterior or observer.gate_shares",
     )
+    rule, remedy = f"must be {steps}, as in the results", "Cut the results too: results.sel(time=slice(...))"
+    _check.require(belief.sizes["time"] == steps, "frames of belief", belief.sizes["time"], rule, remedy)
     active = xr.DataArray(results.active_task.values, dims="time")
     return belief.transpose("seed", "time", "task").isel(task=active)

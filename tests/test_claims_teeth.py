@@ -89,6 +89,7 @@ BREAKS = {
     "runs": lambda c: c.measure(cognition.LEARNER.replace(tau_c=0.3)),
     "early-late": lambda c: c.measure(cognition.PLAIN),
     "learning-set": lambda c: c.measure(calm(cognition.PROBLEMS).replace(tau_c=1.3)),
+    "composing": lambda c: c.measure(calm(cognition.PROBLEMS).replace(tau_c=1.3)),
     "reversal": lambda c: c.measure(cognition.REVERSED_PLAIN, cognition.REVERSED),
     "observer": lambda c: c.measure(speeds=observing.SPEEDS[3:]),
     "batch": lambda c: c.measure(batches=(1, 1)),

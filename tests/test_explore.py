@@ -68,6 +68,11 @@ def test_every_slider_changes_the_picture_and_moving_back_restores_it(make):
     plt.close("all")
 
 
+def test_the_explorer_of_schedules_is_about_two_tasks():
+    with pytest.raises(ValueError, match=r"\(3, 2\).*two tasks and two paths"):
+        explore.schedule(small(teachers=gl.Orthogonal(tasks=3, d_in=6, d_out=2)))
+
+
 @pytest.fixture(scope="module")
 def results():
     return gl.simulate(small(), seeds=4)

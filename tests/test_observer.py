@@ -168,6 +168,7 @@ def test_without_noise_there_is_nothing_to_observe():
         (lambda: observer.steps_to_certainty(results.loss, results), "dims of belief"),
         (lambda: observer.steps_to_certainty(results.loss, results, level=1.0), "level = 1.0"),
         (lambda: gl.Noisy(1, 0.0), "noise = 0.0"),
+        (lambda: observer.error_rate(observer.gate_shares(results)[:, 9:], results), "Cut the results too"),
     ):
         with pytest.raises(ValueError, match=part.replace("(", r"\(")):
             call()

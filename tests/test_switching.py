@@ -67,13 +67,21 @@ def test_mixing_cost_by_hand_and_of_a_run_with_itself():
     np.testing.assert_allclose(metrics.mixing_cost(worse, results, skip=7).mean("seed"), expected, rtol=1e-6)
 
 
+def test_blocks_that_are_too_short_have_no_number():
+    results = gl.simulate(small(curriculum=gl.Sequence((0, 1, 0), (0.2, 0.06, 0.04))), 3, (record.loss,))  # 10, 3, 2
+    after = metrics.post_switch_loss(results, steps=4)
+    assert np.isnan(after).any("seed").sum("step_since").values.tolist() == [0, 2, 3]
+    assert np.isnan(metrics.switch_cost(results, 3)).any("seed").values.tolist() == [False, False, True]
+    assert np.isnan(metrics.mixing_cost(results, results, skip=2)).any("seed").values.tolist() == [False, False, True]
+
+
 def test_refusals():
     results = gl.simulate(small(), 2, (record.loss,))
     coarse = gl.simulate(small(), 2, (record.loss,), every=2)
     steps = int(results.block_stop[0])
     for call, part in (
         (lambda: metrics.post_switch_loss(coarse), "every = 2"),
-        (lambda: metrics.post_switch_loss(results, steps), f"there must be {steps + 1} steps"),
+        (lambda: metrics.post_switch_loss(results, steps), f"takes blocks of {steps + 1} steps"),
         (lambda: metrics.post_switch_loss(results, 0), "steps = 0"),
         (lambda: metrics.switch_cost(results, steps + 1), "Use fewer steps"),
         (lambda: metrics.mixing_cost(results, gl.simulate(small(), 3, (record.loss,))), "seeds of the single task"),

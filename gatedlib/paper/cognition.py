@@ -344,7 +344,12 @@ MIXED = ((0.5, 0.5), (0.7, 0.3), (0.3, 0.7), (0.2, 0.8), (0.6, 0.4), (0.9, 0.1))
 PROBLEMS = LEARNER.replace(teachers=gl.Sums(FAMILY, tuple((*row, *[0.0] * 6) for row in MIXED)))
 """The eight tasks and six mixtures of the first two."""
 
-PRACTICE = gl.Blocked(blocks=30)
+BEFORE = {
+    "blocked": (gl.Blocked(blocks=30),),
+    "interleaved": (gl.Blocked(duration=30.0, block_length=0.05),),
+    "nothing": (),
+}
+"""What comes before a series of problems: practice on A and B for 30 time units, or none."""
 
 
 def _series(new: bool) -> gl.Blocked:
@@ -354,10 +359,9 @@ def _series(new: bool) -> gl.Blocked:
 
 @functools.lru_cache(maxsize=4)
 @kept
-def problem_times(experiment: gl.Experiment, paths: int, new: bool, practised: bool) -> xr.DataArray:
-    """Time to a loss of 0.02 in each of six problems, after practice on A and B or without any."""
-    series = _series(new)
-    curriculum = gl.Phases((PRACTICE, series)) if practised else series
+def problem_times(experiment: gl.Experiment, paths: int, new: bool, before: str) -> xr.DataArray:
+    """Time to a loss of 0.02 in each of six problems, after blocked practice on A and B, interleaved, or none."""
+    curriculum = gl.Phases((*BEFORE[before], _series(new)))
     student = experiment.replace(network=gl.GatedLinear(paths=paths), curriculum=curriculum)
     times = metrics.time_to_criterion(gl.simulate(student, 20, (record.loss,)), 0.02)
     return times.isel(block=slice(-6, None)).assign_coords(block=range(1, 7)).rename(block="problem")
@@ -373,8 +377,8 @@ def learning_set(experiment: gl.Experiment = PROBLEMS) -> Outcome:
     numbers: dict[str, Estimate] = {}
     conditions: dict[str, Any] = {}
     for paths in (2, 8):
-        new, novice = (problem_times(experiment, paths, True, practised) for practised in (True, False))
-        mixed, unpractised = (problem_times(experiment, paths, False, practised) for practised in (True, False))
+        new, novice = (problem_times(experiment, paths, True, before) for before in ("blocked", "nothing"))
+        mixed, unpractised = (problem_times(experiment, paths, False, before) for before in ("blocked", "nothing"))
         old, first = median((new / novice).isel(problem=0)), median((mixed / unpractised).isel(problem=0))
         set_ = median(novice.isel(problem=-1) / novice.isel(problem=0))
         numbers |= {
@@ -388,6 +392,26 @@ def learning_set(experiment: gl.Experiment = PROBLEMS) -> Outcome:
             f"{paths} paths: nor does a novice get faster from problem 1 to 6 by more than a fifth": set_.low > 0.8,
         }
     return Outcome(numbers, conditions)
+
+
+@claim("composing", "beyond", "Blocked practice helps with uneven mixtures; with even ones interleaving does as well.")
+def composing(experiment: gl.Experiment = PROBLEMS) -> Outcome:
+    """Time to solve mixtures of A and B after as much practice in blocks of 1 and of 0.05: (A + B) / 2, five others."""
+    blocked, mixed = (problem_times(experiment, 2, False, before) for before in ("blocked", "interleaved"))
+    even = [median(each.isel(problem=0)) for each in (blocked, mixed)]
+    uneven = [median(each.isel(problem=slice(1, None)).mean("problem")) for each in (blocked, mixed)]
+    return Outcome(
+        {
+            "even_mixture_blocked": even[0],
+            "even_mixture_interleaved": even[1],
+            "uneven_mixtures_blocked": uneven[0],
+            "uneven_mixtures_interleaved": uneven[1],
+        },
+        {
+            "uneven: blocked takes a tenth of the time, or less": uneven[0].high < uneven[1].low / 10,
+            "even: interleaved takes no longer": even[1].high <= even[0].low,
+        },
+    )
 
 
 REVERSED = LEARNER.replace(

@@ -149,7 +149,8 @@ def _test(results: xr.Dataset) -> xr.DataArray:
     return results.loss.isel(time=trials).mean("time").rename("later")
 
 
-NEW = gl.Sums(gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5), ((0.5, 0.5, *[0.0] * 6),))
+NEW = gl.Sums(gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5), ((0.8, 0.2, *[0.0] * 6),))
+"""Not the even mixture, which is nearly what interleaved and forgetful learners answer anyway."""
 
 
 @functools.lru_cache(maxsize=8)
@@ -168,7 +169,7 @@ def _whole(results: xr.Dataset) -> xr.DataArray:
 def deeper_and_shorter(switches: int, experiment: gl.Experiment = SUBJECT) -> tuple[np.ndarray, np.ndarray]:
     """How much first and later trials change from early to late switches, within each subject."""
     costs = practised(experiment)
-    early, late = slice(2, 2 + switches), slice(-switches, None)
+    early, late = slice(1, 1 + switches), slice(-switches, None)  # the first block follows no switch
     first, later = (
         (costs[name].isel(block=late).mean("block") - costs[name].isel(block=early).mean("block")).values
         for name in ("first", "later")
@@ -191,8 +192,8 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
             "subjects_later_trials": sizes[1],
         },
         {
-            "first trials get worse": bool((first.low > 0).all()),
-            "later trials get better": bool((later.high < 0).all()),
+            "over four switches first trials get worse": first.low[-1] > 0,
+            "and later trials better": later.high[-1] < 0,
             "with four switches 40 subjects or fewer see either": max(each.value[-1] for each in sizes) <= 40,
         },
     )
