@@ -298,39 +298,50 @@ def next_block(
     return float(grown), float(old - moved), float(time)
 
 
-def alternation_loss(run_length: Numbers | float, tau_c: Numbers | float, distance: Numbers | float) -> Numbers:
+def alternation_loss(run_length: Numbers | float, tau_c: float, distance: float, dt: float) -> Numbers:
     r"""The mean loss of a network whose paths are its two tasks, while these alternate in runs of equal length.
 
     .. math::
 
-        \tau_c \dot\delta = -\tfrac{D^2}{2} \delta, \quad L = \tfrac{D^2}{2} \delta^2 \quad\Rightarrow\quad
-        \langle L \rangle = \frac{\tau_c}{2 R} \tanh \frac{D^2 R}{4 \tau_c}
+        \langle L \rangle = \frac{D^2}{2n}\, \frac{1 - r^{2n}}{(1 - r^2)(1 + r^n)^2}, \qquad
+        r = 1 - \frac{D^2 dt}{2 \tau_c}, \quad n = \frac{R}{dt}
 
-    with :math:`\delta` how far the gates are from the task that is on: 1 at a switch, if they had settled. Long runs
-    cost :math:`\tau_c / 2` for each switch, *whatever the distance of the tasks*: the switch between similar tasks is
-    shallow, but lasts. Short runs cost :math:`D^2 / 8`, as a network does that has only the mean of the tasks; and no
-    runs cost more.
+    How far the gates are from the task that is on, :math:`\delta`, shrinks by r in each step; it begins a run at
+    :math:`1/(1 + r^n)`. In small steps this is
+
+    .. math::
+
+        \langle L \rangle \to \frac{\tau_c}{2 R} \tanh \frac{D^2 R}{4 \tau_c}
+
+    Long runs cost :math:`\tau_c / 2` for each switch, *whatever the distance of the tasks*: the switch between similar
+    tasks is shallow, but lasts. Short runs cost :math:`D^2 / 8`, as a network does that has only the mean of the tasks,
+    and in steps that are not small even more.
 
     Args:
         run_length: R, in time units.
         tau_c: time constant of the gates.
         distance: D.
+        dt: the length of a step.
 
     Returns:
-        The loss once it repeats from run to run, of the shape to which the arguments broadcast. The weights stand
-        still, and the gates add up to one and stay positive, where penalties do not push.
+        The loss once it repeats from run to run, of the shape of the run lengths. The weights stand still, and the
+        gates add up to one and stay positive, where penalties do not push.
 
     Raises:
-        ValueError: if an argument is not above 0 throughout.
+        ValueError: if an argument is not above 0, or the step so long that gates overshoot.
 
     Example:
         >>> from gatedlib.theory import alternation_loss
-        >>> alternation_loss(run_length=[1e-4, 1.0], tau_c=0.03, distance=1.0).round(3).tolist()
-        [0.125, 0.015]
+        >>> alternation_loss(run_length=[0.001, 1.0], tau_c=0.03, distance=1.0, dt=0.001).round(3).tolist()
+        [0.127, 0.015]
 
     Source: this library.
     """
-    for name, value in (("run_length", run_length), ("tau_c", tau_c), ("distance", distance)):
-        _check.require(bool(np.all(np.asarray(value) > 0)), name, value, "must be above 0 throughout", "See the paper")
-    per_run = np.asarray(tau_c) / (2 * np.asarray(run_length))
-    return per_run * np.tanh(np.asarray(distance) ** 2 / (8 * per_run))
+    runs = np.asarray(run_length, float)
+    _check.require(bool(np.all(runs > 0)), "run_length", run_length, "must be above 0 throughout", "Use 0.1 or 1.0")
+    for name, value in (("tau_c", tau_c), ("distance", distance), ("dt", dt)):
+        _check.positive(name, value, "Use those of the experiment")
+    rate = distance**2 / (2 * tau_c)
+    _check.require(rate * dt < 1, "dt", dt, f"must be below {1 / rate:.3g}, or gates overshoot", "Use a shorter step")
+    shrink, steps = 1 - rate * dt, runs / dt
+    return distance**2 / (2 * steps) * (1 - shrink ** (2 * steps)) / ((1 - shrink**2) * (1 + shrink**steps) ** 2)

@@ -91,13 +91,13 @@ BREAKS = {
     "learning-set": lambda c: c.measure(calm(cognition.PROBLEMS).replace(tau_c=1.3)),
     "composing": lambda c: c.measure(calm(cognition.PROBLEMS).replace(tau_c=1.3)),
     "reversal": lambda c: c.measure(cognition.REVERSED_PLAIN, cognition.REVERSED),
-    "observer": lambda c: c.measure(speeds=observing.SPEEDS[3:]),
+    "observer": lambda c: c.measure(speeds=observing.SPEEDS[4:]),
     "batch": lambda c: c.measure(batches=(1, 1)),
     "slow-gates": lambda c: c.measure(slower=(1.0, 2.0, 4.0, 8.0, 1.0, 1.0)),
-    "scaffold": lambda c: c.measure(observing.REGULAR),
+    "scaffold": lambda c: c.measure(penalized=True),
     "predict-practice": lambda c: c.measure(predictions.SUBJECT.replace(order=(0, 0))),
     "predict-blocks": lambda c: c.measure(short=1.0, long=0.1),
-    "predict-transfer": lambda c: c.measure(novice=True, practised=False),
+    "predict-transfer": lambda c: c.measure(better="interleaved", worse="blocked"),
     "return-map": lambda c: c.measure(slower=3.0),
 }
 

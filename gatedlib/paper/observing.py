@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import stats
 
 import gatedlib as gl
-from gatedlib import metrics, observer, record
+from gatedlib import metrics, observer, record, transfer
 from gatedlib.experiment import setting
 from gatedlib.paper.claims import Outcome, claim, exact, mean, median
 from gatedlib.paper.keeping import kept
@@ -18,16 +18,18 @@ from gatedlib.paper.robustness import REGULAR, run, stacked
 from gatedlib.results import final_params
 
 WATCHED = REGULAR.replace(
-    curriculum=gl.RandomSwitches(duration=40.0, mean_length=1.0), inputs=gl.Noisy(batch=1, noise=1.0), tau_w=math.inf
+    curriculum=gl.RandomSwitches(duration=200.0, mean_length=1.0), inputs=gl.Noisy(batch=1, noise=1.0), tau_w=math.inf
 )
 """The trained flexible network of Fig. 2, its weights frozen, one noisy sample at a time, switches at random."""
 
 NOISES = (0.2, 0.5, 1.0, 2.0)
 BATCHES = (1, 10)
 SPEEDS = (0.0075, 0.015, 0.03, 0.06, 0.12, 0.24)
-"""Time constants of the gates, the paper's in their midst."""
+"""Time constants of the gates, the paper's in their midst; faster ones diverge at some of these noises."""
 
 SEEDS = 20
+PARTS = 20
+"""All seeds see the same switches, so intervals are over parts of a long run, each with switches of its own."""
 
 
 @functools.lru_cache(maxsize=2)
@@ -36,20 +38,27 @@ def trained(seeds: int = SEEDS) -> gl.Params:
     return final_params(run(REGULAR).sel(seed=range(seeds)))
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=64)
 @kept
-def watched(noise: float, batch: int, tau_c: float = 0.03, experiment: gl.Experiment = WATCHED) -> xr.Dataset:
-    """How often gates and observer are wrong about the task, and how many steps each takes to 90 % certainty."""
-    seen = experiment.replace(inputs=gl.Noisy(batch=batch, noise=noise), tau_c=tau_c)
-    results = gl.simulate(seen, SEEDS, (record.gates, record.alignment, record.teacher_losses), initial=trained())
-    told = {"gates": observer.gate_shares(results), "observer": observer.posterior(results)}
-    found = {f"{name}_wrong": observer.error_rate(belief, results) for name, belief in told.items()}
-    steps = {
-        # the first block follows no switch
-        f"{name}_steps": observer.steps_to_certainty(belief, results).isel(block=slice(1, None)).median("block")
-        for name, belief in told.items()
-    }
-    return xr.Dataset(found | steps)
+def watched(noise: float, batch: int, tau_c: float | None = 0.03) -> xr.Dataset:
+    """How often gates, or for None the observer, are wrong in each part, and how many steps they take to 90 %."""
+    seen = WATCHED.replace(inputs=gl.Noisy(batch=batch, noise=noise), tau_c=0.03 if tau_c is None else tau_c)
+    record_ = (record.gates, record.alignment) if tau_c else (record.teacher_losses,)
+    results = gl.simulate(seen, 4, record_, initial=trained(4))
+    hazard = float(seen.flow.dt) / float(setting(seen, "mean_length"))
+    belief = observer.gate_shares(results) if tau_c else observer.posterior(results, hazard)
+    length = results.sizes["time"] // PARTS
+    pieces = [slice(part * length, (part + 1) * length) for part in range(PARTS)]
+    wrong = [observer.error_rate(belief[:, each], results.isel(time=each)).mean("seed") for each in pieces]
+    # the first block follows no switch; those that never reach 90 % count with their length
+    steps = observer.steps_to_certainty(belief, results).isel(block=slice(1, None)).mean("seed")
+    own = steps.block_start.values // length
+    return xr.Dataset(
+        {
+            "wrong": xr.concat(wrong, "seed"),
+            "steps": ("seed", [float(steps.values[own == part].mean()) for part in range(PARTS)]),
+        }
+    )
 
 
 def by_speed(noise: float, batch: int, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
@@ -59,9 +68,10 @@ def by_speed(noise: float, batch: int, speeds: tuple[float, ...] = SPEEDS) -> xr
 
 
 def best_speed(noise: float, batch: int, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
-    """The same for gates of the speed that is wrong least often, with `tau_c` as a coordinate."""
-    found = by_speed(noise, batch, speeds)
-    return found.isel(tau_c=int(found.gates_wrong.mean("seed").values.argmin()))
+    """The gates that are wrong least often in the first half of the parts, as they do in the second half."""
+    found, half = by_speed(noise, batch, speeds), PARTS // 2
+    best = int(found.wrong.isel(seed=slice(None, half)).mean("seed").values.argmin())
+    return found.isel(tau_c=best, seed=slice(half, None))
 
 
 def leaky_wrong(
@@ -89,53 +99,52 @@ def leaky_wrong(
     "Gates of the right speed are nearly as often right as an ideal observer, if samples say little.",
 )
 def near_optimal(speeds: tuple[float, ...] = SPEEDS) -> Outcome:
-    """How often each is wrong by noise, one sample a step; gates at the best of some speeds, and at the paper's."""
+    """How often each is wrong, one sample a step; gates of the best speed, chosen on other parts of the run."""
     best = [best_speed(noise, 1, speeds) for noise in NOISES]
-    ratio = stacked([median(each.gates_wrong / each.observer_wrong) for each in best[2:]])
-    seen = stacked([mean(each.observer_wrong) for each in best])
-    gates = stacked([mean(each.gates_wrong) for each in best])
-    fixed = stacked([mean(watched(noise, 1).gates_wrong) for noise in NOISES])
+    ideal = [watched(noise, 1, None).isel(seed=slice(PARTS // 2, None)) for noise in NOISES]
+    ratio = stacked([median(gates.wrong / judge.wrong) for gates, judge in zip(best[2:], ideal[2:], strict=True)])
     fastest = [float(each.tau_c) for each in best]
-    extra = median(best[0].gates_steps - best[0].observer_steps)
+    fixed = [watched(noise, 1).wrong.isel(seed=slice(PARTS // 2, None)) for noise in NOISES]
+    clear = median(best[0].wrong / ideal[0].wrong)
     return Outcome(
         {
             "noise": exact(NOISES),
-            "observer_wrong": seen,
-            "gates_wrong_best": gates,
-            "gates_wrong_paper": fixed,
+            "observer_wrong": stacked([mean(each.wrong) for each in ideal]),
+            "gates_wrong_best": stacked([mean(each.wrong) for each in best]),
+            "gates_wrong_paper": stacked([mean(each) for each in fixed]),
             "best_tau_c": exact(fastest),
             "ratio_noise_1_and_2": ratio,
-            "extra_steps_noise_0.2": extra,
+            "ratio_noise_0.2": clear,
         },
         {
-            "noise 1 and 2: gates of the best speed are wrong at most 1.15 times as often": bool(
-                (ratio.high < 1.15).all()
+            "noise 1 and 2: gates of the best speed are wrong at most 1.2 times as often": bool(
+                (ratio.high < 1.2).all()
             ),
             "the more noise, the slower the best gates": fastest == sorted(fastest) and fastest[-1] > 3 * fastest[0],
-            "noise 0.2: the observer needs one sample, the fastest gates three or more besides": extra.low >= 3,
+            "noise 0.2: even the best gates are wrong more than twice as often": clear.low > 2,
             "no gates beat the observer, at any speed and noise": all(
-                float(by_speed(noise, 1, speeds).gates_wrong.mean("seed").min()) >= float(one.observer_wrong.mean())
-                for noise, one in zip(NOISES, best, strict=True)
+                bool((by_speed(noise, 1, speeds).wrong.mean("seed") > watched(noise, 1, None).wrong.mean("seed")).all())
+                for noise in NOISES
             ),
         },
     )
 
 
-@claim("batch", "beyond", "More samples a step make the observer quicker, and gates not.")
+@claim("batch", "beyond", "More samples a step make the observer quicker, and gates of a given speed not.")
 def deaf_to_certainty(batches: tuple[int, int] = BATCHES) -> Outcome:
     """Steps to 90 % certainty with 1 and with 10 samples a step at noise 1, gates as fast as the paper's."""
-    one, ten = (watched(1.0, batch) for batch in batches)
-    sharper, gates = median(one.observer_steps / ten.observer_steps), median(one.gates_steps / ten.gates_steps)
+    ideal, gates = ([watched(1.0, batch, tau_c).steps for batch in batches] for tau_c in (None, 0.03))
+    sharper, same = median(ideal[0] / ideal[1]), median(gates[0] / gates[1])
     return Outcome(
         {
-            "observer_steps_batch_1": median(one.observer_steps),
-            "observer_steps_batch_10": median(ten.observer_steps),
-            "gates_steps_batch_1": median(one.gates_steps),
-            "gates_steps_batch_10": median(ten.gates_steps),
+            "observer_steps_batch_1": median(ideal[0]),
+            "observer_steps_batch_10": median(ideal[1]),
+            "gates_steps_batch_1": median(gates[0]),
+            "gates_steps_batch_10": median(gates[1]),
         },
         {
             "ten samples make the observer three times as quick, or more": sharper.low > 3,
-            "and gates no quicker": gates.high <= 1,
+            "and gates no quicker": same.high <= 1,
         },
     )
 
@@ -147,47 +156,81 @@ AFTER, LATER = 20, 100
 NEVER = REGULAR.replace(a=0.0, b=0.0)
 """Without penalties from the start."""
 
+NOISY = gl.Noisy(batch=1, noise=0.2)
+"""Targets with noise as large as the signal, one sample a step."""
+
 LESIONED = REGULAR.replace(curriculum=gl.Blocked(blocks=AFTER))
 
 
 @functools.lru_cache(maxsize=32)
 @kept
 def lesion(
-    tau_c: float = 1.0, a: float = 1.0, b: float = 1.0, blocks: int = AFTER, base: gl.Experiment = LESIONED
+    tau_c: float = 1.0,
+    a: float = 1.0,
+    b: float = 1.0,
+    blocks: int = AFTER,
+    inputs: gl.Population | gl.Noisy | None = None,
 ) -> xr.Dataset:
     """A trained network whose gates are slowed, or whose penalties are scaled, and what becomes of it in some blocks.
 
-    Perseveration is how long after a switch the gate of the old task stays above that of the new one.
+    Perseveration is how long after a switch the gate of the old task stays above that of the new one. In the end both
+    tasks are tried with the best gates for each, not below 0 (`cued`) or of any sign, and `cured` is the recovery in
+    two more blocks with all settings as they were.
     """
-    flow, healthy = base.flow, {"tau_c": float(base.flow.tau_c)}
-    healthy |= {"a": float(flow.penalties[0].a), "b": float(flow.penalties[1].b)}  # type: ignore[attr-defined]
+    healthy = {name: float(setting(LESIONED, name)) for name in ("tau_c", "a", "b")}
     changed = {name: by * healthy[name] for name, by in (("tau_c", tau_c), ("a", a), ("b", b))}
-    hurt = base.replace(curriculum=gl.Blocked(blocks=blocks), **changed)
-    results = gl.simulate(hurt, SEEDS, (record.loss, record.gates, record.alignment), initial=trained())
+    whole = LESIONED.replace(curriculum=gl.Blocked(blocks=blocks), inputs=inputs or gl.Population())
+    results = gl.simulate(
+        whole.replace(**changed), SEEDS, (record.population_loss, record.gates, record.alignment), initial=trained()
+    )
+    results = results.rename(population_loss="loss")
     on, off = metrics.gate_on(results), metrics.gate_off(results)
-    dt = float(base.flow.dt)
+    dt = float(LESIONED.flow.dt)
 
     def until(ahead: np.ndarray) -> np.ndarray:
         return np.where(ahead.any(-1), ahead.argmax(-1) * dt, ahead.shape[-1] * dt)
 
+    two = LESIONED.replace(curriculum=gl.Blocked(blocks=2))
+    after = gl.simulate(two, SEEDS, (record.loss,), initial=final_params(results))
+    cued, free = (transfer.loss_with(results, transfer.best_gates(results, nonnegative=sign)) for sign in (True, False))
     return xr.Dataset(
         {
             "recovery": metrics.time_to_criterion(results),
             "perseveration": metrics.per_block(on > off, results, until),
-            "off_gate": metrics.end_of_block(off, results),
             "total_alignment": metrics.total_alignment(results),
+            "cued": cued.mean("task"),
+            "any_sign": free.mean("task"),
+            "cured": metrics.time_to_criterion(after).isel(block=-1, drop=True),
         }
     )
 
 
-@claim("slow-gates", "beyond", "Slowed gates persevere in proportion, until weights give way and knowledge is lost.")
+@functools.lru_cache(maxsize=4)
+@kept
+def never(inputs: gl.Population | gl.Noisy | None = None, penalized: bool = False) -> xr.Dataset:
+    """Networks without penalties from the start: recovery in the last two of 40 blocks, and alignment."""
+    results = gl.simulate(
+        (REGULAR if penalized else NEVER).replace(inputs=inputs or gl.Population()),
+        SEEDS,
+        (record.population_loss, record.alignment),
+        every=2,
+    ).rename(population_loss="loss")
+    last = metrics.time_to_criterion(results).isel(block=slice(-2, None)).mean("block")
+    return xr.Dataset({"recovery": last, "total_alignment": metrics.total_alignment(results)})
+
+
+@claim("slow-gates", "beyond", "Slowed gates persevere in proportion, until paths stop being the tasks.")
 def slow_gates(slower: tuple[float, ...] = SLOWER) -> Outcome:
-    """Perseveration and recovery in the first switches after gates were slowed, and alignment 100 blocks later."""
+    """Perseveration and recovery in the first switches after gates were slowed; paths 100 blocks later, and cured."""
     hurt = [lesion(tau_c=by, blocks=LATER) for by in slower]
     first = slice(0, 3)  # training ended on the other task: the first block begins with a switch
-    persevered = stacked([median(each.perseveration.isel(block=first).mean("block")) for each in hurt])
-    recovered = stacked([median(each.recovery.isel(block=first).mean("block")) for each in hurt])
-    aligned = stacked([median(each.total_alignment) for each in hurt])
+    persevered, recovered = (
+        stacked([median(each[name].isel(block=first).mean("block")) for each in hurt])
+        for name in ("perseveration", "recovery")
+    )
+    aligned, cued, free, cured = (
+        stacked([median(each[name]) for each in hurt]) for name in ("total_alignment", "cued", "any_sign", "cured")
+    )
     growth = persevered.value[:3] / persevered.value[0] / np.array(slower[:3])
     return Outcome(
         {
@@ -195,44 +238,48 @@ def slow_gates(slower: tuple[float, ...] = SLOWER) -> Outcome:
             "perseveration": persevered,
             "recovery_slowed": recovered,
             "alignment_slowed": aligned,
+            "cued_loss_slowed": cued,
+            "any_sign_loss_slowed": free,
+            "recovery_cured": cured,
         },
         {
             "up to four times slower: perseveration in proportion, within 20 %": bool((abs(growth - 1) < 0.2).all()),
-            "and knowledge is kept, 100 blocks later: alignment above 0.98": bool((aligned.low[:3] > 0.98).all()),
-            "16 and 32 times slower: part of it is lost, alignment below 0.9": bool((aligned.high[-2:] < 0.9).all()),
+            "and paths stay the tasks for 100 blocks: alignment above 0.98": bool((aligned.low[:3] > 0.98).all()),
+            "16 and 32 times slower: they do not, alignment below 0.9": bool((aligned.high[-2:] < 0.9).all()),
+            "but both tasks stay within their span: with gates of any sign no loss": bool((free.high < 0.001).all()),
+            "and once cured recovery takes less than 0.06": bool((cured.high < 0.06).all()),
         },
     )
 
 
-@claim(
-    "scaffold",
-    "beyond",
-    "Penalties are a scaffold: without them gates are not learned, but stay for long once learned.",
-)
-def scaffold(never: gl.Experiment = NEVER) -> Outcome:
-    """Recovery with penalties, without them from the start, and 20 and 300 blocks after they were removed."""
-    intact, without = lesion(), run(never)
+@claim("scaffold", "beyond", "Without noise penalties are a scaffold: needed to learn gates, and not to keep them.")
+def scaffold(penalized: bool = False) -> Outcome:
+    """Recovery without penalties from the start, and 20 and 300 blocks after they were removed; all with noise too."""
+    absent, noisy = never(penalized=penalized), never(NOISY)
     soon, long = lesion(a=0.0, b=0.0), lesion(a=0.0, b=0.0, blocks=300)
-    one = [lesion(a=0.0), lesion(b=0.0)]
-    times = {
-        "recovery_intact": intact.recovery.isel(block=-1),
-        "recovery_never": metrics.time_to_criterion(without).isel(block=-1),
-        "recovery_removed": soon.recovery.isel(block=-1),
-        "recovery_only_a_removed": one[0].recovery.isel(block=-1),
-        "recovery_only_b_removed": one[1].recovery.isel(block=-1),
-        "recovery_removed_long_ago": long.recovery.isel(block=slice(-2, None)).mean("block"),
-    }
-    numbers = {name: median(values) for name, values in times.items()}
-    aligned = {
+    loud = lesion(a=0.0, b=0.0, blocks=300, inputs=NOISY)
+    late = long.recovery.isel(block=slice(-2, None)).mean("block")
+    numbers = {
+        "recovery_never": median(absent.recovery),
+        "recovery_removed": median(soon.recovery.isel(block=-1)),
+        "recovery_removed_long_ago": median(late),
         "alignment_removed": median(soon.total_alignment),
         "alignment_removed_long_ago": median(long.total_alignment),
+        "cued_loss_removed_long_ago": median(long.cued),
+        "alignment_never_with_noise": median(noisy.total_alignment),
+        "alignment_removed_long_ago_with_noise": median(loud.total_alignment),
     }
     return Outcome(
-        numbers | aligned,
+        numbers,
         {
             "never there: recovery takes more than 0.3": numbers["recovery_never"].low > 0.3,
             "removed after training: less than 0.07, 20 blocks later": numbers["recovery_removed"].high < 0.07,
-            "and each task has its path: alignment above 0.98": aligned["alignment_removed"].low > 0.98,
-            "300 blocks later that is gone: alignment below 0.5": aligned["alignment_removed_long_ago"].high < 0.5,
+            "and less than 0.1, 300 blocks later": numbers["recovery_removed_long_ago"].high < 0.1,
+            "when paths are no longer the tasks: alignment below 0.5": numbers["alignment_removed_long_ago"].high < 0.5,
+            "noisy targets do what penalties do: never there, alignment above 0.8": numbers[
+                "alignment_never_with_noise"
+            ].low
+            > 0.8,
+            "and removed 300 blocks ago, above 0.95": numbers["alignment_removed_long_ago_with_noise"].low > 0.95,
         },
     )

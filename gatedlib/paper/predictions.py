@@ -82,16 +82,25 @@ def standardized(samples: np.ndarray, other: np.ndarray | None = None) -> float:
     return float((samples.mean() - other.mean()) / pooled)
 
 
+def difference(samples: np.ndarray, other: np.ndarray) -> Estimate:
+    """The difference of two groups' means with its bootstrap interval over subjects."""
+    return _resampled(lambda some, others: float(some.mean() - others.mean()), samples, other)
+
+
 def effect(samples: np.ndarray, other: np.ndarray | None = None) -> Estimate:
     """Cohen's d with its bootstrap interval over subjects."""
+    return _resampled(standardized, samples, other)
+
+
+def _resampled(statistic: Callable[..., float], samples: np.ndarray, other: np.ndarray | None) -> Estimate:
     random = np.random.default_rng(0)
     drawn = []
     for _ in range(1000):
         some = samples[random.integers(len(samples), size=len(samples))]
         others = None if other is None else other[random.integers(len(other), size=len(other))]
-        drawn.append(standardized(some, others))
+        drawn.append(statistic(some, others))
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Estimate(np.asarray(standardized(samples, other)), low, high)
+    return Estimate(np.asarray(statistic(samples, other)), low, high)
 
 
 def needed(effects: Estimate, groups: int) -> Estimate:
@@ -105,16 +114,19 @@ def needed(effects: Estimate, groups: int) -> Estimate:
     )
 
 
-def _subjects(experiment: gl.Experiment, measure: Callable[[xr.Dataset], Any], group: int = 0) -> Any:
+def _subjects(
+    experiment: gl.Experiment, measure: Callable[[xr.Dataset], Any], group: int = 0, slower: float = 1.0
+) -> Any:
     """What is measured of 120 subjects, along `subject`; no two subjects, nor groups, share a seed."""
     found = []
     for kind, tau_c in enumerate(SPEEDS):
         first = (group * KINDS + kind) * SEEDS
-        results = gl.simulate(experiment.replace(tau_c=tau_c), range(first, first + SEEDS), (record.loss,))
+        results = gl.simulate(experiment.replace(tau_c=slower * tau_c), range(first, first + SEEDS), (record.loss,))
         found.append(measure(results).rename(seed="subject"))
     return xr.concat(found, "subject")
 
 
+CORRELATIONS = (0.0, 0.5, 0.8)
 AVERAGED = (1, 2, 4)
 """Over how many switches, early and late, a subject's losses are averaged."""
 
@@ -126,11 +138,11 @@ def _early_late(results: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"first": first, "later": later}).drop_vars("block_task", errors="ignore")
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 @kept
-def practised(experiment: gl.Experiment = SUBJECT) -> xr.Dataset:
+def practised(experiment: gl.Experiment = SUBJECT, slower: float = 1.0) -> xr.Dataset:
     """First and later trials after every switch of 120 subjects."""
-    return _subjects(experiment, _early_late)
+    return _subjects(experiment, _early_late, slower=slower)
 
 
 @functools.lru_cache(maxsize=8)
@@ -140,7 +152,8 @@ def exposed(length: float, correlation: float) -> xr.DataArray:
     tasks = gl.Correlated(tasks=2, d_in=20, d_out=10, correlation=correlation)
     training = gl.Blocked(duration=20.0, block_length=length)
     curriculum = gl.Phases((training, gl.Blocked(blocks=4)))
-    return _subjects(SUBJECT.replace(teachers=tasks, curriculum=curriculum), _test, group=int(length < 1))
+    group = 2 * CORRELATIONS.index(correlation) + int(length < 1)
+    return _subjects(SUBJECT.replace(teachers=tasks, curriculum=curriculum), _test, group)
 
 
 def _test(results: xr.Dataset) -> xr.DataArray:
@@ -153,22 +166,38 @@ NEW = gl.Sums(gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5), ((0.8, 0.
 """Not the even mixture, which is nearly what interleaved and forgetful learners answer anyway."""
 
 
-@functools.lru_cache(maxsize=8)
+FORGETFUL = SUBJECT.replace(penalties=())
+"""Subjects without penalties, whose gates are as slow as their weights."""
+
+SLOWER = 1.3 / 0.03
+"""How much slower."""
+
+BEFORE = {
+    "blocked": (gl.Blocked(blocks=20),),
+    "interleaved": (gl.Blocked(duration=20.0, block_length=0.05),),
+    "nothing": (),
+}
+
+
+@functools.lru_cache(maxsize=16)
 @kept
-def transferred(practice: bool, mixture: bool) -> xr.DataArray:
-    """Loss in the first 100 trials of a new task, or of a mixture of A and B, after 20 blocks of A and B or none."""
-    last = gl.Blocked(blocks=1, order=(8 if mixture else 2,))
-    curriculum = gl.Phases((gl.Blocked(blocks=20), last)) if practice else last
-    return _subjects(SUBJECT.replace(teachers=NEW, curriculum=curriculum), _whole, group=int(practice))
+def transferred(before: str, mixture: bool, forgetful: bool = False) -> xr.DataArray:
+    """Loss in the first 100 trials of a new task, or of a mixture of A and B, after some practice on A and B."""
+    curriculum = gl.Phases((*BEFORE[before], gl.Blocked(blocks=1, order=(8 if mixture else 2,))))
+    subject = (FORGETFUL if forgetful else SUBJECT).replace(teachers=NEW, curriculum=curriculum)
+    group = list(BEFORE).index(before) + 3 * mixture + 6 * forgetful
+    return _subjects(subject, _whole, group, slower=SLOWER if forgetful else 1.0)
 
 
 def _whole(results: xr.Dataset) -> xr.DataArray:
     return results.loss.isel(time=slice(int(results.block_start[-1]), None)).mean("time").rename("mean_loss")
 
 
-def deeper_and_shorter(switches: int, experiment: gl.Experiment = SUBJECT) -> tuple[np.ndarray, np.ndarray]:
+def deeper_and_shorter(
+    switches: int, experiment: gl.Experiment = SUBJECT, slower: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """How much first and later trials change from early to late switches, within each subject."""
-    costs = practised(experiment)
+    costs = practised(experiment, slower)
     early, late = slice(1, 1 + switches), slice(-switches, None)  # the first block follows no switch
     first, later = (
         (costs[name].isel(block=late).mean("block") - costs[name].isel(block=early).mean("block")).values
@@ -179,10 +208,14 @@ def deeper_and_shorter(switches: int, experiment: gl.Experiment = SUBJECT) -> tu
 
 @claim("predict-practice", "beyond", "Practice makes the first trial after a switch worse, and later trials better.")
 def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
-    """Within subjects: late switches less early ones, and how many subjects see each effect with power 0.8."""
+    """Within subjects: late switches less early ones, and how many subjects see each effect with power 0.8.
+
+    Subjects without penalties, and forgetful ones, for comparison.
+    """
     pairs = [deeper_and_shorter(switches, experiment) for switches in AVERAGED]
     first, later = (stacked([effect(pair[side]) for pair in pairs]) for side in (0, 1))
     sizes = [needed(each, groups=1) for each in (first, later)]
+    loose, plain = (effect(deeper_and_shorter(AVERAGED[-1], FORGETFUL, slower)[0]) for slower in (1.0, SLOWER))
     return Outcome(
         {
             "switches_averaged": exact(AVERAGED),
@@ -190,11 +223,14 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
             "effect_later_trials": later,
             "subjects_first_trial": sizes[0],
             "subjects_later_trials": sizes[1],
+            "effect_first_trial_no_penalties": loose,
+            "effect_first_trial_forgetful": plain,
         },
         {
             "over four switches first trials get worse": first.low[-1] > 0,
             "and later trials better": later.high[-1] < 0,
             "with four switches 40 subjects or fewer see either": max(each.value[-1] for each in sizes) <= 40,
+            "forgetful: first trials do not get worse": plain.value < 0,
         },
     )
 
@@ -202,42 +238,54 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
 @claim("predict-blocks", "beyond", "Long blocks make later switches faster, the less so the more alike the tasks are.")
 def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Outcome:
     """Between groups: blocks of 0.1 against blocks of 1, tested alike, for tasks of correlation 0, 0.5 and 0.8."""
-    correlations = (0.0, 0.5, 0.8)
-    pairs = [(exposed(short, c).values, exposed(long, c).values) for c in correlations]
+    pairs = [(exposed(short, c).values, exposed(long, c).values) for c in CORRELATIONS]
     found = stacked([effect(*pair) for pair in pairs])
+    apart = 1 - np.array(CORRELATIONS)  # the squared distance of the tasks, which bounds what there is to save
+    saved = stacked([difference(*pair) for pair in pairs])
+    share = Estimate(*(getattr(saved, end) / apart for end in ("value", "low", "high")))
     size = needed(found, groups=2)
     return Outcome(
         {
-            "correlation": exact(correlations),
+            "correlation": exact(CORRELATIONS),
             "effect_of_long_blocks": found,
+            "saved_relative_to_distance": share,
             "subjects_in_each_group": size,
         },
         {
             "different tasks: long blocks help": found.low[0] > 0,
-            "the effect falls with each step of correlation": bool((found.high[1:] < found.value[:-1]).all()),
+            "at correlation 0.8 they save less than at 0 and 0.5, relative to the tasks' distance": bool(
+                (share.high[-1] < share.low[:-1]).all()
+            ),
             "different tasks: 20 subjects in each group or fewer see it": size.value[0] <= 20,
             "correlation 0.8: it takes five times as many or more": size.value[-1] >= 5 * size.value[0],
         },
     )
 
 
-@claim("predict-transfer", "beyond", "Practice on two tasks helps with a mixture of them, and not with a third task.")
-def mixture_not_third(novice: bool = False, practised: bool = True) -> Outcome:
-    """Between groups: novices against subjects with 20 blocks of practice, on a mixture and on a new task."""
-    mixed, new = (
-        effect(transferred(novice, mixture).values, transferred(practised, mixture).values) for mixture in (True, False)
+@claim("predict-transfer", "beyond", "Blocked practice helps more than interleaved with an uneven mixture.")
+def uneven_mixture(better: str = "blocked", worse: str = "interleaved") -> Outcome:
+    """Between groups, first block of 0.8 A + 0.2 B; forgetful subjects too; and a third task against novices."""
+    mixed, forgetful = (
+        effect(transferred(worse, True, plain).values, transferred(better, True, plain).values)
+        for plain in (False, True)
     )
-    sizes = [needed(each, groups=2) for each in (mixed, new)]
+    third, third_forgetful = (
+        effect(transferred("nothing", False, plain).values, transferred(better, False, plain).values)
+        for plain in (False, True)
+    )
+    size = needed(mixed, groups=2)
     return Outcome(
         {
             "effect_on_mixture": mixed,
-            "effect_on_new_task": new,
-            "subjects_in_each_group_mixture": sizes[0],
-            "subjects_in_each_group_new_task": sizes[1],
+            "effect_on_mixture_forgetful": forgetful,
+            "subjects_in_each_group": size,
+            "effect_on_third_task": third,
+            "effect_on_third_task_forgetful": third_forgetful,
         },
         {
-            "practice helps with the mixture": mixed.low > 0,
-            "and hinders with the new task": new.high < 0,
-            "20 subjects in each group or fewer see either": max(each.value for each in sizes) <= 20,
+            "flexible: blocked practice is better": mixed.low > 0,
+            "forgetful: interleaved practice is": forgetful.high < 0,
+            "40 subjects in each group or fewer see it": size.value <= 40,
+            "a third task: practice hinders both kinds": max(third.high, third_forgetful.high) < 0,
         },
     )
