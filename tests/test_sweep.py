@@ -356,7 +356,7 @@ class Loud(gl.inputs.Inputs):
 
     loudness: float
 
-    def draw(self, key, d_in):
+    def draw(self, key, d_out, d_in):
         return self.loudness * jax.random.normal(key, (d_in, 3)) / 3**0.5
 
 

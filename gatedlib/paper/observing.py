@@ -27,7 +27,7 @@ BATCHES = (1, 10)
 SPEEDS = (0.0075, 0.015, 0.03, 0.06, 0.12, 0.24)
 """Time constants of the gates, the paper's in their midst; faster ones diverge at some of these noises."""
 
-SEEDS = 20
+SEEDS = 10
 PARTS = 20
 """All seeds see the same switches, so intervals are over parts of a long run, each with switches of its own."""
 
