@@ -102,7 +102,8 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("claim", [c for c in registry() if c.figure != "2"], ids=lambda claim: claim.id)
+# Backwards: another worker judges the claims in their order, and each finds what the other has computed already.
+@pytest.mark.parametrize("claim", [c for c in registry()[::-1] if c.figure != "2"], ids=lambda claim: claim.id)
 def test_claim_fails_where_it_must(claim):
     """Each claim is false where what it rests on is taken away."""
     need(claim)

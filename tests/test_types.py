@@ -15,10 +15,12 @@ import numpy as np
 
 penalties = (gl.Nonnegative(0.1), gl.UnitNorm(0.5), gl.UnitNorm(0.5, ord=2))
 for teachers in (gl.Orthogonal(tasks=2, d_in=6, d_out=3), gl.Given(0.1 * np.ones((2, 3, 6)))):
-    for inputs in (gl.Population(), gl.Sampled(2), gl.Noisy(2, 0.1), gl.Noisy(8, 0.1), gl.Sampled(8)):
+    for inputs in (gl.Population(), gl.Sampled(2), gl.Sampled(8)):
         flow = gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.05, penalties=penalties, inputs=inputs)
         curriculum = gl.Sequence(tasks=(0, 1), lengths=(1.0, 2.0))
         gl.simulate(gl.Experiment(teachers, gl.GatedLinear(paths=4), curriculum, flow), seeds=5)
+noisy = gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.05, inputs=gl.Noisy(8, 0.1))
+gl.simulate(gl.Experiment(gl.Orthogonal(d_in=6, d_out=3), gl.GatedLinear(), gl.Blocked(blocks=1), noisy), 2)
 made = gl.RowMixtures(gl.Sums(gl.Orthogonal(tasks=2, d_in=6, d_out=3), [(0.5, 0.5)]), [(0, 1, 2)])
 gl.simulate(gl.Experiment(made, gl.NeuronGated(paths=2), gl.Blocked(order=(0, 2, 3), blocks=3), flow), seeds=5)
 two = gl.TwoLayer(hidden=7)
