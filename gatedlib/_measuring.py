@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from gatedlib import _check
@@ -20,6 +21,17 @@ def needs(results: xr.Dataset, *names: str) -> None:
             f"must include {name!r}",
             f"Run simulate with record=(gatedlib.record.{name}, ...)",
         )
+
+
+def every_step(results: xr.Dataset) -> None:
+    """Require a frame of every step."""
+    every = int(results.attrs["every"])
+    _check.require(every == 1, "every", every, "must be 1: every step counts here", "Record with every=1")
+
+
+def first_true(holds: np.ndarray) -> np.ndarray:
+    """The first place along the last axis at which something holds; nan where it never does."""
+    return np.where(holds.any(-1), holds.argmax(-1), np.nan)
 
 
 def one_run(results: xr.Dataset) -> None:

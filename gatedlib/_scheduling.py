@@ -1,10 +1,9 @@
 """The explorer of schedules: when tasks switch, what gates and an observer make of it, and what it costs."""
 
 import ipywidgets
-import numpy as np
 import xarray as xr
 
-from gatedlib import _check, observer, plotting, record
+from gatedlib import _check, metrics, observer, plotting, record
 from gatedlib._explorer import DT, Explorer, panels, slider
 from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches
 from gatedlib.engine import simulate
@@ -42,16 +41,13 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
             "interleaved last": Phases((long, short)),
         }[order]
 
-    def after_switches(results: xr.Dataset, since: float, until: float) -> np.ndarray:
+    def after_switches(results: xr.Dataset, since: float, until: float) -> xr.DataArray:
         """The mean loss at each step since a switch, over the blocks within some time that last so long."""
-        loss, starts, stops = (results[name].values for name in ("population_loss", "block_start", "block_stop"))
-        within = (starts > since / DT) & (stops <= until / DT)
-        blocks = [loss[0, start : min(stop, start + shown)] for start, stop in zip(starts, stops, strict=True)]
-        padded = [np.pad(block, (0, shown - len(block)), constant_values=np.nan) for block in blocks]
-        some = np.ma.masked_invalid(
-            np.reshape([block for block, ok in zip(padded, within, strict=True) if ok], (-1, shown))
-        )
-        return some.mean(0).filled(np.nan) if len(some) else np.full(shown, np.nan)
+        longest = int((results.block_stop - results.block_start).max())
+        clean = results.assign(loss=results.population_loss)
+        after = metrics.post_switch_loss(clean, min(shown, longest) - 1)
+        within = (results.block_start > since / DT) & (results.block_stop <= until / DT)
+        return after.isel(seed=0).where(within).mean("block")
 
     def update(order: str, block_length: float, tau_c: float, noise: float) -> None:
         changed = base.replace(curriculum=plan(order, block_length), tau_c=tau_c, inputs=Noisy(1, noise))
@@ -66,10 +62,9 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
             left.plot(time, share.sel(time=late, task=0)[0], linewidth=1.0, **look)
         left.set(xlim=(duration - window, duration), ylim=(0, 1), xlabel="time", ylabel="belief in task A")
         left.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.97), ncols=2)
-        steps = np.arange(shown)
         for label, begin, line in (("first quarter", 0.0, "--"), ("last quarter", 0.75, "-")):
             curve = after_switches(results, begin * duration, (begin + 0.25) * duration)
-            right.plot(steps, curve, line, color="#222222", label=label)
+            right.plot(curve.step_since, curve, line, color="#222222", label=label)
         right.set(ylim=(0, 0.7), xlim=(0, shown), xlabel="steps since a switch", ylabel="loss")
         right.legend(loc="upper right")
         whole = results.isel(time=slice(-round(window / DT), None))

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from gatedlib import _check
-from gatedlib._measuring import in_each_cell, needs, one_run
+from gatedlib._measuring import every_step, first_true, in_each_cell, needs, one_run
 
 
 def _frames(results: xr.Dataset, block: int) -> slice:
@@ -22,11 +22,6 @@ def _frames(results: xr.Dataset, block: int) -> slice:
         "Record with every=1, or with a divisor of the block's steps",
     )
     return slice(first, end)
-
-
-def _every_step(results: xr.Dataset) -> None:
-    every = int(results.attrs["every"])
-    _check.require(every == 1, "every", every, "must be 1: every step counts here", "Record with every=1")
 
 
 def _long_enough(name: str, value: int, steps: int, results: xr.Dataset) -> xr.DataArray:
@@ -102,8 +97,7 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     apart = dt * int(results.attrs["every"])
 
     def first_below(loss: np.ndarray) -> np.ndarray:
-        below = loss < theta
-        return np.where(below.any(-1), below.argmax(-1) * apart, np.nan)
+        return first_true(loss < theta) * apart
 
     lengths = (results.block_stop - results.block_start) * dt
     return per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
@@ -190,7 +184,7 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     """
     needs(results, "loss")
     _check.whole("steps", steps, 1, "The paper's Fig. 8B has 5")
-    _every_step(results)
+    every_step(results)
     _long_enough("steps", steps, steps + 1, results)
     since = xr.DataArray(range(steps + 1), {"step_since": range(steps + 1)}, ("step_since",))
     # every step has a frame, so a step is its own place along time
@@ -233,7 +227,7 @@ def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
     needs(results, "loss")
     if steps is not None:
         _check.whole("steps", steps, 1, "Use 1 for the depth of a switch, None for all of a block")
-        _every_step(results)
+        every_step(results)
     first = per_block(results.loss, results, lambda loss: loss[..., :steps].mean(-1))
     enough = _long_enough("steps", steps or 1, steps or 1, results)
     return (first - end_loss(results)).where(enough).rename("switch_cost")
@@ -308,7 +302,7 @@ def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.Data
     for results in (mixed, single):
         one_run(results)
         needs(results, "loss")
-        _every_step(results)
+        every_step(results)
     for name in ("seed", "time"):
         same = np.array_equal(mixed[name].values, single[name].values)
         rule, remedy = "must be those of the other run", "Run both for the same seeds, duration and dt"

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from gatedlib import _check
-from gatedlib._measuring import in_each_cell, needs, one_run
+from gatedlib._measuring import every_step, first_true, in_each_cell, needs, one_run
 from gatedlib._paths import relabelled
 from gatedlib.metrics import per_block
 
@@ -102,8 +102,8 @@ def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
     Source: this library.
     """
     needs(results, "teacher_losses")
-    every, inputs = int(results.attrs["every"]), results.attrs["flow.inputs"]
-    _check.require(every == 1, "every", every, "must be 1: the observer sees each step", "Record with every=1")
+    every_step(results)
+    inputs = results.attrs["flow.inputs"]
     rule, remedy = "must be Noisy: without noise one sample tells the task", "Use inputs=Noisy(batch=1, noise=0.5)"
     _check.require(inputs == "Noisy", "inputs", inputs, rule, remedy)
     precision = float(results.attrs["flow.inputs.batch"]) / float(results.attrs["flow.inputs.noise"]) ** 2
@@ -150,8 +150,7 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
     paths, tasks = results.sizes["path"], results.sizes["task"]
     rule, remedy = f"must be {tasks}, the number of tasks", f"Use GatedLinear(paths={tasks})"
     _check.require(paths == tasks, "number of paths", paths, rule, remedy)
-    every = int(results.attrs["every"])
-    _check.require(every == 1, "every", every, "must be 1: each step counts here", "Record with every=1")
+    every_step(results)
     matched = relabelled(results)  # paths in the order of the tasks that they serve
     gates = matched.gates.transpose("seed", "time", "path")
     after = np.append(gates.values[:, 1:], matched.final_gates.values[:, None], axis=1)
@@ -192,11 +191,7 @@ def steps_to_certainty(belief: xr.DataArray, results: xr.Dataset, level: float =
     one_run(results)
     _check.positive("level", level, "Use 0.9 for 90 % certainty")
     _check.require(level < 1, "level", level, "must be below 1", "Use 0.9 for 90 % certainty")
-
-    def first(certain: np.ndarray) -> np.ndarray:
-        return np.where(certain.any(-1), certain.argmax(-1) + 1, np.nan)
-
-    steps = per_block(_of_active(belief, results) >= level, results, first)
+    steps = 1 + per_block(_of_active(belief, results) >= level, results, first_true)
     return steps.fillna(results.block_stop - results.block_start).rename("steps_to_certainty")
 
 

@@ -65,7 +65,6 @@ def practice(experiment: gl.Experiment) -> xr.Dataset:
     along = xr.DataArray(list(SKIPPED), dims="skip", name="skip")
     costs = {
         "post_switch_loss": metrics.post_switch_loss(results, FIRST),
-        "switch_cost": metrics.switch_cost(results, FIRST),
         "depth": metrics.switch_cost(results, 1),
         "duration": metrics.switch_duration(results),
         "mixing_cost": xr.concat([metrics.mixing_cost(results, single, skip) for skip in SKIPPED], along),
@@ -164,7 +163,7 @@ TRAINING = 20.0
 CORRELATIONS = (0.0, 0.5, 0.8)
 
 
-def _known(results: xr.Dataset) -> dict[str, xr.DataArray]:
+def known(results: xr.Dataset) -> dict[str, xr.DataArray]:
     """Loss on both tasks with the best gates for each, not below 0 or of any sign, and with the gates as left."""
     cued, free = (transfer.loss_with(results, transfer.best_gates(results, nonnegative=sign)) for sign in (True, False))
     as_left = transfer.loss_with(results, results.final_gates)
@@ -191,7 +190,7 @@ def exposure(experiment: gl.Experiment, correlation: float = 0.0, seeds: int = 2
     for length in LENGTHS:
         trained = experiment.replace(teachers=tasks, curriculum=gl.Blocked(duration=TRAINING, block_length=length))
         results = gl.simulate(trained, seeds, (record.alignment,), every=40)
-        measures = {"total_alignment": metrics.total_alignment(results), **_known(results), **_tested(trained, results)}
+        measures = {"total_alignment": metrics.total_alignment(results), **known(results), **_tested(trained, results)}
         found.append(xr.Dataset(measures))
     return xr.concat(found, xr.DataArray(list(LENGTHS), dims="block_length", name="block_length"))
 
@@ -317,7 +316,7 @@ def by_order(experiment: gl.Experiment) -> xr.Dataset:
     found = []
     for curriculum in ORDERS.values():
         results = gl.simulate(experiment.replace(curriculum=curriculum), SEEDS, (record.alignment,), every=40)
-        found.append(xr.Dataset({"total_alignment": metrics.total_alignment(results), **_known(results)}))
+        found.append(xr.Dataset({"total_alignment": metrics.total_alignment(results), **known(results)}))
     return xr.concat(found, xr.DataArray(list(ORDERS), dims="order", name="order"))
 
 

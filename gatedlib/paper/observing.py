@@ -10,9 +10,11 @@ import xarray as xr
 from scipy import stats
 
 import gatedlib as gl
-from gatedlib import metrics, observer, record, transfer
+from gatedlib import metrics, observer, record
+from gatedlib._measuring import first_true
 from gatedlib.experiment import setting
 from gatedlib.paper.claims import Outcome, claim, exact, mean, median
+from gatedlib.paper.cognition import known
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.robustness import REGULAR, run, stacked
 from gatedlib.results import final_params
@@ -74,9 +76,7 @@ def best_speed(noise: float, batch: int, speeds: tuple[float, ...] = SPEEDS) -> 
     return found.isel(tau_c=best, seed=slice(half, None))
 
 
-def leaky_wrong(
-    tau_c: float, noise: float, batch: int, distance2: float = 1.0, experiment: gl.Experiment = WATCHED
-) -> float:
+def leaky_wrong(tau_c: float, noise: float, batch: int, experiment: gl.Experiment = WATCHED) -> float:
     r"""How often gates should be wrong, if they were a leaky average of the evidence.
 
     .. math::
@@ -89,7 +89,7 @@ def leaky_wrong(
     step, and :math:`\mu` the evidence in one step, in nats.
     """
     dt, hazard = float(experiment.flow.dt), float(experiment.flow.dt) / float(setting(experiment, "mean_length"))
-    leak, evidence = distance2 * dt / (2 * tau_c), batch * distance2 / (2 * noise**2)
+    leak, evidence = dt / (2 * tau_c), batch / (2 * noise**2)  # the tasks of Fig. 2 are D = 1 apart
     return hazard * math.log(2) / leak + float(stats.norm.cdf(-math.sqrt(evidence / leak)))
 
 
@@ -188,18 +188,18 @@ def lesion(
     dt = float(LESIONED.flow.dt)
 
     def until(ahead: np.ndarray) -> np.ndarray:
-        return np.where(ahead.any(-1), ahead.argmax(-1) * dt, ahead.shape[-1] * dt)
+        return np.nan_to_num(first_true(ahead), nan=ahead.shape[-1]) * dt
 
     two = LESIONED.replace(curriculum=gl.Blocked(blocks=2))
     after = gl.simulate(two, SEEDS, (record.loss,), initial=final_params(results))
-    cued, free = (transfer.loss_with(results, transfer.best_gates(results, nonnegative=sign)) for sign in (True, False))
+    able = known(results)
     return xr.Dataset(
         {
             "recovery": metrics.time_to_criterion(results),
             "perseveration": metrics.per_block(on > off, results, until),
             "total_alignment": metrics.total_alignment(results),
-            "cued": cued.mean("task"),
-            "any_sign": free.mean("task"),
+            "cued": able["cued"],
+            "any_sign": able["any_sign"],
             "cured": metrics.time_to_criterion(after).isel(block=-1, drop=True),
         }
     )

@@ -14,6 +14,7 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import _check, metrics, record
 from gatedlib.paper.claims import Estimate, Outcome, claim, exact
+from gatedlib.paper.cognition import CORRELATIONS, FAMILY
 from gatedlib.paper.dynamics import FLEXIBLE
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.robustness import stacked
@@ -126,7 +127,6 @@ def _subjects(
     return xr.concat(found, "subject")
 
 
-CORRELATIONS = (0.0, 0.5, 0.8)
 AVERAGED = (1, 2, 4)
 """Over how many switches, early and late, a subject's losses are averaged."""
 
@@ -162,7 +162,7 @@ def _test(results: xr.Dataset) -> xr.DataArray:
     return results.loss.isel(time=trials).mean("time").rename("later")
 
 
-NEW = gl.Sums(gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5), ((0.8, 0.2, *[0.0] * 6),))
+NEW = gl.Sums(FAMILY, ((0.8, 0.2, *[0.0] * 6),))
 """Not the even mixture, which is nearly what interleaved and forgetful learners answer anyway."""
 
 
