@@ -34,13 +34,14 @@ test: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/codespell
 	$(BIN)/python -m pytest -n 2 --dist loadscope tests gatedlib --doctest-modules --ignore tests/browser
 	@echo "Running the chapters as tests and building the book, side by side …"
 	$(MAKE) --no-print-directory --jobs 2 notebooks book
 	$(BIN)/python -m pytest -n 2 tests/browser
 
 lab: .venv/installed
-	$(BIN)/jupyter lab --notebook-dir book
+	$(BIN)/jupyter lab --notebook-dir book --LabApp.news_url=None
 
 serve: .venv/installed
 	@test -d _build/html || $(MAKE) --no-print-directory book

@@ -1,10 +1,13 @@
 """The explorer of schedules: when tasks switch, what gates and an observer make of it, and what it costs."""
 
+from typing import Any
+
 import ipywidgets
 import xarray as xr
+from matplotlib.colors import ListedColormap
 
 from gatedlib import _check, metrics, observer, plotting, record
-from gatedlib._explorer import DT, Explorer, panels, slider
+from gatedlib._explorer import DT, Explorer, panels, run_code, slider, speeds
 from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
@@ -29,7 +32,6 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
     duration, window, shown = 20.0, 4.0, 40
     base = experiment.replace(dt=DT, inputs=Noisy(1, 0.5), curriculum=Blocked(duration=duration))
     figure, (left, right) = panels(2)
-    heading = figure.text(0.985, 0.93, "", ha="right", fontsize=9)
     keep = (record.gates, record.alignment, record.teacher_losses, record.population_loss)
 
     def plan(order: str, length: float) -> Curriculum:
@@ -49,36 +51,47 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
         within = (results.block_start > since / DT) & (results.block_stop <= until / DT)
         return after.isel(seed=0).where(within).mean("block")
 
-    def update(order: str, block_length: float, tau_c: float, noise: float) -> None:
-        changed = base.replace(curriculum=plan(order, block_length), tau_c=tau_c, inputs=Noisy(1, noise))
-        results = simulate(changed, [seed], keep)
-        gates, belief = observer.gate_shares(results), observer.posterior(results)
-        late = slice(duration - window, None)
-        for ax in (left, right):
-            ax.clear()
-        time, on = results.time.sel(time=late), results.active_task.sel(time=late) == 0
-        left.fill_between(time, 0, 1, where=on, step="post", color=plotting.task_color(0), alpha=0.15, linewidth=0)
-        for share, look in ((belief, {"color": "#222222", "label": "observer"}), (gates, GATES)):
-            left.plot(time, share.sel(time=late, task=0)[0], linewidth=1.0, **look)
-        left.set(xlim=(duration - window, duration), ylim=(0, 1), xlabel="time", ylabel="belief in task A")
-        left.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.97), ncols=2)
-        for label, begin, line in (("first quarter", 0.0, "--"), ("last quarter", 0.75, "-")):
+    def changed(order: str, block_length: float, tau_c: float, noise: float) -> Experiment:
+        return base.replace(curriculum=plan(order, block_length), tau_c=tau_c, inputs=Noisy(1, noise))
+
+    late = slice(duration - window, None)
+    left.set(xlim=(duration - window, duration), ylim=(0, 1), xlabel="time", ylabel="belief in task A")
+    right.set(xlim=(0, shown), ylim=(0, 0.7), xlabel="steps since a switch", ylabel="loss")
+    tints = ListedColormap(["white", plotting.task_color(0)])
+    place = {"extent": (duration - window, duration, 0, 1), "aspect": "auto", "alpha": 0.15, "vmin": 0, "vmax": 1}
+    tint = left.imshow([[0, 1]], tints, animated=True, **place)
+    looks = {"observer": {"color": "#222222", "label": "observer"}, "gates": GATES}
+    shares = {name: left.plot([], [], linewidth=1.0, animated=True, **look)[0] for name, look in looks.items()}
+    left.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.97), ncols=2)
+    quarters = {0.0: ("first quarter", "--"), 0.75: ("last quarter", "-")}
+    curves = {
+        begin: right.plot([], [], line, color="#222222", label=label, animated=True)[0]
+        for begin, (label, line) in quarters.items()
+    }
+    right.legend(loc="upper right")
+    heading = right.text(1.0, 1.04, "", transform=right.transAxes, ha="right", fontsize=9, animated=True)
+
+    def update(**moved: Any) -> None:
+        results = simulate(changed(**moved), [seed], keep)
+        beliefs = {"observer": observer.posterior(results), "gates": observer.gate_shares(results)}
+        tint.set_data(results.active_task.sel(time=late).values[None] == 0)
+        for name, line in shares.items():
+            line.set_data(results.time.sel(time=late), beliefs[name].sel(time=late, task=0)[0])
+        for begin, line in curves.items():
             curve = after_switches(results, begin * duration, (begin + 0.25) * duration)
-            right.plot(curve.step_since, curve, line, color="#222222", label=label)
-        right.set(ylim=(0, 0.7), xlim=(0, shown), xlabel="steps since a switch", ylabel="loss")
-        right.legend(loc="upper right")
+            line.set_data(curve.step_since, curve)
         whole = results.isel(time=slice(-round(window / DT), None))
-        wrong = [float(observer.error_rate(each.sel(time=late), whole).mean()) for each in (belief, gates)]
+        wrong = {name: float(observer.error_rate(each.sel(time=late), whole).mean()) for name, each in beliefs.items()}
         hazard = results.sizes["block"] / results.sizes["time"]
-        heading.set_text(f"hazard {hazard:.3f} a step; wrong: observer {wrong[0]:.0%}, gates {wrong[1]:.0%}")
+        said = f"hazard {hazard:.3f} a step; wrong: observer {wrong['observer']:.0%}, gates {wrong['gates']:.0%}"
+        heading.set_text(said)
 
     orders = ("in turn", "at random moments", "interleaved first", "interleaved last")
     sliders = {
         "order": slider(ipywidgets.Dropdown, "switches", options=orders, value=orders[0]),
         "block_length": slider(ipywidgets.FloatSlider, "block length", min=0.1, max=2.5, value=1.0, step=0.1),
-        "tau_c": slider(
-            ipywidgets.FloatLogSlider, "gate time constant", min=-2.0, max=0.0, value=float(base.flow.tau_c), step=0.05
-        ),
+        "tau_c": speeds(0.01, 1.0, base.flow.tau_c),
         "noise": slider(ipywidgets.FloatSlider, "noise", min=0.1, max=2.0, value=0.5, step=0.1),
     }
-    return Explorer(figure, update, sliders)
+    show = "gl.observer.gate_shares(results).isel(seed=0, task=0).plot()"
+    return Explorer(figure, update, sliders, lambda **moved: run_code(changed(**moved), seed, keep, show))

@@ -12,7 +12,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from gatedlib import metrics, plotting, record, transfer
-from gatedlib._explorer import DT, Explorer, panels, slider
+from gatedlib._explorer import DT, Explorer, panels, run_code, slider, speeds
+from gatedlib._mapping import phase_diagram
 from gatedlib._scheduling import schedule
 from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
@@ -25,6 +26,7 @@ __all__ = [
     "change_of_mind",
     "compose",
     "gates_by_hand",
+    "phase_diagram",
     "regimes",
     "schedule",
     "second_layer",
@@ -50,11 +52,10 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
 
     a, b = setting(experiment, "a"), setting(experiment, "b")
 
-    def run(block_length: float, tau_c: float, strength: float) -> xr.Dataset:
-        changed = base.replace(block_length=block_length, tau_c=tau_c, a=strength * a, b=strength * b)
-        return simulate(changed, seeds=[seed], record=keep)
+    def changed(block_length: float, tau_c: float, strength: float) -> Experiment:
+        return base.replace(block_length=block_length, tau_c=tau_c, a=strength * a, b=strength * b)
 
-    first = run(first_length, float(base.flow.tau_c), 1.0)
+    first = simulate(changed(first_length, float(base.flow.tau_c), 1.0), [seed], keep)
     left.set(ylim=(0, 0.6), ylabel="loss")
     right.set(ylim=(-0.3, 1.3), ylabel="gates")
     tints = ListedColormap([plotting.task_color(task) for task in range(2)])
@@ -72,8 +73,8 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     ]
     heading = left.text(1.0, 1.02, "", transform=left.transAxes, ha="right", animated=True)
 
-    def update(block_length: float, tau_c: float, strength: float) -> None:
-        results = metrics.relabelled(run(block_length, tau_c, strength))
+    def update(**moved: float) -> None:
+        results = metrics.relabelled(simulate(changed(**moved), [seed], keep))
         for tint in blocks:
             tint.set_data(results.active_task.values[None])
         loss_line.set_ydata(results.loss[0])
@@ -86,11 +87,11 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     block_length = slider(
         ipywidgets.FloatSlider, "block length", min=0.05, max=3.0, value=first_length, step=0.05, readout_format=".2f"
     )
-    tau_c = slider(
-        ipywidgets.FloatLogSlider, "gate time constant", min=-1.7, max=0.2, value=float(base.flow.tau_c), step=0.05
-    )
     strength = slider(ipywidgets.FloatSlider, "penalty strength", min=0.0, max=1.5, value=1.0, step=0.05)
-    return Explorer(figure, update, {"block_length": block_length, "tau_c": tau_c, "strength": strength})
+    sliders = {"block_length": block_length, "tau_c": speeds(0.02, 1.6, base.flow.tau_c), "strength": strength}
+    return Explorer(
+        figure, update, sliders, lambda **moved: run_code(changed(**moved), seed, keep, "gl.plotting.gates(results)")
+    )
 
 
 def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
@@ -112,7 +113,7 @@ def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
             ax.set_title(title)
 
     time = slider(ipywidgets.FloatSlider, "time since the switch", min=0.0, max=last, value=0.1 * last, step=last / 50)
-    return Explorer(figure, update, {"time": time})
+    return Explorer(figure, update, {"time": time}, lambda time: f"gl.plotting.plane(flexible, time={time})")
 
 
 def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explorer:
@@ -162,7 +163,17 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
             bar.set_height(gate)
         asked.set_ydata(weights)
 
-    return Explorer(figure, update, sliders)
+    def code(**mixture: float) -> str:
+        weights = [mixture[name] for name in names]
+        return f"""# experiment and results are those that were given to the explorer
+trained = gl.metrics.relabelled(results.sel(seed=[{seed}]))
+base = experiment.replace(inputs=gl.Population())
+alone = gl.transfer.adapt(base, trained, {weights}, gates_only=True)
+with_weights = gl.transfer.adapt(base, trained, {weights}, gates_only=False)
+print(alone.final_gates.values, float(alone.loss[0, -1]), float(with_weights.loss[0, -1]))
+"""
+
+    return Explorer(figure, update, sliders, code)
 
 
 def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -185,8 +196,8 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     keep = (record.gates, record.alignment, record.loss)
     heading = figure.text(0.985, 0.02, "", ha="right", fontsize=9)
 
-    def update(a: float, b: float, w: float) -> None:
-        results = simulate(base.replace(a=a, b=b, w=w), [seed], keep)
+    def update(**strengths: float) -> None:
+        results = simulate(base.replace(**strengths), [seed], keep)
         matched = metrics.relabelled(results).isel(seed=0)
         for ax, back in zip(both, (1, 0), strict=True):
             ax.clear()
@@ -212,7 +223,8 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
             ("w", "cost on layer 1", 0.02),
         )
     }
-    return Explorer(figure, update, sliders)
+    show = "gl.plotting.second_layer(gl.metrics.relabelled(results).gates.isel(seed=0, time=-1))"
+    return Explorer(figure, update, sliders, lambda **moved: run_code(base.replace(**moved), seed, keep, show))
 
 
 def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.ndarray) -> Explorer:
@@ -250,7 +262,15 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
 
     last = min(results.sizes["time"] for results in runs.values()) - 1
     step = slider(ipywidgets.IntSlider, "steps since the switch", min=0, max=last, value=min(5, last))
-    return Explorer(figure, update, {"step": step})
+
+    def code(step: int) -> str:
+        return f"""# runs and examples are those that were given to the explorer
+for name, results in runs.items():
+    now = results.isel(time={step})
+    print(name, (examples.features @ now.matrix.values.T).argmax(-1))
+"""
+
+    return Explorer(figure, update, {"step": step}, code)
 
 
 def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
@@ -279,4 +299,13 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
         "first": slider(ipywidgets.FloatSlider, "gate of path 1", min=0.0, max=1.0, value=1.0, step=0.05),
         "second": slider(ipywidgets.FloatSlider, "gate of path 2", min=0.0, max=1.0, value=0.0, step=0.05),
     }
-    return Explorer(figure, update, sliders)
+
+    def code(first: float, second: float) -> str:
+        return f"""# results are those that were given to the explorer
+trained = gl.metrics.relabelled(results).sel(seed={seed})
+first, second = trained.final_weights.values
+for teacher in trained.teachers.values:
+    print((({first} * first + {second} * second - teacher) ** 2).sum() / 2)
+"""
+
+    return Explorer(figure, update, sliders, code)

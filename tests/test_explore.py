@@ -1,6 +1,9 @@
 """Explorers redraw when a slider moves, are widgets where a kernel runs and pictures where none does."""
 
 import base64
+import html
+import json
+import re
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -35,6 +38,21 @@ COMPOSED = small(
     curriculum=gl.Phases((gl.Blocked(blocks=4), gl.Blocked(blocks=2, order=(2,)))),
 )
 
+MAP = xr.DataArray([[0.0, 0.5], [0.5, 1.0]], {"block_length": [0.5, 1.0], "tau_c": [0.05, 0.1]})
+
+
+def given(name):
+    """What the code of an explorer takes for granted: what the explorer was made from."""
+    if name == "compose":
+        return {"experiment": COMPOSED, "results": gl.simulate(COMPOSED, seeds=2)}
+    if name == "gates_by_hand":
+        return {"results": gl.simulate(small(), seeds=1)}
+    if name == "change_of_mind":
+        runs, examples, _ = switched()
+        return {"runs": runs, "examples": examples}
+    return {"flexible": reduction.one_switch(reduction.TOY, reduction.SPECIALIST)}
+
+
 EXPLORERS = {
     "regimes": lambda: explore.regimes(small(dt=0.01)),
     "schedule": lambda: explore.schedule(small(tau_c=0.03)),
@@ -46,7 +64,16 @@ EXPLORERS = {
     "second_layer": lambda: explore.second_layer(depth.COSTLY.replace(dt=0.01, blocks=4)),
     "change_of_mind": lambda: explore.change_of_mind(*switched()),
     "gates_by_hand": lambda: explore.gates_by_hand(gl.simulate(small(), seeds=1)),
+    "phase_diagram": lambda: explore.phase_diagram(small(dt=0.01), MAP, log="x"),
 }
+
+
+def moved(slider):
+    """Another value that a slider can have."""
+    if hasattr(slider, "options"):
+        values = [option[-1] if isinstance(option, tuple) else option for option in slider.options]
+        return next(value for value in values if value != slider.value)
+    return type(slider.value)(slider.value * 0.6 + 0.07)
 
 
 @pytest.mark.parametrize("make", EXPLORERS.values(), ids=EXPLORERS)
@@ -61,11 +88,62 @@ def test_every_slider_changes_the_picture_and_moving_back_restores_it(make):
     assert "application/vnd.jupyter.widget-view+json" in explorer._repr_mimebundle_()
     for slider in explorer.sliders.values():
         was = slider.value
-        slider.value = slider.options[1] if hasattr(slider, "options") else type(was)(was * 0.6 + 0.07)
+        slider.value = moved(slider)
         assert picture() != before
         slider.value = was
         assert picture() == before
     plt.close("all")
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_reset_takes_all_sliders_back_and_draws_once(name):
+    explorer = EXPLORERS[name]()
+    before, drawn, update = dict(explorer.values), [], explorer.update
+    for slider in explorer.sliders.values():
+        slider.value = moved(slider)
+    assert explorer.values != before
+    explorer.update = lambda **values: (drawn.append(values), update(**values))
+    explorer.reset()
+    assert drawn == [before]
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_the_code_that_makes_the_picture_runs(name, capsys):
+    explorer = EXPLORERS[name]()
+    first = explorer.code
+    for slider in explorer.sliders.values():
+        slider.value = moved(slider)
+    assert explorer.code != first
+    known = {"gl": gl, **given(name)}
+    exec(explorer.code, known)
+    assert plt.get_fignums() or capsys.readouterr().out
+    plt.close("all")
+    explorer.copy()
+    *_, text, clipboard = explorer.widget().children
+    assert html.escape(explorer.code) in text.value
+    assert json.dumps(explorer.code) in clipboard.outputs[0]["data"]["application/javascript"]
+
+
+def test_the_code_makes_what_the_picture_shows():
+    explorer = EXPLORERS["regimes"]()
+    explorer.sliders["block_length"].value, explorer.sliders["tau_c"].index = 0.5, 12
+    known = {}
+    exec(explorer.code, known)
+    loss_line = explorer.figure.axes[0].lines[0]
+    np.testing.assert_allclose(loss_line.get_ydata(), known["results"].loss[0], rtol=1e-5)
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (MAP[0], "dims of values = ('tau_c',): must be two names of settings, (up, across)"),
+        (MAP.rename(tau_c="speed"), "speed"),
+    ],
+)
+def test_the_map_of_an_explorer_is_over_two_settings(values, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        explore.phase_diagram(small(dt=0.01), values)
 
 
 def test_the_explorer_of_schedules_is_about_two_tasks():
