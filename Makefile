@@ -41,7 +41,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -n 2 tests/browser
 
 lab: .venv/installed
-	$(BIN)/jupyter lab --notebook-dir book --LabApp.news_url=None
+	$(BIN)/jupyter lab --notebook-dir book
 
 serve: .venv/installed
 	@test -d _build/html || $(MAKE) --no-print-directory book

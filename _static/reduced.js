@@ -84,7 +84,8 @@ experiment = gl.Experiment(
 )
 weights = np.array(${numbers(weights)})
 start = gl.Params(weights=weights[None, :, :, None], gates=np.array([${numbers(gates)}]))
-results = gl.simulate(experiment, seeds=1, initial=start)
+keep = [gl.record.loss, gl.record.gates, gl.record.weights]
+results = gl.simulate(experiment, seeds=1, record=keep, initial=start)
 gl.plotting.gates(results)
 `;
   }

@@ -5,6 +5,8 @@ In a running notebook an explorer is a widget. Where nothing runs, as in the pub
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import ipywidgets
 import numpy as np
 import xarray as xr
@@ -194,15 +196,22 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     every = int(blocks.stop[0])
     figure, both = panels(2)
     keep = (record.gates, record.alignment, record.loss)
-    heading = figure.text(0.985, 0.02, "", ha="right", fontsize=9)
+    heading = both[1].text(1.0, -0.26, "", transform=both[1].transAxes, ha="right", fontsize=9, animated=True)
+
+    def ends(results: xr.Dataset) -> Iterator[tuple[int, xr.DataArray]]:
+        """The second layer at the ends of the last two blocks."""
+        matched = metrics.relabelled(results).isel(seed=0)
+        return ((back, matched.gates.isel(time=-1 - every * back)) for back in (1, 0))
+
+    for ax, (back, gates) in zip(both, ends(simulate(base, [seed], keep)), strict=True):
+        plotting.second_layer(gates, ax)
+        ax.images[0].set_animated(True)
+        ax.set_title(f"at the end of task {plotting.task_name(int(blocks.block_tasks[-1 - back]))}")
 
     def update(**strengths: float) -> None:
         results = simulate(base.replace(**strengths), [seed], keep)
-        matched = metrics.relabelled(results).isel(seed=0)
-        for ax, back in zip(both, (1, 0), strict=True):
-            ax.clear()
-            plotting.second_layer(matched.gates.isel(time=-1 - every * back), ax)
-            ax.set_title(f"at the end of task {plotting.task_name(int(blocks.block_tasks[-1 - back]))}")
+        for ax, (_, gates) in zip(both, ends(results), strict=True):
+            ax.images[0].set_data(abs(gates).transpose("out", "hidden"))
         share = metrics.end_of_block(metrics.gate_like(results), results).isel(block=slice(-2, None)).mean()
         recovery = metrics.time_to_criterion(results).isel(block=slice(-4, None)).mean()
         heading.set_text(f"recovery {float(recovery):.2f}, on the active task's units {float(share):.0%}")
