@@ -120,7 +120,7 @@ def test_a_picture_can_be_enlarged_on_a_phone(browser, address):
     assert large.bounding_box()["width"] > 800
     assert large.get_attribute("alt") == page.locator("#fig-dynamics > img").get_attribute("alt")
     page.keyboard.press("Escape")
-    assert page.locator("dialog").count() == 0
+    assert page.locator("dialog.enlarged").count() == 0
     assert button.evaluate("button => button === document.activeElement")
     page.close()
 
