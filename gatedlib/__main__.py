@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     claims.add_argument("--figure", help="only those of one figure, such as 2")
     claims.add_argument("--list", action="store_true", help="list the claims, measure nothing")
     claims.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    claims.add_argument("--jobs", type=int, help="how many processes; unless said, one for each core")
     options = parser.parse_args(arguments)
 
     from gatedlib.paper.claims import registry  # after parsing, so that --help answers at once
@@ -35,17 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
         if not claim.measurable:
             get = f"python -c \"import gatedlib; gatedlib.images.load('{claim.data}')\""
             print(f"not measured: {claim.id}, for its data are not here. Get them with: {get}", file=sys.stderr)
-    return _measure([claim for claim in chosen if claim.measurable], as_json=options.json)
+    if options.jobs is not None and options.jobs < 1:
+        parser.error(f"--jobs {options.jobs}: must be 1 or above. Leave it out to use all cores")
+    return _measure([claim for claim in chosen if claim.measurable], options.jobs, as_json=options.json)
 
 
-def _measure(chosen: list[Claim], *, as_json: bool) -> int:
+def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> int:
     from tqdm import tqdm
 
-    verdicts = []
-    progress = tqdm(chosen, unit="claim", file=sys.stderr)
-    for claim in progress:
-        progress.set_description(f"measuring {claim.id}")
-        verdicts.append(claim.judge())
+    from gatedlib.paper.scorecard import Scorecard, judge_all
+
+    found = []
+    with tqdm(desc="measuring", total=len(chosen), unit="claim", file=sys.stderr) as progress:
+        for verdict in judge_all(chosen, jobs):
+            found.append(verdict)
+            progress.set_description(f"{verdict.claim.id} {'holds' if verdict.holds else 'FAILS'}")
+            progress.update()
+    verdicts = Scorecard.of(found).verdicts
     if as_json:
         print(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
     else:

@@ -10,12 +10,19 @@ from gatedlib.experiment import Experiment
 from gatedlib.networks import Params
 
 
+def checked_experiment(experiment: Experiment) -> None:
+    """Require an experiment."""
+    _check.kind("experiment", experiment, Experiment, "Write gatedlib.Experiment(teachers, network, curriculum, flow)")
+
+
 def checked_seeds(seeds: int | Sequence[int]) -> np.ndarray:
     """The seeds that a number or a list asks for."""
     remedy = "Ask for a number such as 10, or for a list such as [0, 1, 2]"
     if isinstance(seeds, int | np.integer):
         _check.whole("seeds", seeds, 1, remedy)
         return np.arange(seeds)
+    listed = isinstance(seeds, Sequence | np.ndarray)
+    _check.require(listed, "seeds", seeds, "must be a number or a list of numbers", remedy)
     chosen = list(seeds)
     _check.require(len(chosen) > 0, "seeds", chosen, "must hold at least one seed", remedy)
     for seed in chosen:
@@ -29,6 +36,7 @@ def listed(record: Sequence[rec.Quantity]) -> tuple[rec.Quantity, ...]:
     """The record as a tuple."""
     name, rule = getattr(record, "name", None), "must be a list of quantities"
     _check.require(not isinstance(record, rec.Quantity), "record", name, rule, f"Write record=(gl.record.{name},)")
+    _check.require(isinstance(record, Sequence), "record", record, rule, "Leave it out for the default record")
     return tuple(record)
 
 
@@ -57,6 +65,7 @@ def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tu
 
 def checked_initial(initial: Params, experiment: Experiment, seeds: int) -> Params:
     """Initial parameters with a seed axis, after a check of their shapes."""
+    _check.kind("initial", initial, Params, "Use Params(weights, gates), or gatedlib.results.final_params(results)")
     leaves = {}
     for name, shape in experiment.network.shapes(*experiment.sizes).items():
         leaf = np.asarray(getattr(initial, name), float)

@@ -6,14 +6,42 @@ import numbers
 from collections.abc import Iterable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+LONG = 200
+"""A value whose text has more characters than this is told by its kind alone."""
 
 
 def require(ok: bool, name: str, value: object, rule: str, remedy: str) -> None:
     """Raise a `ValueError` that says what was passed, what is allowed and what to do, unless `ok`."""
     if not ok:
         end = "" if remedy.endswith("?") else "."
-        raise ValueError(f"{name} = {value!r}: {rule}. {remedy}{end}")
+        raise ValueError(f"{name} = {_told(value)}: {rule}. {remedy}{end}")
+
+
+def _told(value: object) -> str:
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim > 0:
+        return f"an array of shape {value.shape}"
+    said = repr(value)
+    return said if len(said) <= LONG else f"a {type(value).__name__}"
+
+
+def kind(name: str, value: object, kinds: type | tuple[type, ...], remedy: str) -> None:
+    """Require an instance of a class, or of one of several."""
+    names = [each.__name__ for each in (kinds if isinstance(kinds, tuple) else (kinds,))]
+    told = " or ".join(f"{'an' if each[0] in 'AEIO' else 'a'} {each}" for each in names)
+    require(isinstance(value, kinds), name, value, f"must be {told}", remedy)
+
+
+def array(name: str, value: object, remedy: str) -> jax.Array:
+    """The value as an array of real numbers."""
+    try:
+        numeric = value if isinstance(value, jax.Array) else np.asarray(value)
+    except ValueError:  # rows of unequal length
+        numeric = np.asarray(None)
+    require(numeric.dtype.kind in "biuf", name, value, "must be an array of real numbers", remedy)
+    return jnp.asarray(numeric)
 
 
 def _number(value: object) -> float | None:
@@ -61,5 +89,5 @@ def known(name: str, names: Iterable[str], what: str) -> None:
     names = sorted(set(names))
     if name in names:
         return
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4) or names
     require(False, what, name, f"there is no such {what}", "Did you mean " + ", ".join(near) + "?")

@@ -17,7 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gatedlib import plotting
+from gatedlib import _check, plotting
+from gatedlib._asked import checked_experiment
 from gatedlib.experiment import Experiment
 from gatedlib.record import Quantity
 
@@ -115,6 +116,14 @@ class Explorer:
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         still = {"image/png": base64.b64encode(self._image.value).decode()}
         return {**(self.widget()._repr_mimebundle_(**options) or {}), **still}
+
+
+def two_by_two(experiment: Experiment) -> None:
+    """Require an experiment of two tasks and two paths."""
+    checked_experiment(experiment)
+    sizes = experiment.teachers.shape[0], *experiment.network.shapes(*experiment.sizes)["gates"]
+    rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
+    _check.require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
 
 
 def panels(columns: int) -> tuple[Figure, Any]:

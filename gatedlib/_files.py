@@ -1,16 +1,44 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and tell whether they still are what was written."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
-def written_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file under another name, then rename it: what bears its name is whole, whoever is interrupted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = False) -> None:
+    """Write a file under another name, then rename it: what bears its name is whole, whoever is interrupted.
+
+    A `sealed` file bears the checksum of its content in its name, so that `whole` can tell if it was changed since.
+
+    Raises:
+        OSError: if it cannot be written; nothing of it is left behind, and other files are as they were.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    write(partial)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path.with_suffix(f".{_checksum(partial)}{path.suffix}") if sealed else path)
+    except (OSError, RuntimeError) as failure:  # netCDF tells of a full disk by a RuntimeError
+        remedy = "Make room there, or choose another folder"
+        raise OSError(
+            f"{path}: cannot be written ({failure}). {remedy}; what was there before is as it was."
+        ) from failure
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def whole(path: Path) -> Path | None:
+    """The sealed file of that name, or None if there is none whose content is what was written."""
+    for found in sorted(path.parent.glob(f"{path.stem}.*{path.suffix}")):
+        if found.suffixes[-2] == f".{_checksum(found)}":
+            return found
+    return None
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

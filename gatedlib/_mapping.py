@@ -4,7 +4,7 @@ import ipywidgets
 import xarray as xr
 
 from gatedlib import _check, metrics, plotting, record
-from gatedlib._explorer import Explorer, panels, run_code, slider
+from gatedlib._explorer import Explorer, panels, run_code, slider, two_by_two
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment, check_settings
 from gatedlib.inputs import Population
@@ -24,6 +24,7 @@ def phase_diagram(experiment: Experiment, values: xr.DataArray, seed: int = 0, l
 
     Source: paper, Fig. 5.
     """
+    two_by_two(experiment)
     rule, remedy = "must be two names of settings, (up, across)", 'Average over seeds: values.mean("seed")'
     _check.require(values.ndim == 2, "dims of values", values.dims, rule, remedy)
     check_settings(experiment, map(str, values.dims))

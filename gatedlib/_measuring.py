@@ -11,8 +11,14 @@ from gatedlib import _check
 from gatedlib.results import cell, swept
 
 
+def are_results(results: xr.Dataset) -> None:
+    """Require the results of a run or a sweep."""
+    _check.kind("results", results, xr.Dataset, "Use what gatedlib.simulate returned")
+
+
 def needs(results: xr.Dataset, *names: str) -> None:
     """Require that these quantities were recorded."""
+    are_results(results)
     for name in names:
         _check.require(
             name in results,
@@ -21,6 +27,13 @@ def needs(results: xr.Dataset, *names: str) -> None:
             f"must include {name!r}",
             f"Run simulate with record=(gatedlib.record.{name}, ...)",
         )
+
+
+def of_seed(data: xr.Dataset | xr.DataArray, seed: int) -> Any:
+    """What belongs to one seed."""
+    run = data.seed.values.tolist()
+    _check.require(seed in run, "seed", seed, "was not run", f"Use one of {run}")
+    return data.sel(seed=seed)
 
 
 def every_step(results: xr.Dataset) -> None:
@@ -36,6 +49,7 @@ def first_true(holds: np.ndarray) -> np.ndarray:
 
 def one_run(results: xr.Dataset) -> None:
     """Require results that hold no sweep."""
+    are_results(results)
     rule, remedy = "these results hold a sweep", "Take one cell out with gatedlib.results.cell, or measure in the sweep"
     _check.require(not swept(results), "results", list(swept(results)), rule, remedy)
 
@@ -55,6 +69,8 @@ def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(metric)
     def of_all(results: xr.Dataset, *settings: Any, **named: Any) -> Any:
+        are_results(results)
+
         def over(names: list[str], where: dict[str, Any]) -> Any:
             if not names:
                 return metric(cell(results, **where) if where else results, *settings, **named)

@@ -6,8 +6,8 @@ import ipywidgets
 import xarray as xr
 from matplotlib.colors import ListedColormap
 
-from gatedlib import _check, metrics, observer, plotting, record
-from gatedlib._explorer import DT, Explorer, panels, run_code, slider, speeds
+from gatedlib import metrics, observer, plotting, record
+from gatedlib._explorer import DT, Explorer, panels, run_code, slider, speeds, two_by_two
 from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
@@ -26,9 +26,7 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
 
     Source: this library.
     """
-    tasks, paths = experiment.teachers.shape[0], experiment.network.shapes(*experiment.sizes)["gates"]
-    rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
-    _check.require((tasks, *paths) == (2, 2), "tasks and paths", (tasks, *paths), rule, remedy)
+    two_by_two(experiment)
     duration, window, shown = 20.0, 4.0, 40
     base = experiment.replace(dt=DT, inputs=Noisy(1, 0.5), curriculum=Blocked(duration=duration))
     figure, (left, right) = panels(2)

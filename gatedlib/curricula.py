@@ -6,6 +6,7 @@ of its blocks. Time is counted in whole steps; `dt` only converts.
 
 import abc
 import math
+from collections.abc import Iterable
 from collections.abc import Sequence as Ordered
 from typing import NamedTuple
 
@@ -68,7 +69,15 @@ def _table(tasks: Int[np.ndarray, "step"], start: Int[np.ndarray, "block"]) -> S
     return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
 
 
+def _ordered(values: object) -> object:
+    """A list of any kind as a tuple; what is no list is left to the checks."""
+    return tuple(values) if isinstance(values, Iterable) else values
+
+
 def _check_tasks(name: str, tasks: tuple[int, ...]) -> None:
+    _check.require(
+        isinstance(tasks, tuple), name, tasks, "must be a list of tasks", "Use (0, 1) to alternate two tasks"
+    )
     _check.require(len(tasks) > 0, name, tasks, "must name at least one task", "Use (0, 1) to alternate two tasks")
     for task in tasks:
         _check.whole(f"task in {name}", task, 0, "Tasks are counted from 0")
@@ -112,7 +121,7 @@ class Blocked(Curriculum):
 
     blocks: int | None = eqx.field(static=True, default=None)
     block_length: float = 1.0
-    order: tuple[int, ...] = eqx.field(static=True, default=(0, 1), converter=tuple)
+    order: tuple[int, ...] = eqx.field(static=True, default=(0, 1), converter=_ordered)
     duration: float | None = None
 
     def __check_init__(self) -> None:
@@ -157,11 +166,13 @@ class Sequence(Curriculum):
     Source: this library; unequal exposure is not in the paper.
     """
 
-    tasks: tuple[int, ...] = eqx.field(static=True, converter=tuple)
-    lengths: tuple[float, ...] = eqx.field(converter=tuple)
+    tasks: tuple[int, ...] = eqx.field(static=True, converter=_ordered)
+    lengths: tuple[float, ...] = eqx.field(converter=_ordered)
 
     def __check_init__(self) -> None:
         _check_tasks("tasks", self.tasks)
+        listed = isinstance(self.lengths, tuple)
+        _check.require(listed, "lengths", self.lengths, "must be a list of lengths", "Give one length per block")
         _check.require(
             len(self.lengths) == len(self.tasks),
             "number of lengths",

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gatedlib import record as rec
-from gatedlib._asked import checked_initial, checked_record, checked_seeds
+from gatedlib._asked import checked_experiment, checked_initial, checked_record, checked_seeds
 from gatedlib._orthonormal import orthonormal
 from gatedlib.experiment import Experiment, keys
 from gatedlib.flow import Flow
@@ -87,6 +87,7 @@ def simulate(
 
     Source: paper, section 2.
     """
+    checked_experiment(experiment)
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
     record = checked_record(record, every, len(schedule.tasks))

@@ -90,6 +90,8 @@ class Experiment(eqx.Module):
 
     def draw(self, seed: int | Array | np.ndarray) -> tuple[Float[Array, "task out in"], Params]:
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
+        if not isinstance(seed, jax.Array | np.ndarray):
+            _check.whole("seed", seed, 0, "Seeds are 0, 1, …")
         teacher_key, network_key, _ = keys(seed)
         teachers = self.teachers.sample(teacher_key)
         return teachers, self.network.init(network_key, *self.sizes)
@@ -124,10 +126,14 @@ def check_settings(experiment: Experiment, names: Iterable[str]) -> None:
 
 
 def setting(experiment: Experiment, name: str) -> Any:
-    """The value of the setting of that name."""
-    return next(
-        getattr(part, name) for part in _parts(experiment) if name in (f.name for f in dataclasses.fields(part))
-    )
+    """The value of the setting of that name.
+
+    Raises:
+        ValueError: if no part has a setting of that name.
+    """
+    found = {field.name: part for part in _parts(experiment) for field in dataclasses.fields(part)}
+    _check.known(name, found, "setting")
+    return getattr(found[name], name)
 
 
 def _parts(part: eqx.Module) -> Iterator[eqx.Module]:

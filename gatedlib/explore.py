@@ -13,14 +13,17 @@ import xarray as xr
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from gatedlib import metrics, plotting, record, transfer
-from gatedlib._explorer import DT, Explorer, panels, run_code, slider, speeds
+from gatedlib import _check, metrics, plotting, record, transfer
+from gatedlib._asked import checked_experiment
+from gatedlib._explorer import DT, Explorer, panels, run_code, slider, speeds, two_by_two
 from gatedlib._mapping import phase_diagram
+from gatedlib._measuring import needs, of_seed
 from gatedlib._scheduling import schedule
 from gatedlib.curricula import Blocked
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment, setting
 from gatedlib.inputs import Examples, Population
+from gatedlib.networks import TwoLayer
 from gatedlib.penalties import WeightDecay
 
 __all__ = [
@@ -46,6 +49,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
 
     Source: paper, Figs. 2 and 5.
     """
+    two_by_two(experiment)
     duration = len(experiment.schedule().tasks) * float(experiment.flow.dt)
     first_length = float(experiment.schedule().stop[0]) * float(experiment.flow.dt)
     base = experiment.replace(inputs=Population(), dt=DT, curriculum=Blocked(duration=duration))
@@ -105,6 +109,8 @@ def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
 
     Source: paper, Fig. 4A-D.
     """
+    for results in (flexible, forgetful):
+        needs(results, "gates", "weights")
     figure, both = panels(2)
     last = float(flexible.time[-1])
 
@@ -128,8 +134,10 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
 
     Source: paper, Fig. 3C.
     """
+    checked_experiment(experiment)
     base = experiment.replace(inputs=Population())
     known = experiment.teachers.components
+    of_seed(results, seed)
     trained = metrics.relabelled(results.sel(seed=[seed]))
     figure, (left, right) = panels(2)
     sliders = {
@@ -188,6 +196,8 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
 
     Source: paper, Fig. 6.
     """
+    checked_experiment(experiment)
+    _check.kind("network", experiment.network, TwoLayer, "Use TwoLayer(hidden=20)")
     penalties = experiment.flow.penalties
     if not any(isinstance(penalty, WeightDecay) for penalty in penalties):
         penalties = (*penalties, WeightDecay(0.0))
@@ -246,6 +256,8 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
 
     Source: paper, Fig. 7.
     """
+    _check.require(len(runs) > 0, "runs", runs, "must hold at least one", "Write {'flexible': results}")
+    _check.kind("examples", examples, Examples, "Use features.held_out()")
     plotting.use_style()
     count = len(images)
     figure = Figure(figsize=(7.2, 1.3 * len(runs) + 0.4))
@@ -291,7 +303,7 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
 
     Source: paper, Fig. 1B.
     """
-    trained = metrics.relabelled(results).sel(seed=seed)
+    trained = of_seed(metrics.relabelled(results), seed)
     teachers, weights = trained.teachers.values, trained.final_weights.values
     figure, (left, right) = panels(2)
     bars = right.bar(["task A", "task B"], [0.0, 0.0], color=[plotting.task_color(0), plotting.task_color(1)])

@@ -97,6 +97,9 @@ class Pictures:
     test_classes: Int[np.ndarray, " test"]
     names: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Pictures({self.name!r}, {len(self.train_images)} to learn from, {len(self.test_images)} held out)"
+
 
 def load(name: str = "digits", folder: str | Path | None = None, url: str | None = None) -> Pictures:
     """A data set of pictures.

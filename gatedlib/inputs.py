@@ -163,6 +163,10 @@ def _numbers(values: Any) -> Any:
     return jnp.asarray(values) if np.asarray(values).dtype.kind in "biuf" else np.asarray(values)
 
 
+def _features(given: object) -> Array:
+    return _check.array("features", given, "Give one row of numbers per example")
+
+
 class Examples(Inputs):
     r"""A fresh minibatch of a data set at every step, learned by cross-entropy.
 
@@ -195,7 +199,7 @@ class Examples(Inputs):
     Source: paper, Fig. 7.
     """
 
-    features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=jnp.asarray)
+    features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=_features)
     classes: Int[Array | np.ndarray, " sample"] = eqx.field(converter=_numbers)
     batch: int = eqx.field(static=True, default=100)
 

@@ -224,8 +224,9 @@ def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     one_run(results)
+    chances = _of_active(belief, results)
     favoured = belief == belief.max("task")
-    right = _of_active(favoured, results) / favoured.sum("task")
+    right = (chances == belief.max("task")) / favoured.sum("task")
     return 1 - right.mean("time").rename("error_rate")
 
 

@@ -19,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from gatedlib import _check, metrics, transfer
+from gatedlib._asked import checked_experiment
+from gatedlib._measuring import needs, of_seed
 from gatedlib.experiment import Experiment
 
 TASK_COLORS = ("#0072B2", "#D55E00", "#B8860B", "#56B4E9", "#7A3E9D", "#333333")
@@ -102,6 +104,7 @@ def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
 
 def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
     """Loss over time."""
+    needs(results, "loss")
     ax = ax or plt.gca()
     over_seeds(results.loss, ax, **line)
     ax.set_ylabel("loss")
@@ -111,6 +114,7 @@ def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
 
 def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     """The gate of each path over time, in the colour of the task that the path serves; one line for each output."""
+    needs(results, "gates")
     rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
     _check.require("path" in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
     ax = ax or plt.gca()
@@ -155,6 +159,7 @@ def per_block(values: xr.DataArray, ax: Axes | None = None, **line: Any) -> Axes
 
 def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) -> Axes:
     """Loss after each switch (median over seeds), all blocks on top of each other: pale at first, dark at last."""
+    needs(results, "loss")
     ax = ax or plt.gca()
     dt = results.attrs["flow.dt"]
     typical = results.loss.median("seed")
@@ -179,8 +184,8 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
         vmax: the number of the darkest tint.
         digits: how many digits of each number to write after the point.
     """
+    down, across = _two_settings(values)
     ax = ax or plt.gca()
-    down, across = values.dims
     ax.imshow(values, cmap="Greens", vmin=vmin, vmax=vmax + 0.35 * (vmax - vmin), aspect="auto")
     for (row, column), value in np.ndenumerate(values.values):
         ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8, color="#222222")
@@ -193,6 +198,12 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
     return ax
 
 
+def _two_settings(values: xr.DataArray) -> tuple[Hashable, ...]:
+    remedy = 'Average over seeds: values.mean("seed")'
+    _check.require(values.ndim == 2, "dims of values", values.dims, "must be two, (up or down, across)", remedy)
+    return values.dims
+
+
 def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -> Axes:
     """A fine map of a number from 0 to 1 over two swept settings, first up, second across.
 
@@ -201,8 +212,8 @@ def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -
         ax: where to draw.
         log: which axes are logarithmic: "", "x", "y" or "xy".
     """
+    up, across = _two_settings(values)
     ax = ax or plt.gca()
-    up, across = values.dims
     ax.pcolormesh(
         values[across], values[up], values, cmap="Greens", vmin=0, vmax=1.35, shading="nearest", rasterized=True
     )
@@ -228,8 +239,12 @@ def plane(results: xr.Dataset, ax: Axes | None = None, time: float = 0.0, seed: 
 
     Source: paper, Fig. 4A-D.
     """
+    needs(results, "gates", "weights")
+    inputs, outputs = (results.sizes[dim] for dim in ("in", "out"))
+    rule, remedy = "a plane has two", "Use teachers of two outputs and one input, such as Given(np.eye(2)[:, :, None])"
+    _check.require((outputs, inputs) == (2, 1), "outputs and inputs", (outputs, inputs), rule, remedy)
     ax = ax or plt.gca()
-    shown = results.sel(seed=seed)
+    shown = of_seed(results, seed)
     now = shown.sel(time=time, method="nearest")
     for task, teacher in enumerate(shown.teachers.values[..., 0]):
         ax.plot(*teacher, marker="o", markersize=11, color="none", markeredgecolor=task_color(task))
@@ -256,10 +271,12 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
         ax: where to draw.
         seed: which seed of the run.
     """
+    parts = of_seed(transfer.parts(results), seed)
+    tasks, remedy = parts.sizes["task"], "Use teachers such as Orthogonal(tasks=3)"
+    _check.require(tasks == 3, "tasks that are no composites", tasks, "a triangle has three", remedy)
     ax = ax or plt.gca()
     corners = np.array([[0.0, 1.0], [0.75**0.5, -0.5], [-(0.75**0.5), -0.5]])  # A on top, then clockwise
-    made = transfer.parts(results).sel(seed=seed).values
-    paths = made @ corners
+    paths = parts.values @ corners
     order = np.argsort(np.arctan2(*(paths - paths.mean(0)).T))
     ax.fill(*paths[order].T, color="#333333", alpha=0.08)
     ax.fill(*paths[order].T, color="none", edgecolor="#333333", linewidth=1.2)
@@ -323,6 +340,7 @@ def setting_name(setting: Hashable) -> str:
 
 def curriculum(experiment: Experiment, ax: Axes | None = None) -> Axes:
     """The blocks of an experiment's curriculum on a time line."""
+    checked_experiment(experiment)
     ax = ax or plt.gca()
     schedule, dt = experiment.schedule(), float(experiment.flow.dt)
     for start, stop, task in zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True):
@@ -342,6 +360,7 @@ def network(paths: int, ax: Axes | None = None, gates: Sequence[float] | None = 
         ax: where to draw.
         gates: how far each gate is open, 0 to 1; a path is drawn as strongly as its gate is open.
     """
+    _check.whole("paths", paths, 1, "The paper's Fig. 1 has 2")
     ax = ax or plt.gca()
     ax.set(xlim=(0, 10), ylim=(0, 2.4 * paths), aspect="equal")
     ax.axis("off")

@@ -68,7 +68,12 @@ class Quantity:
 def quantity(*dims: str, of: Callable[[Network], tuple[str, ...]] | None = None) -> Callable:
     """Make a function of a frame a quantity of the same name, with these axes (or those that `of` gives)."""
 
+    for dim in dims:
+        _check.kind("name of an axis", dim, str, 'Write for instance @quantity("path")')
+
     def make(fn: Callable[[Frame], Array]) -> Quantity:
+        named = callable(fn) and hasattr(fn, "__name__")
+        _check.require(named, "quantity", fn, "must be a function of a frame", "Decorate one: def name(frame): …")
         return Quantity(fn.__name__, of or dims, fn)
 
     return make

@@ -159,6 +159,14 @@ def swept(grid: xr.Dataset) -> dict[str, str]:
     return {name.rpartition(".")[2]: name for name in str(grid.attrs.get("swept", "")).split()}
 
 
+def whole_run(results: xr.Dataset) -> None:
+    """Require results with the parameters that the run ended with, and its teachers."""
+    remedy = "Use what gatedlib.simulate returned"
+    _check.kind("results", results, xr.Dataset, remedy)
+    missing = [name for name in ("teachers", "final_weights", "final_gates") if name not in results]
+    _check.require(not missing, "variables left out", missing, "must be none", remedy)
+
+
 def final_params(results: xr.Dataset) -> Params:
     """The parameters at the end of a run, to start another from: shapes (seed, path, out, in) and (seed, path).
 
@@ -172,6 +180,7 @@ def final_params(results: xr.Dataset) -> Params:
         >>> bool((gates_only.final_weights == trained.weights).all())
         True
     """
+    whole_run(results)
     return Params(jnp.asarray(results.final_weights.values), jnp.asarray(results.final_gates.values))
 
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import types
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import xarray as xr
 from jax.experimental import multihost_utils
 
 from gatedlib import _check
-from gatedlib._files import written_whole
+from gatedlib._files import whole, written_whole
 from gatedlib.experiment import Experiment
 from gatedlib.record import Quantity
 from gatedlib.results import VERSIONS, settings
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class Store:
     """A folder with a plan (`plan.json`) and one netCDF file per finished chunk.
 
-    The plan says which sweep this is, and how it is cut. A file is written under another name and then renamed, so
-    that one that bears its name is whole. The first process writes; all others read.
+    The plan says which sweep this is, and how it is cut. A file is written under another name and then renamed, and its
+    name tells its checksum, so that one that is not what was written is found out. The first process writes; all others
+    read.
 
     Args:
         path: the folder; made if missing.
@@ -36,7 +38,9 @@ class Store:
         tiles: how the sweep is cut, unless the folder has a plan already.
 
     Raises:
-        ValueError: if the path is a file, or the folder holds another sweep; the message says in what it differs.
+        ValueError: if the path is a file, the plan is damaged, or the folder holds another sweep; the message says in
+            what it differs.
+        OSError: if the folder cannot be written to.
     """
 
     def __init__(
@@ -64,7 +68,12 @@ class Store:
         _check.require(path.is_dir() or not path.exists(), "save", str(path), rule, remedy)
         plan = path / "plan.json"
         if plan.exists():
-            self._resume(json.loads(plan.read_text()), json.loads(json.dumps(identity)))
+            try:
+                there = json.loads(plan.read_text())
+            except ValueError as failure:
+                rule = "is damaged, so that nothing can be said of the chunks beside it"
+                raise ValueError(f"{plan} {rule} ({failure}). Remove that folder, or choose another path.") from failure
+            self._resume(there, json.loads(json.dumps(identity)))
         elif jax.process_index() == 0:
             cut = [[tile.cells.tolist(), tile.seeds.tolist(), tile.places] for tile in tiles]
             written_whole(plan, lambda to: to.write_text(json.dumps({"sweep": identity, "tiles": cut})))
@@ -82,16 +91,21 @@ class Store:
         return self.path / f"chunk-{number:05d}.nc"
 
     def load(self) -> dict[int, xr.Dataset]:
-        """The finished chunks by their numbers."""
-        done = np.asarray([self._file(number).exists() for number in range(len(self.tiles))])
+        """The finished chunks by their numbers; those that are damaged are told of, and are to be computed anew."""
+        found = [whole(self._file(number)) for number in range(len(self.tiles))]
+        done = np.asarray([file is not None for file in found])
+        for number in np.flatnonzero(~done).tolist():
+            if any(self.path.glob(f"chunk-{number:05d}.*.nc")):
+                damaged = f"chunk {number} in {self.path} is not what was written: it is computed anew"
+                warnings.warn(damaged, stacklevel=3)
         if jax.process_count() > 1:  # all must agree on what is left to do
             done = multihost_utils.broadcast_one_to_all(done)
-        return {number: xr.load_dataset(self._file(number)) for number in np.flatnonzero(done).tolist()}
+        return {number: xr.load_dataset(file) for number, file in enumerate(found) if file is not None and done[number]}
 
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""
         if jax.process_index() == 0:
-            written_whole(self._file(number), part.to_netcdf)
+            written_whole(self._file(number), part.to_netcdf, sealed=True)
 
 
 def fingerprint(thing: Any) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gatedlib import _check
 from gatedlib import record as rec
-from gatedlib._asked import checked_initial, checked_record, checked_seeds
+from gatedlib._asked import checked_experiment, checked_initial, checked_record, checked_seeds
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
 from gatedlib.networks import GatedLinear, Params
@@ -79,6 +79,7 @@ def solve(
 
     Source: this library. A. F. Filippov, Differential Equations with Discontinuous Righthand Sides, 1988.
     """
+    checked_experiment(experiment)
     _check.positive("rtol", rtol, "Use 1e-9")
     _check.require(1e-12 <= rtol <= 0.1, "rtol", rtol, "must be from 1e-12 to 0.1", "Use 1e-9")
     for name, part, kind in (

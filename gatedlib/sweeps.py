@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from gatedlib import _check, engine
 from gatedlib import record as rec
-from gatedlib._asked import checked_record, checked_seeds, listed
+from gatedlib._asked import checked_experiment, checked_record, checked_seeds, listed
 from gatedlib.experiment import Experiment, check_settings, setting
 from gatedlib.networks import Params
 
@@ -95,6 +95,11 @@ def sweep(
     from gatedlib.assemble import assemble, measured  # xarray takes a while to import
     from gatedlib.saving import Store
 
+    checked_experiment(experiment)
+    if measure is not None:
+        _check.require(callable(measure), "measure", measure, "must be a function of results", "Use one of metrics")
+    if save is not None:
+        _check.kind("save", save, (str, Path), "Name a folder")
     axes = _axes(experiment, grid)
     cells = _cells(experiment, axes)
     chosen = checked_seeds(seeds)

@@ -211,6 +211,10 @@ class Spectral(Teachers):
         return jnp.einsum("k,mko,mki->moi", jnp.asarray(self.values), writes, reads.reshape(modes))
 
 
+def _matrices(given: object) -> Array:
+    return _check.array("matrices", given, "Stack one matrix per task: np.stack([first, second])")
+
+
 class Given(Teachers):
     r"""Teachers that you bring yourself, the same for every seed.
 
@@ -232,7 +236,7 @@ class Given(Teachers):
     Source: the toy tasks of paper Fig. 4 are of this kind.
     """
 
-    matrices: Float[Array | np.ndarray, "task out in"] = eqx.field(converter=jnp.asarray)
+    matrices: Float[Array | np.ndarray, "task out in"] = eqx.field(converter=_matrices)
 
     def __check_init__(self) -> None:
         shape = self.matrices.shape

@@ -16,19 +16,22 @@ from scipy.optimize import nnls
 
 from gatedlib import _check, curricula
 from gatedlib import record as rec
+from gatedlib._asked import checked_experiment
 from gatedlib._measuring import one_run, paths_and_teachers
 from gatedlib.composites import Sums
 from gatedlib.engine import simulate
 from gatedlib.experiment import Experiment
 from gatedlib.metrics import components
-from gatedlib.results import final_params, settings
+from gatedlib.results import final_params, settings, whole_run
 
 
 def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     """The targets, by default all tasks, of the seeds that the results hold."""
     one_run(results)
+    whole_run(results)
     paths_and_teachers(results)
     targets = results.teachers if targets is None else targets
+    _check.kind("targets", targets, xr.DataArray, "Use transfer.mixtures, or the teachers of a run")
     rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
     _check.require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
     seeds, own = targets["seed"].values.tolist(), results.seed.values.tolist()
@@ -92,6 +95,7 @@ def parts(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     one_run(results)
+    whole_run(results)
     paths_and_teachers(results)
     results = components(results)
     return _shares(results.final_weights, results.teachers, "task", _own(results)).rename("parts")
@@ -125,9 +129,10 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.Data
     Source: this library.
     """
     one_run(results)
+    whole_run(results)
     paths_and_teachers(results)
     teachers = components(results).teachers
-    table = np.asarray(weights, float)
+    table = np.asarray(_check.array("weights", weights, "Write for instance [(0.5, 0.5)]"), float)
     bad = int(np.sum(~np.isfinite(table)))
     _check.require(bad == 0, "weights that are not finite", bad, "must be 0", "Remove nan and inf")
     rule = f"must be (mixtures, {teachers.sizes['task']}), one number for each task"
@@ -206,6 +211,7 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
     Source: this library.
     """
     targets = _targets(results, targets)
+    _check.kind("gates", gates, xr.DataArray, "Use results.final_gates, or what best_gates gives")
     error = (gates * results.final_weights).sum("path") - targets
     return ((error**2).sum(("out", "in")) / 2).rename("loss")
 
@@ -251,6 +257,7 @@ def adapt(
 
     Source: paper, Fig. 3C, for any mixture.
     """
+    checked_experiment(experiment)
     one_run(results)
     for name, value in settings(experiment).items():
         if name.startswith(("teachers", "network")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
+import warnings
 import zipfile
 from dataclasses import dataclass
 from functools import partial
@@ -94,6 +95,9 @@ class Features:
     accuracy: float
     trunk: Trunk
 
+    def __repr__(self) -> str:
+        return f"Features({self.pictures!r}, {self.train.shape[1]} units, accuracy {self.accuracy:.3f})"
+
     def examples(self, batch: int = 100) -> Examples:
         """Examples to learn from, for `Flow(inputs=…)`."""
         return Examples(self.train, self.pictures.train_classes, batch)
@@ -134,11 +138,15 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
     _check.require(isinstance(pictures, Pictures), "pictures", pictures, rule, remedy)
     _check.whole("units", units, 1, "The paper's Fig. 7 has 64")
     _check.whole("steps", steps, 1, "Use 2000")
+    _check.whole("seed", seed, 0, "Use 0")
     file = cache() / f"features-{pictures.name}-{_checksum(pictures, units, steps, seed)}.npz"
     kept = _kept(file)
     if kept is None:
         kept = _learned(pictures, units, steps, seed)
-        written_whole(file, partial(_save, kept))
+        try:
+            written_whole(file, partial(_save, kept))
+        except OSError as failure:  # what was learned is not lost for that
+            warnings.warn(f"Features are not kept, and will be learned again: {failure}", stacklevel=2)
     start = jax.eval_shape(lambda: Trunk.draw(jax.random.key(0), pictures.train_images.shape[1], units))
     leaves = [jnp.asarray(kept[f"trunk{n}"]) for n in range(len(jax.tree.leaves(start)))]
     trunk = jax.tree.unflatten(jax.tree.structure(start), leaves)

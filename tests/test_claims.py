@@ -62,12 +62,24 @@ def test_claim_is_what_the_book_says(claim):
     assert verdict.holds == (claim.id not in NOT_BORNE_OUT), verdict.failures
 
 
+@pytest.mark.parametrize("claim", [c for c in registry() if c.reference], ids=lambda claim: claim.id)
+def test_references_are_of_numbers_that_are_measured(claim):
+    verdict = judged(claim)
+    for name, known in claim.reference.items():
+        assert known.shape == verdict.outcome.numbers[name].value.shape
+        assert np.isfinite(known).any()
+    compared = verdict.compared()
+    assert len(compared) == sum(np.isfinite(known).sum() for known in claim.reference.values())
+    assert all(np.isfinite([e.low, e.value, e.high, ref]).all() for _, e, ref in compared)
+    json.dumps(verdict.as_dict(), allow_nan=False)
+
+
 def test_json_has_all_that_was_promised(capsys):
-    status = command.main(["claims", "--figure", "2", "--json"])
+    status = command.main(["claims", "--figure", "2", "--json", "--jobs", "1"])
     told = json.loads(capsys.readouterr().out)
     assert status == 0
     assert [row["id"] for row in told] == [claim.id for claim in registry("2")]
-    keys = {"id", "figure", "statement", "numbers", "interval", "expected", "holds", "seconds"}
+    keys = {"id", "figure", "statement", "numbers", "interval", "reference", "expected", "holds", "seconds"}
     assert all(set(row) == keys for row in told)
     assert set().union(*(row["numbers"] for row in told)) >= NAMES
     for row in told:

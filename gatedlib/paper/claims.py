@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import html
 import importlib
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import xarray as xr
 from scipy import stats
 
 from gatedlib import _check, images
+from gatedlib.paper import keeping
 
 CHAPTERS = (
     "dynamics",
@@ -52,7 +52,7 @@ class Estimate:
     low: np.ndarray
     high: np.ndarray
 
-    def at(self, index: int) -> Estimate:
+    def at(self, index: int | tuple[int, ...]) -> Estimate:
         """The estimate of one element."""
         return Estimate(self.value[index], self.low[index], self.high[index])
 
@@ -157,7 +157,8 @@ class Outcome:
 class Claim:
     """A sentence of the paper, or of ours, and the function that measures whether it holds.
 
-    `data` names the data set that it needs; digits are always there.
+    `data` names the data set that it needs; digits are always there. `reference` holds, under the names of its
+    numbers, what the authors' code gave: arrays of the same shapes, nan where nothing is known.
     """
 
     id: str
@@ -165,6 +166,12 @@ class Claim:
     statement: str
     measure: Callable[..., Outcome]
     data: str = "digits"
+    reference: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def chapter(self) -> str:
+        """The module of `gatedlib.paper` that it is in, one of `CHAPTERS`."""
+        return self.measure.__module__.rpartition(".")[2]
 
     @property
     def measurable(self) -> bool:
@@ -173,9 +180,9 @@ class Claim:
 
     def judge(self) -> Verdict:
         """Measure, and time it."""
-        start = time.perf_counter()
+        start = keeping.clock()
         outcome = self.measure()
-        return Verdict(self, outcome, time.perf_counter() - start)
+        return Verdict(self, outcome, keeping.clock() - start)
 
 
 @dataclass(frozen=True)
@@ -212,21 +219,45 @@ class Verdict:
             "interval": {
                 name: [np.asarray(e.low).tolist(), np.asarray(e.high).tolist()] for name, e in numbers.items()
             },
+            "reference": {
+                name: np.where(np.isnan(known), np.array(None), known).tolist()
+                for name, known in self.claim.reference.items()
+            },
             "expected": self.expected,
             "holds": self.holds,
             "seconds": round(self.seconds, 3),
         }
 
+    def compared(self) -> list[tuple[str, Estimate, float]]:
+        """Each number for which there is a reference: what it is called, the estimate, the reference."""
+        found = []
+        for name, known in self.claim.reference.items():
+            estimate = self.outcome.numbers[name]
+            for place in zip(*np.nonzero(~np.isnan(np.atleast_1d(known))), strict=True):
+                at = place if np.ndim(known) else ()
+                where = f" {', '.join(str(i + 1) for i in at)}" if at else ""
+                found.append((name + where, estimate.at(at), float(known[at])))
+        return found
+
     def rows(self) -> list[tuple[str, list[str]]]:
-        """Each number with its interval in print; of a long list the first, middle and last, with their places."""
+        """Each number with its interval in print, and the reference if there is one.
+
+        Of a long list these are the elements with a reference, or else the first, middle and last, with their places.
+        """
         printed = []
         for name, estimate in self.outcome.numbers.items():
             value, low, high = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high))
-            shown = range(len(value)) if len(value) < 6 else (0, len(value) // 2, len(value) - 1)
-            places = [f"{i + 1} of {len(value)}: " if len(value) > len(shown) else "" for i in shown]
-            cells = [
-                f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]" for i, place in zip(shown, places, strict=True)
-            ]
+            known = np.ravel(self.claim.reference.get(name, np.full(value.shape, np.nan)))
+            (referred,) = np.nonzero(~np.isnan(known))
+            if len(value) < 6:
+                shown = list(range(len(value)))
+            else:
+                shown = referred.tolist() if 0 < len(referred) <= 6 else [0, len(value) // 2, len(value) - 1]
+            cells = []
+            for i in shown:
+                place = f"{i + 1} of {len(value)}: " if len(value) > len(shown) else ""
+                ref = "" if np.isnan(known[i]) else f", ref {known[i]:.3g}"
+                cells.append(f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]{ref}")
             printed.append((name, cells))
         return printed
 
@@ -251,12 +282,29 @@ class Verdict:
 _REGISTRY: dict[str, Claim] = {}
 
 
-def claim(id: str, figure: str, statement: str, data: str = "digits") -> Callable[[Callable[..., Outcome]], Claim]:
-    """Register a function as the measure of a claim, which may need a data set."""
+def places(count: int, known: Mapping[int, float]) -> np.ndarray:
+    """A list of numbers of which only some are known: their places, counted from 1, and values.
+
+    Example:
+        >>> from gatedlib.paper.claims import places
+        >>> places(3, {1: 0.9, 3: 0.5}).tolist()
+        [0.9, nan, 0.5]
+    """
+    values = np.full(count, np.nan)
+    for place, value in known.items():
+        values[place - 1] = value
+    return values
+
+
+def claim(
+    id: str, figure: str, statement: str, data: str = "digits", reference: Mapping[str, Any] | None = None
+) -> Callable[[Callable[..., Outcome]], Claim]:
+    """Register a function as the measure of a claim, which may need a data set and have a reference."""
+    known = {name: np.asarray(value, float) for name, value in (reference or {}).items()}
 
     def register(measure: Callable[..., Outcome]) -> Claim:
         _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
-        _REGISTRY[id] = Claim(id, figure, statement, measure, data)
+        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known)
         return _REGISTRY[id]
 
     return register

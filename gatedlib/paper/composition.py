@@ -121,7 +121,12 @@ def composite_gates(results: xr.Dataset) -> xr.DataArray:
     return metrics.end_of_block(results.gates, results).sel(block=first_new(results))
 
 
-@claim("3C", "3", "A new task that is the mean of two known ones is solved at once, by moving the gates alone.")
+@claim(
+    "3C",
+    "3",
+    "A new task that is the mean of two known ones is solved at once, by moving the gates alone.",
+    reference={"new_task_time_flexible": 0.043, "new_task_time_forgetful": 0.188},
+)
 def tasks(flexible: gl.Experiment = TASKS, forgetful: gl.Experiment = TASKS_FORGETFUL) -> Outcome:
     """Time to a loss of 0.02 on the first composite, also with the weights frozen as they are before it."""
     fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
@@ -155,7 +160,12 @@ def gates_slow(experiment: gl.Experiment = SLOW) -> Outcome:
     return gates.measure(experiment)
 
 
-@claim("3D", "3", "A new task that takes its outputs in turn from two known ones is solved at once, by the gates.")
+@claim(
+    "3D",
+    "3",
+    "A new task that takes its outputs in turn from two known ones is solved at once, by the gates.",
+    reference={"new_task_time_flexible_subtask": 0.030, "new_task_time_forgetful_subtask": 0.392},
+)
 def rows(flexible: gl.Experiment = ROWS, forgetful: gl.Experiment = ROWS_FORGETFUL) -> Outcome:
     """Time to a loss of 0.02 on the first row mixture, and the gates of each output at its end."""
     fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))

@@ -10,7 +10,7 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics
-from gatedlib.paper.claims import Outcome, claim, fraction, mean, median
+from gatedlib.paper.claims import Outcome, claim, fraction, mean, median, places
 from gatedlib.paper.keeping import kept
 
 FLEXIBLE = gl.Experiment(
@@ -42,7 +42,12 @@ def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     return gl.simulate(experiment, seeds=seeds)
 
 
-@claim("2A", "2", "Late in training the flexible network ends every block without error; the forgetful one does not.")
+@claim(
+    "2A",
+    "2",
+    "Late in training the flexible network ends every block without error; the forgetful one does not.",
+    reference={"end_loss_forgetful": places(20, {20: 0.062})},
+)
 def end_of_blocks(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FORGETFUL) -> Outcome:
     """End loss over blocks; the mean over seeds too, which the few networks that never specialize dominate."""
     samples = metrics.end_loss(run(flexible))
@@ -56,7 +61,15 @@ def end_of_blocks(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment =
     )
 
 
-@claim("2A-switch", "2", "The first error after a switch grows with training in the flexible network only.")
+@claim(
+    "2A-switch",
+    "2",
+    "The first error after a switch grows with training in the flexible network only.",
+    reference={
+        "switch_loss_flexible": places(20, {1: 0.25, 20: 0.49}),
+        "switch_loss_forgetful": places(20, {20: 0.21}),
+    },
+)
 def switches(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FORGETFUL) -> Outcome:
     """Loss at the first step of each block."""
     fast, slow = (median(metrics.switch_loss(run(e))) for e in (flexible, forgetful))
@@ -166,18 +179,27 @@ def gate_speed(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FO
     )
 
 
-@claim("2F", "2", "The flexible network recovers from each switch faster than from the last; the forgetful does not.")
+@claim(
+    "2F",
+    "2",
+    "The flexible network recovers from each switch faster than from the last; the forgetful does not.",
+    reference={
+        "time_to_criterion_flexible_mean": places(20, {1: 0.97, 2: 0.92, 5: 0.48, 10: 0.138, 15: 0.066, 20: 0.050}),
+        "time_to_criterion_forgetful_mean": places(20, {1: 0.99, 2: 0.99, 5: 0.56, 10: 0.59, 15: 0.59, 20: 0.58}),
+    },
+)
 def recovery(flexible: gl.Experiment = FLEXIBLE, forgetful: gl.Experiment = FORGETFUL) -> Outcome:
-    """Time from a switch until the loss first falls below 0.1; also the mean over seeds, for comparison."""
-    samples = metrics.time_to_criterion(run(flexible))
-    fast, slow = median(samples), median(metrics.time_to_criterion(run(forgetful)))
+    """Time from a switch until the loss first falls below 0.1; also the mean over seeds, which the reference is."""
+    quick, late = (metrics.time_to_criterion(run(e)) for e in (flexible, forgetful))
+    fast, slow = median(quick), median(late)
     stages = [1, 4, 9, 19]
-    faster = all(fast.high[late] < fast.low[early] for early, late in itertools.pairwise(stages))
+    faster = all(fast.high[after] < fast.low[before] for before, after in itertools.pairwise(stages))
     return Outcome(
         {
             "time_to_criterion_flexible": fast,
             "time_to_criterion_forgetful": slow,
-            "time_to_criterion_flexible_mean": mean(samples),
+            "time_to_criterion_flexible_mean": mean(quick),
+            "time_to_criterion_forgetful_mean": mean(late),
         },
         {
             "flexible: faster at block 5 than 2, at 10 than 5, at 20 than 10": faster,

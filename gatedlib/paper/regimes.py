@@ -79,7 +79,12 @@ def _grid_5a(experiment: gl.Experiment) -> Outcome:
     )
 
 
-@claim("5A", "5", "At the settings given with the figure, the flexible cells are those of the paper.")
+@claim(
+    "5A",
+    "5",
+    "At the settings given with the figure, the flexible cells are those of the paper.",
+    reference={"grid_block_by_tau_c": PUBLISHED_5A},
+)
 def published_grid(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     """Mean total alignment over block length and tau_c, and the number of cells that agree."""
     return _grid_5a(experiment)
@@ -89,6 +94,7 @@ def published_grid(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     "5A-longer",
     "5",
     "With longer teachers, tau_w as in Fig. 2 and twice the time, the flexible cells are those of the paper.",
+    reference={"grid_block_by_tau_c": PUBLISHED_5A},
 )
 def published_grid_longer(experiment: gl.Experiment = BY_SPEED_LONGER) -> Outcome:
     """The same grid with teachers of length 1/sqrt(d_out), tau_w 1.3 and duration 14."""

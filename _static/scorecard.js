@@ -1,0 +1,29 @@
+/* Above the table of all claims: a choice of chapter, of origin and of verdict. Without scripts the table is whole. */
+document.addEventListener("DOMContentLoaded", () => {
+  const table = document.querySelector("table.scorecard");
+  if (!table) return;
+  const rows = [...table.tBodies[0].rows];
+  const make = (name, properties) => Object.assign(document.createElement(name), properties);
+  const bar = make("div", { className: "scorecard-filters" });
+  const count = make("output", {});
+  const chapters = [...new Set(rows.map((row) => row.dataset.chapter))].map((name) => [name, name]);
+  const choices = [
+    ["chapter", "Chapter", [["", "all"], ...chapters]],
+    ["paper", "Origin", [["", "all"], ["true", "the paper"], ["false", "beyond it"]]],
+    ["holds", "Verdict", [["", "all"], ["true", "holds"], ["false", "does not hold"]]],
+  ].map(([key, words, options]) => {
+    const select = make("select", { onchange: show });
+    select.append(...options.map(([value, text]) => make("option", { value, textContent: text })));
+    const label = make("label", { textContent: `${words} ` });
+    label.append(select);
+    bar.append(label);
+    return [key, select];
+  });
+  function show() {
+    for (const row of rows) row.hidden = choices.some(([key, { value }]) => value && row.dataset[key] !== value);
+    count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} claims`;
+  }
+  bar.append(count);
+  table.before(bar);
+  show();
+});

@@ -1,0 +1,130 @@
+"""All claims side by side: judged on all cores, and as one table."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import html
+import multiprocessing
+import os
+import queue
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from gatedlib import _check
+from gatedlib.paper.claims import CHAPTERS, Claim, Verdict, registry
+
+PAGES = {"observing": "observer"}
+"""The page of the book on which a chapter's claims are, where its name is another one."""
+
+LONGEST_FIRST = ("robustness", "pictures", "depth", "observing", "composition", "regimes", "emergence", "cognition")
+"""Chapters whose claims take long begin first, so that no core is left with one of them in the end."""
+
+
+def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verdict]:
+    """Judge claims in several processes, each chapter's claims in one; verdicts come as they are found.
+
+    Args:
+        chosen: which claims.
+        jobs: how many processes; as many as there are cores unless said. With one, no process is started.
+
+    Returns:
+        The verdicts, in the order in which they are found.
+
+    Example:
+        >>> from gatedlib.paper.claims import registry
+        >>> from gatedlib.paper.scorecard import judge_all
+        >>> [verdict.holds for verdict in judge_all(registry("A.8"), jobs=1)]
+        [True]
+    """
+    jobs = os.cpu_count() or 1 if jobs is None else jobs
+    _check.whole("jobs", jobs, 1, "Leave it out to use all cores")
+    chapters: dict[str, list[str]] = collections.defaultdict(list)
+    for claim in chosen:
+        chapters[claim.chapter].append(claim.id)
+    if min(jobs, len(chapters)) < 2:
+        yield from (claim.judge() for claim in chosen)
+        return
+    by_id = {claim.id: claim for claim in chosen}
+    order = sorted(chapters, key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(CHAPTERS))
+    fresh = multiprocessing.get_context("spawn")  # JAX has threads, which do not survive a fork
+    pool = ProcessPoolExecutor(min(jobs, len(chapters)), fresh)
+    with shared_results(), fresh.Manager() as manager, pool:
+        told = manager.Queue()
+        running = [pool.submit(_tell, chapters[name], told) for name in order]
+        while by_id:
+            done = [chapter for chapter in running if chapter.done()]
+            try:
+                id, outcome, seconds = told.get(timeout=0.5)
+                yield Verdict(by_id.pop(id), outcome, seconds)
+            except queue.Empty:
+                for chapter in done:
+                    chapter.result()  # raises what went wrong there
+                if len(done) == len(running):
+                    raise RuntimeError(f"nobody measured {', '.join(by_id)}: these are no registered claims") from None
+
+
+def _tell(ids: list[str], told: queue.Queue) -> None:
+    """Judge claims in another process; tell what they measured, for their functions cannot leave it."""
+    for claim in registry():
+        if claim.id in ids:
+            verdict = claim.judge()
+            told.put((claim.id, verdict.outcome, verdict.seconds))
+
+
+@contextlib.contextmanager
+def shared_results() -> Iterator[None]:
+    """Let all processes share what they compute, in a folder that is gone afterwards, unless they do already."""
+    if os.environ.get("GATEDLIB_RESULTS"):
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GATEDLIB_RESULTS"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["GATEDLIB_RESULTS"]
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """Verdicts as one table, which a page shows with filters."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Verdict]) -> Scorecard:
+        """The verdicts in the order of the book."""
+        order = {claim.id: place for place, claim in enumerate(registry())}
+        return cls(tuple(sorted(verdicts, key=lambda verdict: order[verdict.claim.id])))
+
+    @property
+    def holding(self) -> int:
+        """How many of the claims hold."""
+        return sum(verdict.holds for verdict in self.verdicts)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_row(verdict) for verdict in self.verdicts)
+        heads = "".join(f"<th>{head}</th>" for head in ("claim", "verdict", "what was measured", "seconds"))
+        return f'<table class="scorecard"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _row(verdict: Verdict) -> str:
+    claim = verdict.claim
+    page = PAGES.get(claim.chapter, claim.chapter)
+    origin = "beyond the paper" if claim.figure == "beyond" else f"Fig. {claim.figure}"
+    numbers = "".join(
+        f"<li><code>{name}</code> {'; '.join(html.escape(cell) for cell in cells)}</li>"
+        for name, cells in verdict.rows()
+    )
+    unmet = "".join(f"<p>Not met: {html.escape(failure)}</p>" for failure in verdict.failures)
+    met = "holds" if verdict.holds else "does not hold"
+    return (
+        f'<tr data-chapter="{page}" data-holds="{str(verdict.holds).lower()}" '
+        f'data-paper="{str(claim.figure != "beyond").lower()}">'
+        f'<td><a href="{page}.html">{claim.id}</a> <span>{origin}</span><p>{html.escape(claim.statement)}</p></td>'
+        f'<td class="{"holds" if verdict.holds else "fails"}">{"✓" if verdict.holds else "✗"} {met}</td>'
+        f"<td>{unmet}<ul>{numbers}</ul></td><td>{verdict.seconds:.1f}</td></tr>"
+    )

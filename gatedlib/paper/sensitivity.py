@@ -1,0 +1,134 @@
+"""Sensitivity: do headline numbers depend on what no claim names: precision, step, seeds, batches, size?"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import jax
+import xarray as xr
+
+import gatedlib as gl
+from gatedlib import metrics, record
+from gatedlib.experiment import setting
+from gatedlib.paper import composition, depth
+from gatedlib.paper.claims import Estimate, median
+from gatedlib.paper.dynamics import FLEXIBLE, FORGETFUL
+from gatedlib.paper.keeping import kept
+
+SEEDS = 30
+
+Change = Callable[[gl.Experiment], gl.Experiment]
+
+
+def at_once(experiment: gl.Experiment) -> gl.Experiment:
+    """All inputs at once, in place of batches."""
+    return experiment.replace(inputs=gl.Population())
+
+
+def in_steps_of(share: float) -> Change:
+    """All inputs at once, in steps of a share of dt."""
+    return lambda experiment: at_once(experiment).replace(dt=share * float(experiment.flow.dt))
+
+
+def twice_as_large(experiment: gl.Experiment) -> gl.Experiment:
+    """All inputs at once, twice as many inputs, outputs and hidden units; the teachers as long as before."""
+    sizes = {name: 2 * setting(experiment, name) for name in ("d_in", "d_out")}
+    if isinstance(experiment.network, gl.TwoLayer):
+        sizes |= {"hidden": 2 * experiment.network.hidden, "gate_spread": experiment.network.gate_spread / 2}
+    return at_once(experiment).replace(**sizes)
+
+
+class Variant(NamedTuple):
+    """What is changed in every experiment, where the 30 seeds begin, and whether numbers have double precision."""
+
+    change: Change = at_once
+    first: int = 0
+    precise: bool = False
+
+
+BASE = "all inputs at once"
+
+VARIANTS = {
+    "as in the figure": Variant(lambda experiment: experiment),
+    BASE: Variant(),
+    "double precision": Variant(precise=True),
+    "dt / 2": Variant(in_steps_of(1 / 2)),
+    "dt / 4": Variant(in_steps_of(1 / 4)),
+    "other seeds": Variant(first=1000),
+    "yet others": Variant(first=2000),
+    "and others": Variant(first=3000),
+    "twice as large": Variant(twice_as_large),
+}
+"""All but the first see all inputs at once, so that each differs from the second in one thing."""
+
+
+def _switching(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
+    keep = (record.loss, record.weight_products)
+    flexible, forgetful = (gl.simulate(change(e), seeds, keep) for e in (FLEXIBLE, FORGETFUL))
+    unbounded = gl.simulate(change(FLEXIBLE.replace(b=0.0)), seeds, keep)
+    return {
+        "2F: recovery at block 20, flexible": metrics.time_to_criterion(flexible).isel(block=-1),
+        "2F: the same, forgetful": metrics.time_to_criterion(forgetful).isel(block=-1),
+        "2A: first error of block 20, flexible": metrics.switch_loss(flexible).isel(block=-1),
+        "2A: end loss of block 20, forgetful": metrics.end_loss(forgetful).isel(block=-1),
+        "specialization, flexible": metrics.specialization(flexible).isel(time=-1),
+        "specialization without the bound": metrics.specialization(unbounded).isel(time=-1),
+    }
+
+
+def _composing(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
+    def first_composite(experiment: gl.Experiment) -> xr.DataArray:
+        asked = change(experiment).replace(curriculum=composition.phases(new=1))
+        loss = gl.simulate(asked, seeds, (record.loss,))
+        return metrics.time_to_criterion(loss, composition.THETA).isel(block=-1)
+
+    return {
+        "3C: time for a new task, flexible": first_composite(composition.TASKS),
+        "3C: the same, forgetful": first_composite(composition.TASKS_FORGETFUL),
+    }
+
+
+def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
+    held, free = (
+        gl.simulate(change(e), seeds, (record.loss, record.alignment)) for e in (depth.REGULARIZED, depth.FREE)
+    )
+    return {
+        "6: alignment of two layers, penalties": metrics.total_alignment(held),
+        "6: the same, free": metrics.total_alignment(free),
+        "A.4: recovery of two layers, penalties": depth.late(metrics.time_to_criterion(held)),
+    }
+
+
+@functools.lru_cache
+@kept
+def measured(name: str) -> dict[str, Estimate]:
+    """Every headline number under one variant, with its interval over seeds."""
+    change, first, precise = VARIANTS[name]
+    with jax.enable_x64(True) if precise else contextlib.nullcontext():
+        samples = [study(change, range(first, first + SEEDS)) for study in (_switching, _composing, _two_layers)]
+    return {number: median(each) for some in samples for number, each in some.items()}
+
+
+def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
+    """All headline numbers under some variants: `value`, `low` and `high`, dims number and variant."""
+    columns = {name: measured(name) for name in variants}
+    numbers = list(next(iter(columns.values())))
+    ends = {
+        end: (("number", "variant"), [[float(getattr(some[n], end)) for some in columns.values()] for n in numbers])
+        for end in ("value", "low", "high")
+    }
+    return xr.Dataset(ends, {"number": numbers, "variant": list(columns)})
+
+
+def moved(found: xr.Dataset) -> xr.DataArray:
+    """How far each number is from what it is with all inputs at once, as a share of that."""
+    return found.value / found.value.sel(variant=BASE) - 1
+
+
+def apart(found: xr.Dataset) -> xr.DataArray:
+    """Whether its interval and that with all inputs at once leave each other out."""
+    base = found.sel(variant=BASE)
+    return (found.low > base.high) | (found.high < base.low)

@@ -1,0 +1,94 @@
+"""Whatever is put together, it runs to finite numbers or is refused in words; it never hangs and never gives nan."""
+
+import math
+
+import numpy as np
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+import gatedlib as gl
+
+ODD = (0, -1.0, 0.5, 3, 10**6, math.inf, math.nan, None, "fast", True)
+"""What may stand where a number is wanted."""
+
+
+def mostly(usual):
+    """A usual value nearly always, or something odd."""
+    return st.integers(0, 39).flatmap(lambda n: st.sampled_from(ODD) if n == 0 else usual)
+
+
+def rates(low=-3.0, high=1.0):
+    """Time constants and strengths over many orders of magnitude."""
+    return mostly(st.floats(low, high).map(lambda power: 10.0**power))
+
+
+def made(kind, **settings):
+    """How to make something, for a later try: making it may be refused."""
+    return st.fixed_dictionaries(settings).map(lambda chosen: lambda: kind(**chosen))
+
+
+SIZES = st.sampled_from([(2, 2, 6), (3, 2, 6), (2, 1, 2), (2, 4, 6)])
+TEACHERS = SIZES.flatmap(
+    lambda size: st.sampled_from(
+        [
+            lambda: gl.Orthogonal(*(size[0], size[2], size[1])),
+            lambda: gl.Correlated(*(size[0], size[2], size[1]), correlation=0.5),
+            lambda: gl.Spectral(values=(1.0, 0.5), tasks=size[0], d_in=size[2], d_out=size[1]),
+            lambda: gl.Given(np.ones(size)),
+            lambda: gl.Sums(gl.Orthogonal(*(size[0], size[2], size[1])), [(0.5,) * size[0]]),
+            lambda: gl.Given(np.full(size, 1e18)),
+        ]
+    )
+)
+NETWORKS = st.one_of(
+    made(gl.GatedLinear, paths=mostly(st.sampled_from([1, 2, 3])), weight_scale=rates(-2.0, 1.0)),
+    made(gl.NeuronGated, paths=mostly(st.just(2))),
+    made(gl.TwoLayer, hidden=mostly(st.sampled_from([1, 4]))),
+)
+CURRICULA = st.one_of(
+    made(gl.Blocked, blocks=mostly(st.sampled_from([1, 4])), block_length=mostly(st.sampled_from([0.1, 0.4, 0.05]))),
+    made(gl.Sequence, tasks=st.sampled_from([(0, 1), (1, 0, 7)]), lengths=st.sampled_from([(0.4, 0.2), (1.0,)])),
+    made(gl.RandomSwitches, duration=mostly(st.just(0.8)), mean_length=rates(-1.0, 0.0)),
+)
+PENALTIES = st.lists(
+    st.one_of(
+        made(gl.Nonnegative, a=rates()),
+        made(gl.UnitNorm, b=rates(), ord=mostly(st.sampled_from([1, 2]))),
+        made(gl.WeightCost, w=rates()),
+        made(gl.WeightDecay, w=rates()),
+    ),
+    max_size=3,
+)
+INPUTS = st.one_of(
+    made(gl.Population),
+    made(gl.Sampled, batch=mostly(st.sampled_from([1, 20]))),
+    made(gl.Noisy, batch=st.just(2), noise=rates()),
+)
+
+
+@settings(max_examples=60)
+@given(
+    TEACHERS,
+    NETWORKS,
+    CURRICULA,
+    PENALTIES,
+    INPUTS,
+    rates(),
+    rates(),
+    mostly(st.sampled_from([0.01, 0.05])),
+    mostly(st.sampled_from([1, 2])),
+)
+def test_a_random_experiment_runs_or_is_refused(
+    teachers, network, curriculum, penalties, inputs, tau_w, tau_c, dt, every
+):
+    try:
+        flow = gl.Flow(tau_w, tau_c, dt, tuple(penalty() for penalty in penalties), inputs())
+        experiment = gl.Experiment(teachers(), network(), curriculum(), flow)
+        assert len(experiment.schedule().tasks) < 10**5
+        results = gl.simulate(experiment, 2, every=every)
+    except ValueError as refusal:
+        event("diverged" if isinstance(refusal, gl.DivergenceError) else "refused")
+        return
+    event("ran")
+    for name, values in results.data_vars.items():
+        assert np.isfinite(values).all(), name

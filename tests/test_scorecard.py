@@ -1,0 +1,106 @@
+"""The scorecard: the same verdicts whoever measures them, in one table; and what the sensitivity page compares."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import gatedlib as gl
+from gatedlib import __main__ as command
+from gatedlib.paper import depth, dynamics, sensitivity
+from gatedlib.paper.claims import Estimate, Outcome, registry
+from gatedlib.paper.scorecard import Scorecard, judge_all, shared_results
+
+QUICK = [claim for claim in registry() if claim.id in ("A.8", "invariant", "4H")]  # of three chapters
+
+
+def test_several_processes_find_what_one_finds():
+    alone = Scorecard.of(judge_all(QUICK, jobs=1))
+    together = Scorecard.of(judge_all(QUICK, jobs=2))
+    assert [v.claim for v in together.verdicts] == [v.claim for v in alone.verdicts]
+    for one, other in zip(alone.verdicts, together.verdicts, strict=True):
+        assert one.holds == other.holds
+        assert one.as_dict()["numbers"] == other.as_dict()["numbers"]
+
+
+def test_what_goes_wrong_in_another_process_is_raised():
+    stranger = dataclasses.replace(QUICK[0], id="none of them")
+    with pytest.raises(RuntimeError, match="nobody measured none of them"):
+        list(judge_all([stranger, QUICK[1]], jobs=2))
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5])
+def test_a_number_of_processes_is_a_whole_number(jobs):
+    with pytest.raises(ValueError, match=rf"jobs = {jobs}.*Leave it out to use all cores"):
+        list(judge_all(QUICK, jobs))
+
+
+def test_the_command_line_refuses_no_processes(capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(["claims", "--jobs", "0"])
+    assert end.value.code == 2
+    assert "Leave it out to use all cores" in capsys.readouterr().err
+
+
+def test_results_are_shared_for_as_long_as_it_takes(monkeypatch, tmp_path):
+    monkeypatch.delenv("GATEDLIB_RESULTS", raising=False)
+    with shared_results():
+        folder = os.environ["GATEDLIB_RESULTS"]
+        assert os.path.isdir(folder)
+    assert not os.path.exists(folder)
+    assert "GATEDLIB_RESULTS" not in os.environ
+    monkeypatch.setenv("GATEDLIB_RESULTS", str(tmp_path))
+    with shared_results():
+        assert os.environ["GATEDLIB_RESULTS"] == str(tmp_path)
+    assert tmp_path.exists()
+
+
+def test_the_table_shows_every_claim_failing_ones_with_the_reason():
+    value = Estimate(*(np.arange(3.0) + shift for shift in (0, -1, 1)))
+    made = dataclasses.replace(
+        registry("2")[0],
+        measure=lambda: Outcome({"some_number": value}, {"it is below <1>": False}),
+        reference={"some_number": np.array([np.nan, 0.25, np.nan])},
+    )
+    monkeyed = dataclasses.replace(made, figure="beyond")
+    card = Scorecard((made.judge(), monkeyed.judge()))
+    html = card._repr_html_()
+    assert card.holding == 0
+    assert html.count("does not hold") == 2
+    assert "Not met: it is below &lt;1&gt;" in html
+    assert html.count("beyond the paper") == 1
+    assert html.count("1 [0, 2], ref 0.25") == 2
+
+
+def test_a_network_twice_as_large_has_the_same_task():
+    for experiment in (dynamics.FLEXIBLE, depth.REGULARIZED):
+        large = sensitivity.twice_as_large(experiment)
+        assert large.sizes == tuple(2 * size for size in experiment.sizes)
+        size = [float((one.draw(0)[0][0] ** 2).sum()) for one in (experiment, large)]
+        np.testing.assert_allclose(*size, rtol=1e-5)
+    gates = [one.draw(0)[1].gates for one in (depth.REGULARIZED, large)]
+    lengths = [float((each**2).sum() ** 0.5) for each in gates]
+    np.testing.assert_allclose(*lengths, rtol=0.1)
+
+
+def test_each_variant_changes_one_thing():
+    told = {name: gl.results.settings(change(dynamics.FLEXIBLE)) for name, (change, *_) in sensitivity.VARIANTS.items()}
+    base = told[sensitivity.BASE]
+
+    def changed(name):
+        return {key for key in base.keys() | told[name].keys() if str(base.get(key)) != str(told[name].get(key))}
+
+    assert changed("as in the figure") == {"flow.inputs", "flow.inputs.batch"}
+    assert changed("dt / 2") == changed("dt / 4") == {"flow.dt"}
+    assert changed("twice as large") == {"teachers.d_in", "teachers.d_out"}
+    assert changed("double precision") == changed("other seeds") == set()
+
+
+def test_what_moved_is_told_from_what_is_uncertain():
+    ends = {"value": [[1.0, 1.2, 1.5]], "low": [[0.9, 1.0, 1.4]], "high": [[1.1, 1.3, 1.6]]}
+    dims = ("number", "variant")
+    found = xr.Dataset({k: (dims, v) for k, v in ends.items()}, {"variant": [sensitivity.BASE, "near", "far"]})
+    np.testing.assert_allclose(sensitivity.moved(found)[0], [0, 0.2, 0.5])
+    assert sensitivity.apart(found).values.tolist() == [[False, False, True]]
