@@ -47,8 +47,9 @@ test: .venv/installed
 	$(MAKE) --no-print-directory --jobs 2 notebooks html
 	$(BIN)/python -m pytest -n 2 tests/browser
 
+# Claims that fail are an answer, not an error of make; the command itself exits with 1.
 claims: .venv/installed
-	$(BIN)/python -m gatedlib claims
+	@$(BIN)/python -m gatedlib claims || true
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --notebook-dir book

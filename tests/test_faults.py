@@ -4,8 +4,10 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from pathlib import Path
 
 import jupyter_client
 import numpy as np
@@ -118,16 +120,15 @@ FORBIDDEN = """
 """
 
 
-def test_a_folder_that_is_read_only_is_refused_before_anything_runs(tmp_path):
-    tmp_path.chmod(0o555)
-    for parent in (tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(parent.stat().st_mode | 0o055)  # nobody must be able to get here
-    child = python(FORBIDDEN, tmp_path / "sweep", stdout=subprocess.PIPE)
-    told, errors = child.communicate(timeout=120)
-    tmp_path.chmod(0o755)
-    assert "Permission denied" in told, errors
-    assert "choose another folder" in told
-    assert list(tmp_path.iterdir()) == []
+def test_a_folder_that_is_read_only_is_refused_before_anything_runs():
+    with tempfile.TemporaryDirectory() as folder:  # outside of pytest's own, which nobody else may enter
+        os.chmod(folder, 0o555)
+        child = python(FORBIDDEN, Path(folder) / "sweep", stdout=subprocess.PIPE)
+        told, errors = child.communicate(timeout=120)
+        os.chmod(folder, 0o755)
+        assert "Permission denied" in told, errors
+        assert "choose another folder" in told
+        assert os.listdir(folder) == []
 
 
 def test_features_that_cannot_be_kept_are_given_all_the_same(tmp_path, monkeypatch):

@@ -306,7 +306,7 @@ BAD = [
     ({"block_length": [1.0, 0.333]}, "in the cell block_length = 0.333", "whole number of steps", "Use 0.32 or 0.34"),
     ({"b": [0.1, 10.0]}, "in the cell b = 10: dt = 0.02", "stable only for", "Reduce dt"),
     ({"tau_c": [[0.1], [0.1, 0.2]]}, "tau_c = [0.1]", "must be a number", "numbers only"),
-    ({"tau_c": np.ones((2, 2))}, "tau_c = array", "must be a list of numbers", "Write tau_c=[…]"),
+    ({"tau_c": np.ones((2, 2))}, "tau_c = an array of shape (2, 2)", "must be a list of numbers", "Write tau_c=[…]"),
     ({"tau_c": np.array(0.1)}, "tau_c = array(0.1)", "must be a list of numbers", "Write tau_c=[…]"),
     ({"tau_c": np.float64(0.1)}, "tau_c = np.float64(0.1)", "must be a list of numbers", "Write tau_c=[…]"),
     ({"blocks": [2, 3], "every": 40}, "in the cell blocks = 2: every = 40", "must divide", "Use 25 or 50"),

@@ -50,7 +50,7 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
     by_id = {claim.id: claim for claim in chosen}
     order = sorted(chapters, key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(CHAPTERS))
     fresh = multiprocessing.get_context("spawn")  # JAX has threads, which do not survive a fork
-    pool = ProcessPoolExecutor(min(jobs, len(chapters)), fresh)
+    pool = ProcessPoolExecutor(min(jobs, len(chapters)), fresh, _quiet)
     with shared_results(), fresh.Manager() as manager, pool:
         told = manager.Queue()
         running = [pool.submit(_tell, chapters[name], told) for name in order]
@@ -64,6 +64,11 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
                     chapter.result()  # raises what went wrong there
                 if len(done) == len(running):
                     raise RuntimeError(f"nobody measured {', '.join(by_id)}: these are no registered claims") from None
+
+
+def _quiet() -> None:
+    """No progress bars of single sweeps: who started this process shows one of all claims."""
+    os.environ["TQDM_DISABLE"] = "1"
 
 
 def _tell(ids: list[str], told: queue.Queue) -> None:
