@@ -69,7 +69,7 @@ def test_chapters_have_their_numbered_figures(browser, address):
     told = {"intro": 2, "model": 2, "dynamics": 5, "regimes": 3, "robustness": 7}
     told |= {"reduction": 4, "cycle": 5, "invariant": 4, "emergence": 5}
     told |= {"composition": 5, "reach": 3, "components": 2, "depth": 5, "pictures": 5}
-    told |= {"cognition": 6, "observer": 3, "predictions": 3}
+    told |= {"cognition": 6, "observer": 3, "predictions": 3, "scorecard": 2}
     for name, least in told.items():
         page.goto(f"{address}/book/{name}.html")
         assert page.locator("article figure .caption-number").count() >= least
@@ -130,3 +130,32 @@ def test_without_an_address_nothing_offers_to_run_elsewhere(browser, address):
     page.goto(f"{address}/book/model.html")
     assert page.locator("a[href*='mybinder'], a[href*='colab']").count() == 0
     page.close()
+
+
+def test_the_scorecard_can_be_filtered(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}/book/scorecard.html")
+    rows, told = page.locator("table.scorecard tbody tr"), page.locator(".scorecard-filters output")
+    whole = rows.count()
+    assert whole > 70
+    assert told.inner_text() == f"{whole} of {whole} claims"
+    page.get_by_label("Chapter").select_option("dynamics")
+    shown = page.locator("table.scorecard tbody tr:visible")
+    assert shown.count() == 7
+    assert shown.locator("a").first.inner_text() == "2A"
+    page.get_by_label("Chapter").select_option("")
+    page.get_by_label("Verdict").select_option("does not hold")
+    assert 0 < shown.count() < 10
+    assert "Not met" in shown.first.inner_text()
+    page.get_by_label("Origin").select_option("beyond it")
+    assert shown.count() == 0
+    assert told.inner_text() == f"0 of {whole} claims"
+    page.close()
+
+
+def test_without_scripts_the_scorecard_is_whole(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/book/scorecard.html")
+    assert page.locator("table.scorecard tbody tr:visible").count() > 70
+    context.close()
