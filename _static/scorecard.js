@@ -1,4 +1,4 @@
-/* Above the table of all claims: a choice of chapter, of origin and of verdict. Without scripts the table is whole. */
+/* Above the table of all claims: a choice of chapter, of what it is about and of verdict. Without scripts the table is whole. */
 document.addEventListener("DOMContentLoaded", () => {
   const table = document.querySelector("table.scorecard");
   if (!table) return;
@@ -9,7 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const chapters = [...new Set(rows.map((row) => row.dataset.chapter))].map((name) => [name, name]);
   const choices = [
     ["chapter", "Chapter", [["", "all"], ...chapters]],
-    ["paper", "Origin", [["", "all"], ["true", "the paper"], ["false", "beyond it"]]],
+    ["origin", "About", [["", "all"], ["given", "a figure, as given"], ["ours", "a figure, our settings"], ["beyond", "beyond the paper"]]],
     ["holds", "Verdict", [["", "all"], ["true", "holds"], ["false", "does not hold"]]],
   ].map(([key, words, options]) => {
     const select = make("select", { onchange: show });

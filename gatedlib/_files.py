@@ -1,5 +1,7 @@
 """Files that are there whole or not at all, and tell whether they still are what was written."""
 
+import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -7,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 
-def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = False) -> None:
+def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = False, new: bool = False) -> None:
     """Write a file under another name, then rename it: what bears its name is whole, whoever is interrupted.
 
-    A `sealed` file bears the checksum of its content in its name, so that `whole` can tell if it was changed since.
+    A `sealed` file bears the checksum of its content in its name, so that `whole` can tell if it was changed since. A
+    `new` one is left as it is if it is there already: of several processes that write it the first one wins.
 
     Raises:
         OSError: if it cannot be written; nothing of it is left behind, and other files are as they were.
@@ -21,7 +24,11 @@ def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = Fa
         write(partial)
         with partial.open("rb") as written:
             os.fsync(written.fileno())
-        partial.replace(path.with_suffix(f".{_checksum(partial)}{path.suffix}") if sealed else path)
+        if new:
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(partial)
+        else:
+            partial.replace(path.with_suffix(f".{_checksum(partial)}{path.suffix}") if sealed else path)
     except (OSError, RuntimeError) as failure:  # netCDF tells of a full disk by a RuntimeError
         remedy = "Make room there, or choose another folder"
         raise OSError(
@@ -38,6 +45,15 @@ def whole(path: Path) -> Path | None:
         if found.suffixes[-2] == f".{_checksum(found)}":
             return found
     return None
+
+
+@functools.cache
+def program(pattern: str) -> str:
+    """A checksum of those files of this package that fit a pattern, such as `*.py`."""
+    told = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob(pattern)):
+        told.update(source.read_bytes())
+    return told.hexdigest()[:16]
 
 
 def _checksum(path: Path) -> str:

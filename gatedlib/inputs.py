@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Num
 
 from gatedlib import _check
+from gatedlib._random import normal
 from gatedlib.objectives import cross_entropy, quadratic_loss
 from gatedlib.teachers import Teachers
 
@@ -93,10 +94,10 @@ class Sampled(Inputs):
 
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
         if self.batch < d_in:
-            return jax.random.normal(key, (d_in, self.batch)) / np.sqrt(self.batch)
+            return normal(key, (d_in, self.batch)) / np.sqrt(self.batch)
         below_key, diagonal_key = jax.random.split(key)
         roots = jnp.sqrt(chi_square(diagonal_key, self.batch - np.arange(d_in)))
-        below = jax.random.normal(below_key, (d_in * (d_in - 1) // 2,))
+        below = normal(below_key, (d_in * (d_in - 1) // 2,))
         return _lower_triangle(roots, below) / np.sqrt(self.batch)
 
 
@@ -145,7 +146,7 @@ class Noisy(Sampled):
         inputs_key, noise_key, rest_key = jax.random.split(key, 3)
         factor = super().draw(inputs_key, d_out, d_in)
         rank = factor.shape[1]
-        noise = self.noise / np.sqrt(self.batch) * jax.random.normal(noise_key, (d_out, rank))
+        noise = self.noise / np.sqrt(self.batch) * normal(noise_key, (d_out, rank))
         left = d_out * (self.batch - rank)
         rest = chi_square(rest_key, np.array([left]))[0] if left > 0 else 0.0
         return factor, noise, self.noise**2 / (2 * self.batch) * rest

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
+from gatedlib._random import normal
 from gatedlib.inputs import Inputs
 
 
@@ -119,7 +120,7 @@ class GatedLinear(LinearNetwork):
 
     def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
         shapes = self.shapes(d_out, d_in)
-        weights = self.weight_scale / np.sqrt(d_in) * jax.random.normal(key, shapes["weights"])
+        weights = self.weight_scale / np.sqrt(d_in) * normal(key, shapes["weights"])
         return Params(weights, jnp.full(shapes["gates"], self.gate_init))
 
     def effective(self, params: Params) -> Float[Array, "out in"]:
@@ -227,8 +228,8 @@ class TwoLayer(LinearNetwork):
         first, second = jax.random.split(key)
         shapes = self.shapes(d_out, d_in)
         return Params(
-            self.weight_scale / np.sqrt(d_in) * jax.random.normal(first, shapes["weights"]),
-            self.gate_spread * jax.random.normal(second, shapes["gates"]),
+            self.weight_scale / np.sqrt(d_in) * normal(first, shapes["weights"]),
+            self.gate_spread * normal(second, shapes["gates"]),
         )
 
     def effective(self, params: Params) -> Float[Array, "out in"]:

@@ -16,7 +16,7 @@ import xarray as xr
 from jax.experimental import multihost_utils
 
 from gatedlib import _check
-from gatedlib._files import whole, written_whole
+from gatedlib._files import program, whole, written_whole
 from gatedlib.experiment import Experiment
 from gatedlib.record import Quantity
 from gatedlib.results import VERSIONS, settings
@@ -62,21 +62,22 @@ class Store:
             "record": [f"{quantity.name} {fingerprint(quantity.fn)}" for quantity in record],
             "every": every,
             "measure": None if measure is None else fingerprint(measure),
+            "library": program("*.py"),
             **VERSIONS,
         }
         rule, remedy = "is a file; a sweep is saved in a folder", "Choose another path"
         _check.require(path.is_dir() or not path.exists(), "save", str(path), rule, remedy)
         plan = path / "plan.json"
-        if plan.exists():
+        if not plan.exists() and jax.process_index() == 0:
+            cut = [[tile.cells.tolist(), tile.seeds.tolist(), tile.places] for tile in tiles]
+            written_whole(plan, lambda to: to.write_text(json.dumps({"sweep": identity, "tiles": cut})), new=True)
+        if plan.exists():  # maybe that of another process, which was faster
             try:
                 there = json.loads(plan.read_text())
             except ValueError as failure:
                 rule = "is damaged, so that nothing can be said of the chunks beside it"
                 raise ValueError(f"{plan} {rule} ({failure}). Remove that folder, or choose another path.") from failure
             self._resume(there, json.loads(json.dumps(identity)))
-        elif jax.process_index() == 0:
-            cut = [[tile.cells.tolist(), tile.seeds.tolist(), tile.places] for tile in tiles]
-            written_whole(plan, lambda to: to.write_text(json.dumps({"sweep": identity, "tiles": cut})))
 
     def _resume(self, plan: dict[str, Any], identity: dict[str, Any]) -> None:
         from gatedlib.sweeps import Tile
@@ -92,15 +93,16 @@ class Store:
 
     def load(self) -> dict[int, xr.Dataset]:
         """The finished chunks by their numbers; those that are damaged are told of, and are to be computed anew."""
-        found = [whole(self._file(number)) for number in range(len(self.tiles))]
-        done = np.asarray([file is not None for file in found])
+        done = np.asarray([whole(self._file(number)) is not None for number in range(len(self.tiles))])
         for number in np.flatnonzero(~done).tolist():
             if any(self.path.glob(f"chunk-{number:05d}.*.nc")):
                 damaged = f"chunk {number} in {self.path} is not what was written: it is computed anew"
                 warnings.warn(damaged, stacklevel=3)
         if jax.process_count() > 1:  # all must agree on what is left to do
             done = multihost_utils.broadcast_one_to_all(done)
-        return {number: xr.load_dataset(file) for number, file in enumerate(found) if file is not None and done[number]}
+        # looked for once more: another process may have been ahead of the one that writes
+        found = ((number, whole(self._file(number))) for number in np.flatnonzero(done).tolist())
+        return {number: xr.load_dataset(file) for number, file in found if file is not None}
 
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
 from gatedlib._orthonormal import orthonormal
+from gatedlib._random import normal
 
 
 def nested(table: object) -> object:
@@ -100,7 +101,7 @@ class Orthogonal(Teachers):
         return self.tasks, self.d_out, self.d_in
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
-        rows = orthonormal(jax.random.normal(key, (self.tasks * self.d_out, self.d_in)))
+        rows = orthonormal(normal(key, (self.tasks * self.d_out, self.d_in)))
         scale = 1 / math.sqrt(self.d_in) if self.scale is None else self.scale
         return scale * rows.reshape(self.shape)
 
@@ -205,8 +206,8 @@ class Spectral(Teachers):
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
         left_key, right_key = jax.random.split(key)
         rank = len(self.values)
-        reads = orthonormal(jax.random.normal(right_key, (self.tasks * rank, self.d_in)))
-        writes = jax.vmap(orthonormal)(jax.random.normal(left_key, (self.tasks, rank, self.d_out)))
+        reads = orthonormal(normal(right_key, (self.tasks * rank, self.d_in)))
+        writes = jax.vmap(orthonormal)(normal(left_key, (self.tasks, rank, self.d_out)))
         modes = (self.tasks, rank, self.d_in)
         return jnp.einsum("k,mko,mki->moi", jnp.asarray(self.values), writes, reads.reshape(modes))
 

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
 from gatedlib._files import written_whole
+from gatedlib._random import normal
 from gatedlib.images import Pictures, cache
 from gatedlib.inputs import Examples, Inputs
 from gatedlib.networks import GatedLinear, Network, Params
@@ -39,7 +40,7 @@ class Layer(eqx.Module):
 
 
 def _layer(key: Key[Array, ""], *shape: int) -> Layer:
-    return Layer(np.sqrt(2 / np.prod(shape[:-1])) * jax.random.normal(key, shape), jnp.zeros(shape[-1]))
+    return Layer(np.sqrt(2 / np.prod(shape[:-1])) * normal(key, shape), jnp.zeros(shape[-1]))
 
 
 def _convolved(layer: Layer, x: Float[Array, "sample row column in"]) -> Float[Array, "sample r c out"]:

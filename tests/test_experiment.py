@@ -212,3 +212,21 @@ def test_compiled_programs_are_forgotten_before_there_are_too_many(monkeypatch):
         gl.simulate(small(teachers=gl.Orthogonal(tasks=2, d_in=d_in, d_out=2)), 1)
         assert engine.compiled()._cache_size() <= 2
     np.testing.assert_array_equal(gl.simulate(small(), 1).loss, first.loss)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"teachers": gl.Spectral(values=(1.0, 0.5), d_in=6, d_out=2)},
+        {"network": gl.TwoLayer(hidden=4)},
+    ],
+)
+def test_a_seed_is_the_same_network_in_double_precision(parts):
+    experiment = small(**parts)
+    single = jax.tree.map(np.asarray, experiment.draw(3))
+    with jax.enable_x64(True):
+        double = jax.tree.map(np.asarray, experiment.draw(3))
+    for one, other in zip(jax.tree.leaves(single), jax.tree.leaves(double), strict=True):
+        assert (one.dtype, other.dtype) == (np.float32, np.float64)
+        np.testing.assert_allclose(one, other, atol=1e-5)

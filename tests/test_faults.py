@@ -183,6 +183,31 @@ def test_two_processes_in_one_folder_do_not_disturb_each_other(tmp_path):
     xr.testing.assert_allclose(read, expected(), atol=2e-5)
 
 
+DIFFERENT = """
+    try:
+        gl.sweep(small(tau_w=float(sys.argv[2])), seeds=2, record=(gl.record.loss,), save=sys.argv[1], **GRID)
+        print("kept")
+    except ValueError as refusal:
+        print(refusal)
+"""
+
+
+def test_of_two_sweeps_that_begin_in_one_folder_one_is_refused(tmp_path):
+    folder = tmp_path / "sweep"
+    children = [python(DIFFERENT, folder, tau_w, stdout=subprocess.PIPE) for tau_w in (1.3, 2.0)]
+    told = [child.communicate(timeout=240)[0].strip() for child in children]
+    assert "kept" in told
+    assert any("holds another sweep, which differs in flow.tau_w" in each for each in told)
+
+
+def test_a_new_file_does_not_replace_another(tmp_path):
+    path = tmp_path / "some.bin"
+    for content in (b"first", b"second"):
+        written_whole(path, lambda to, content=content: to.write_bytes(content), new=True)
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 KEPT = """
     from gatedlib.paper import keeping
     keeping.LONG = 0.0
@@ -228,13 +253,17 @@ def test_after_an_interrupt_a_notebook_goes_on(kernel):
     reply = client.get_shell_msg(timeout=60)["content"]
     assert reply["status"] == "error"
     assert reply["ename"] == "KeyboardInterrupt"
+    assert any("sweep" in line for line in reply["traceback"])
     told = []
-    after = client.execute_interactive(
-        "print(float(gl.simulate(small(), 2).loss.isel(time=-1, seed=0)))",
-        timeout=60,
-        output_hook=lambda message: told.append(message["content"].get("text", "")),
-    )
-    assert after["content"]["status"] == "ok"
+    again = "print(float(gl.simulate(small(), 2).loss.isel(time=-1, seed=0)))"
+    for _ in range(20):  # for a moment after an error a kernel drops what it is asked
+        after = client.execute_interactive(
+            again, timeout=60, output_hook=lambda message: told.append(message["content"].get("text", ""))
+        )["content"]["status"]
+        if after != "aborted":
+            break
+        time.sleep(0.3)
+    assert after == "ok"
     np.testing.assert_allclose(float("".join(told)), gl.simulate(small(), 2).loss.isel(time=-1, seed=0), atol=1e-6)
 
 

@@ -27,7 +27,7 @@ def test_several_processes_find_what_one_finds():
 
 def test_what_goes_wrong_in_another_process_is_raised():
     stranger = dataclasses.replace(QUICK[0], id="none of them")
-    with pytest.raises(RuntimeError, match="nobody measured none of them"):
+    with pytest.raises(RuntimeError, match="none of them: not measured, for these are not registered"):
         list(judge_all([stranger, QUICK[1]], jobs=2))
 
 

@@ -36,6 +36,7 @@ CHAPTERS = (
     "depth",
     "pictures",
     "cognition",
+    "problems",
     "observing",
     "predictions",
 )
@@ -85,7 +86,7 @@ def median(samples: xr.DataArray) -> Estimate:
 
 
 def exact(values: Any) -> Estimate:
-    """Numbers that were chosen, not measured: their intervals are points.
+    """Numbers that were chosen, or have no seeds to vary over: their intervals are points.
 
     Example:
         >>> from gatedlib.paper.claims import exact
@@ -157,7 +158,8 @@ class Outcome:
 class Claim:
     """A sentence of the paper, or of ours, and the function that measures whether it holds.
 
-    `data` names the data set that it needs; digits are always there. `reference` holds, under the names of its
+    `data` names the data set that it needs; digits are always there. `as_given` is false for a claim about a figure of
+    the paper at settings that are ours. `reference` holds, under the names of its
     numbers, what the authors' code gave: arrays of the same shapes, nan where nothing is known.
     """
 
@@ -167,6 +169,14 @@ class Claim:
     measure: Callable[..., Outcome]
     data: str = "digits"
     reference: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
+    as_given: bool = True
+
+    @property
+    def origin(self) -> str:
+        """What it is about: a figure of the paper, that figure at settings of ours, or something beyond the paper."""
+        if self.figure == "beyond":
+            return "beyond the paper"
+        return f"Fig. {self.figure}" if self.as_given else f"Fig. {self.figure}, our settings"
 
     @property
     def chapter(self) -> str:
@@ -297,14 +307,19 @@ def places(count: int, known: Mapping[int, float]) -> np.ndarray:
 
 
 def claim(
-    id: str, figure: str, statement: str, data: str = "digits", reference: Mapping[str, Any] | None = None
+    id: str,
+    figure: str,
+    statement: str,
+    data: str = "digits",
+    reference: Mapping[str, Any] | None = None,
+    as_given: bool = True,
 ) -> Callable[[Callable[..., Outcome]], Claim]:
     """Register a function as the measure of a claim, which may need a data set and have a reference."""
     known = {name: np.asarray(value, float) for name, value in (reference or {}).items()}
 
     def register(measure: Callable[..., Outcome]) -> Claim:
         _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
-        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known)
+        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known, as_given)
         return _REGISTRY[id]
 
     return register

@@ -135,7 +135,10 @@ def hidden(experiment: gl.Experiment = HIDDEN) -> Outcome:
 
 
 @claim(
-    "A.14-faster", "A.14", "With longer teachers and slower weights the components are found after the same 50 blocks."
+    "A.14-faster",
+    "A.14",
+    "With longer teachers and slower weights the components are found after the same 50 blocks.",
+    as_given=False,
 )
 def hidden_faster(experiment: gl.Experiment = FOUND) -> Outcome:
     """The same with teachers of length 1/sqrt(d_out) and tau_w 0.2: gates 13 times as fast as in the figure."""
@@ -143,7 +146,10 @@ def hidden_faster(experiment: gl.Experiment = FOUND) -> Outcome:
 
 
 @claim(
-    "A.14-clock", "A.14", "Paths pass by the components after some 10 v blocks, for gates v times as fast as weights."
+    "A.14-clock",
+    "A.14",
+    "Paths pass by the components after some 10 v blocks, for gates v times as fast as weights.",
+    as_given=False,
 )
 def clock(courses: tuple[Course, ...] = COURSES, ord: int = 1) -> Outcome:
     """Alignment at three ages (blocks / v) for v from 10 to 40; and v = 1, for 400 blocks."""

@@ -153,7 +153,10 @@ def gates(experiment: gl.Experiment = TASKS) -> Outcome:
 
 
 @claim(
-    "3C-slow", "3", "With weights as slow as in Fig. 2 and longer teachers, after 66 blocks, the gates spell it out."
+    "3C-slow",
+    "3",
+    "With weights as slow as in Fig. 2 and longer teachers, after 66 blocks, the gates spell it out.",
+    as_given=False,
 )
 def gates_slow(experiment: gl.Experiment = SLOW) -> Outcome:
     """The same with tau_w 1.3, teachers of length 1/sqrt(10) and 66 blocks of single tasks."""

@@ -11,14 +11,14 @@ import hashlib
 import os
 import pickle
 import time
+import warnings
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import jax
 
-from gatedlib._files import whole, written_whole
+from gatedlib._files import program, whole, written_whole
 from gatedlib.results import VERSIONS
 
 LONG = 0.3
@@ -51,7 +51,8 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         if not folder:
             return compute(*args, **kwargs)
         asked = pickle.dumps((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
-        state = f"{program()} {jax.config.jax_enable_x64}".encode()  # type: ignore[attr-defined]
+        versions = sorted(VERSIONS.items())
+        state = f"{program('**/*.py')} {versions} {jax.config.jax_enable_x64}".encode()  # type: ignore[attr-defined]
         file = Path(folder) / f"{compute.__qualname__}-{hashlib.sha256(asked + state).hexdigest()[:24]}.pickle"
         found = whole(file)
         if found is not None:
@@ -63,16 +64,10 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         seconds = clock() - start
         if seconds > LONG:
             content = pickle.dumps((seconds, result), protocol=pickle.HIGHEST_PROTOCOL)
-            written_whole(file, lambda to: to.write_bytes(content), sealed=True)
+            try:
+                written_whole(file, lambda to: to.write_bytes(content), sealed=True)
+            except OSError as failure:  # what was computed is not lost for that
+                warnings.warn(f"A result is not kept: {failure}", stacklevel=2)
         return result
 
     return look
-
-
-@functools.cache
-def program() -> str:
-    """A checksum of the whole package and the versions it runs with."""
-    told = hashlib.sha256(repr(sorted(VERSIONS.items())).encode())
-    for source in sorted(Path(str(files("gatedlib"))).rglob("*.py")):
-        told.update(source.read_bytes())
-    return told.hexdigest()

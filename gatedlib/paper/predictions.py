@@ -14,9 +14,10 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import _check, metrics, record
 from gatedlib.paper.claims import Estimate, Outcome, claim, exact
-from gatedlib.paper.cognition import CORRELATIONS, FAMILY
+from gatedlib.paper.cognition import CORRELATIONS
 from gatedlib.paper.dynamics import FLEXIBLE
 from gatedlib.paper.keeping import kept
+from gatedlib.paper.problems import FAMILY
 from gatedlib.paper.robustness import stacked
 
 SUBJECT = FLEXIBLE.replace(dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2))

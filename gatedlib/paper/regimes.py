@@ -95,13 +95,14 @@ def published_grid(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     "5",
     "With longer teachers, tau_w as in Fig. 2 and twice the time, the flexible cells are those of the paper.",
     reference={"grid_block_by_tau_c": PUBLISHED_5A},
+    as_given=False,
 )
 def published_grid_longer(experiment: gl.Experiment = BY_SPEED_LONGER) -> Outcome:
     """The same grid with teachers of length 1/sqrt(d_out), tau_w 1.3 and duration 14."""
     return _grid_5a(experiment)
 
 
-@claim("5A-needs", "5", "Flexibility needs long blocks and fast gates: either alone is not enough.")
+@claim("5A-needs", "5", "Flexibility needs long blocks and fast gates: either alone is not enough.", as_given=False)
 def needs(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     """Total alignment at the settings given with the figure, for tau_c 0.01 (below all published cells) and 0.1."""
     samples = alignment_grid(experiment, block_length=(0.1, 1.0), tau_c=(0.01, 0.1))

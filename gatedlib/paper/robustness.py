@@ -178,6 +178,7 @@ def correlated(experiment: gl.Experiment = ALIKE) -> Outcome:
     "A.13-flexible",
     "A.13",
     "At the settings of Fig. 2, recovery slows and specialization falls, gracefully, as teachers grow alike.",
+    as_given=False,
 )
 def correlated_flexible(experiment: gl.Experiment = ALIKE_FLEXIBLE) -> Outcome:
     """The same with the flexible network of Fig. 2."""

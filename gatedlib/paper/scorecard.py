@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gatedlib import _check
 from gatedlib.paper.claims import CHAPTERS, Claim, Verdict, registry
 
-PAGES = {"observing": "observer"}
+PAGES = {"observing": "observer", "problems": "cognition"}
 """The page of the book on which a chapter's claims are, where its name is another one."""
 
 LONGEST_FIRST = ("robustness", "pictures", "depth", "observing", "composition", "regimes", "emergence", "cognition")
@@ -54,16 +54,19 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
     with shared_results(), fresh.Manager() as manager, pool:
         told = manager.Queue()
         running = [pool.submit(_tell, chapters[name], told) for name in order]
-        while by_id:
-            done = [chapter for chapter in running if chapter.done()]
-            try:
-                id, outcome, seconds = told.get(timeout=0.5)
-                yield Verdict(by_id.pop(id), outcome, seconds)
-            except queue.Empty:
-                for chapter in done:
-                    chapter.result()  # raises what went wrong there
-                if len(done) == len(running):
-                    raise RuntimeError(f"nobody measured {', '.join(by_id)}: these are no registered claims") from None
+        try:
+            while by_id:
+                done = [chapter for chapter in running if chapter.done()]
+                try:
+                    id, outcome, seconds = told.get(timeout=0.5)
+                    yield Verdict(by_id.pop(id), outcome, seconds)
+                except queue.Empty:
+                    for chapter in done:
+                        chapter.result()  # raises what went wrong there
+                    if len(done) == len(running):
+                        raise RuntimeError(f"{', '.join(by_id)}: not measured, for these are not registered") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # who stops early need not wait for all chapters
 
 
 def _quiet() -> None:
@@ -116,10 +119,13 @@ class Scorecard:
         return f'<table class="scorecard"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
+def _group(claim: Claim) -> str:
+    return "beyond" if claim.figure == "beyond" else "given" if claim.as_given else "ours"
+
+
 def _row(verdict: Verdict) -> str:
     claim = verdict.claim
     page = PAGES.get(claim.chapter, claim.chapter)
-    origin = "beyond the paper" if claim.figure == "beyond" else f"Fig. {claim.figure}"
     numbers = "".join(
         f"<li><code>{name}</code> {'; '.join(html.escape(cell) for cell in cells)}</li>"
         for name, cells in verdict.rows()
@@ -128,8 +134,9 @@ def _row(verdict: Verdict) -> str:
     met = "holds" if verdict.holds else "does not hold"
     return (
         f'<tr data-chapter="{page}" data-holds="{str(verdict.holds).lower()}" '
-        f'data-paper="{str(claim.figure != "beyond").lower()}">'
-        f'<td><a href="{page}.html">{claim.id}</a> <span>{origin}</span><p>{html.escape(claim.statement)}</p></td>'
+        f'data-origin="{_group(claim)}">'
+        f'<td><a href="{page}.html">{claim.id}</a> <span>{claim.origin}</span>'
+        f"<p>{html.escape(claim.statement)}</p></td>"
         f'<td class="{"holds" if verdict.holds else "fails"}">{"✓" if verdict.holds else "✗"} {met}</td>'
         f"<td>{unmet}<ul>{numbers}</ul></td><td>{verdict.seconds:.1f}</td></tr>"
     )

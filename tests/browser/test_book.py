@@ -147,7 +147,7 @@ def test_the_scorecard_can_be_filtered(browser, address):
     page.get_by_label("Verdict").select_option("does not hold")
     assert 0 < shown.count() < 10
     assert "Not met" in shown.first.inner_text()
-    page.get_by_label("Origin").select_option("beyond it")
+    page.get_by_label("About").select_option("beyond the paper")
     assert shown.count() == 0
     assert told.inner_text() == f"0 of {whole} claims"
     page.close()
