@@ -13,7 +13,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from gatedlib import _check, transfer
 from gatedlib._asked import checked_experiment
 from gatedlib._measuring import needs, of_seed
-from gatedlib._naming import made_of, task_color, task_name
+from gatedlib._naming import FLEXIBLE, made_of, task_color, task_name
 from gatedlib.experiment import Experiment
 
 

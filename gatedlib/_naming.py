@@ -1,4 +1,4 @@
-"""What tasks are called in pictures, and their colours."""
+"""What tasks are called in pictures, and the colours of tasks and of both kinds of networks."""
 
 import numpy as np
 import xarray as xr
@@ -6,6 +6,8 @@ import xarray as xr
 from gatedlib import metrics
 
 TASK_COLORS = ("#0072B2", "#D55E00", "#B8860B", "#56B4E9", "#7A3E9D", "#333333")
+FLEXIBLE = {"color": "#008060", "label": "flexible"}
+FORGETFUL = {"color": "#5F6B76", "label": "forgetful", "linestyle": "--"}
 
 
 def task_name(task: int) -> str:

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from gatedlib import _check, metrics
 from gatedlib._drawing import answer, curriculum, judged, mixture_plane, network, plane, second_layer
 from gatedlib._measuring import needs
-from gatedlib._naming import TASK_COLORS, task_color, task_name, task_names
+from gatedlib._naming import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
 
 __all__ = [
     "FLEXIBLE",
@@ -48,9 +48,6 @@ __all__ = [
     "task_names",
     "use_style",
 ]
-
-FLEXIBLE = {"color": "#008060", "label": "flexible"}
-FORGETFUL = {"color": "#5F6B76", "label": "forgetful", "linestyle": "--"}
 
 
 def use_style() -> None:
