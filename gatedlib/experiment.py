@@ -126,12 +126,13 @@ def check_settings(experiment: Experiment, names: Iterable[str]) -> None:
 
 
 def setting(experiment: Experiment, name: str) -> Any:
-    """The value of the setting of that name.
+    """The value of the setting of that name, of the first part that has it.
 
     Raises:
         ValueError: if no part has a setting of that name.
     """
-    found = {field.name: part for part in _parts(experiment) for field in dataclasses.fields(part)}
+    parts = list(_parts(experiment))
+    found = {field.name: part for part in reversed(parts) for field in dataclasses.fields(part)}
     _check.known(name, found, "setting")
     return getattr(found[name], name)
 
