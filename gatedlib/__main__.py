@@ -67,6 +67,7 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> int:
 def _report(verdict: Verdict) -> str:
     lines = [f"{'holds' if verdict.holds else 'FAILS':6}{verdict.claim.id:14}{verdict.claim.statement}"]
     lines += [f"      not met: {failure}" for failure in verdict.failures]
+    lines += [f"      note: {verdict.claim.note}"] * bool(verdict.claim.note)
     rows = [["      ", name, *cells] for name, cells in verdict.rows()]
     return "\n".join(lines) + "\n" + _table(rows)
 

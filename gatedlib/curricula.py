@@ -27,10 +27,10 @@ class Schedule(NamedTuple):
         block_tasks: the task of each block, shape (block,).
     """
 
-    tasks: Int[np.ndarray, "step"]
-    start: Int[np.ndarray, "block"]
-    stop: Int[np.ndarray, "block"]
-    block_tasks: Int[np.ndarray, "block"]
+    tasks: Int[np.ndarray, " step"]
+    start: Int[np.ndarray, " block"]
+    stop: Int[np.ndarray, " block"]
+    block_tasks: Int[np.ndarray, " block"]
 
 
 def schedule(tasks: Ordered[int], lengths: Ordered[float], dt: float) -> Schedule:
@@ -65,7 +65,7 @@ def whole_steps(name: str, length: float, dt: float) -> int:
     return count
 
 
-def _table(tasks: Int[np.ndarray, "step"], start: Int[np.ndarray, "block"]) -> Schedule:
+def _table(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) -> Schedule:
     return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
 
 

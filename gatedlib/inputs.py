@@ -250,7 +250,7 @@ class Examples(Inputs):
         _check.require(largest < classes, "largest class", largest, rule, remedy)
 
 
-def _lower_triangle(diagonal: Float[Array, "n"], below: Float[Array, "m"]) -> Float[Array, "n n"]:
+def _lower_triangle(diagonal: Float[Array, " n"], below: Float[Array, " m"]) -> Float[Array, "n n"]:
     """The lower triangular matrix with these entries: one gather, and no number drawn to be thrown away."""
     n = len(diagonal)
     place = np.full((n, n), n + len(below))  # above the diagonal: the zero that is appended
@@ -259,7 +259,7 @@ def _lower_triangle(diagonal: Float[Array, "n"], below: Float[Array, "m"]) -> Fl
     return jnp.concatenate([diagonal, below, jnp.zeros(1)])[place]
 
 
-def chi_square(key: Key[Array, ""], degrees: Num[np.ndarray, "n"]) -> Float[Array, "n"]:
+def chi_square(key: Key[Array, ""], degrees: Num[np.ndarray, " n"]) -> Float[Array, " n"]:
     """Chi-square variables, exact in law, all elements at once (Marsaglia and Tsang's rejection).
 
     `jax.random.chisquare` works through its elements one by one on a CPU, and the draw of a Wishart factor would

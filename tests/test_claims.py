@@ -10,6 +10,7 @@ import xarray as xr
 from scipy import stats
 
 from gatedlib import __main__ as command
+from gatedlib import metrics
 from gatedlib.paper import dynamics, regimes, robustness
 from gatedlib.paper.claims import Claim, Outcome, fraction, mean, median, registry
 
@@ -70,7 +71,7 @@ def test_references_are_of_numbers_that_are_measured(claim):
         assert np.isfinite(known).any()
     compared = verdict.compared()
     assert len(compared) == sum(np.isfinite(known).sum() for known in claim.reference.values())
-    assert all(np.isfinite([e.low, e.value, e.high, ref]).all() for _, e, ref in compared)
+    assert all(np.isfinite([e.low, e.value, e.high, mean, ref]).all() for _, e, mean, ref in compared)
     json.dumps(verdict.as_dict(), allow_nan=False)
 
 
@@ -79,7 +80,7 @@ def test_json_has_all_that_was_promised(capsys):
     told = json.loads(capsys.readouterr().out)
     assert status == 0
     assert [row["id"] for row in told] == [claim.id for claim in registry("2")]
-    keys = {"id", "figure", "statement", "numbers", "interval", "reference", "expected", "holds", "seconds"}
+    keys = {"id", "figure", "statement", "numbers", "interval", "mean", "reference", "expected", "holds", "seconds"}
     assert all(set(row) == keys for row in told)
     assert set().union(*(row["numbers"] for row in told)) >= NAMES
     for row in told:
@@ -88,8 +89,12 @@ def test_json_has_all_that_was_promised(capsys):
             assert np.shape(value) == low.shape == high.shape
             assert (low <= value).all()
             assert (value <= high).all()
-    recovery = next(row for row in told if row["id"] == "2F")["numbers"]
-    assert len(recovery["time_to_criterion_flexible"]) == 20
+    recovery = next(row for row in told if row["id"] == "2F")
+    assert len(recovery["numbers"]["time_to_criterion_flexible"]) == 20
+    assert recovery["mean"] == {name: recovery["numbers"][name] for name in recovery["reference"]}
+    end = next(row for row in told if row["id"] == "2A")
+    samples = metrics.end_loss(dynamics.run(dynamics.FORGETFUL)).mean("seed")
+    np.testing.assert_allclose(end["mean"]["end_loss_forgetful"], samples, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_results_are_shared_for_as_long_as_it_takes(monkeypatch, tmp_path):
 
 
 def test_the_table_shows_every_claim_failing_ones_with_the_reason():
-    value = Estimate(*(np.arange(3.0) + shift for shift in (0, -1, 1)))
+    value = Estimate(*(np.arange(3.0) + shift for shift in (0, -1, 1, 0.5)))
     made = dataclasses.replace(
         registry("2")[0],
         measure=lambda: Outcome({"some_number": value}, {"it is below <1>": False}),
@@ -71,7 +71,7 @@ def test_the_table_shows_every_claim_failing_ones_with_the_reason():
     assert html.count("does not hold") == 2
     assert "Not met: it is below &lt;1&gt;" in html
     assert html.count("beyond the paper") == 1
-    assert html.count("1 [0, 2], ref 0.25") == 2
+    assert html.count("1 [0, 2], mean 1.5, ref 0.25") == 2
 
 
 def test_a_network_twice_as_large_has_the_same_task():
@@ -98,9 +98,24 @@ def test_each_variant_changes_one_thing():
     assert changed("double precision") == changed("other seeds") == set()
 
 
-def test_what_moved_is_told_from_what_is_uncertain():
-    ends = {"value": [[1.0, 1.2, 1.5]], "low": [[0.9, 1.0, 1.4]], "high": [[1.1, 1.3, 1.6]]}
-    dims = ("number", "variant")
-    found = xr.Dataset({k: (dims, v) for k, v in ends.items()}, {"variant": [sensitivity.BASE, "near", "far"]})
-    np.testing.assert_allclose(sensitivity.moved(found)[0], [0, 0.2, 0.5])
-    assert sensitivity.apart(found).values.tolist() == [[False, False, True]]
+def networks(values, first=0):
+    return xr.DataArray(np.atleast_2d(values), {"number": ["n"], "seed": first + np.arange(len(values))})
+
+
+def test_a_change_in_every_network_is_seen_through_how_they_differ():
+    base = np.random.default_rng(0).lognormal(size=30)
+    same = sensitivity.change(networks(1.01 * base), networks(base))
+    np.testing.assert_allclose([same.low[0], same.value[0], same.high[0]], 0.01)
+    other = sensitivity.change(networks(1.01 * base, first=1000), networks(base))
+    assert other.low[0] < -0.2 < 0.2 < other.high[0]  # the same numbers, as of other networks
+    assert same.value == other.value
+
+
+def test_intervals_of_a_change_hold_it_as_often_as_they_say():
+    draws = np.random.default_rng(1)
+    held = 0
+    for _ in range(200):
+        found, base = 1.2 * draws.lognormal(0, 0.3, 30), draws.lognormal(0, 0.3, 30)
+        share = sensitivity.change(networks(found, first=1000), networks(base))
+        held += bool(share.low[0] <= 0.2 <= share.high[0])
+    assert held >= 180  # of 200, where 190 are expected

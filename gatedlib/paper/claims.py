@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,20 +42,34 @@ CHAPTERS = (
 )
 """The modules of `gatedlib.paper` that hold claims, in the order of the book."""
 
+KINDS = {
+    "given": "about the paper's figures, at the settings given with them",
+    "ours": "about the paper's figures, at settings of ours",
+    "beyond": "beyond the paper",
+}
+"""The three kinds of claims."""
+
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, or an array of numbers, with the ends of its 95 % interval over seeds."""
+    """A number, or an array of numbers, with the ends of its 95 % interval over seeds.
+
+    `seeds` is how many there were, 0 for what has none. `mean` is the mean over them where the number is another
+    statistic: references are means.
+    """
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    seeds: int = 0
+    mean: np.ndarray | None = None
 
     def at(self, index: int | tuple[int, ...]) -> Estimate:
         """The estimate of one element."""
-        return Estimate(self.value[index], self.low[index], self.high[index])
+        mean = None if self.mean is None else self.mean[index]
+        return Estimate(self.value[index], self.low[index], self.high[index], self.seeds, mean)
 
 
 def median(samples: xr.DataArray) -> Estimate:
@@ -82,7 +96,8 @@ def median(samples: xr.DataArray) -> Estimate:
     _check.require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
     below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
     ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
-    return Estimate(np.median(ordered, axis=0), ordered[below - 1], ordered[count - below])
+    middle = np.median(ordered, axis=0)
+    return Estimate(middle, ordered[below - 1], ordered[count - below], count, ordered.mean(axis=0))
 
 
 def exact(values: Any) -> Estimate:
@@ -115,7 +130,7 @@ def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarra
     drawn = np.random.default_rng(0).integers(len(values), size=(2000, len(values)))
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile([statistic(values[some]) for some in drawn], [tail, 1 - tail], axis=0)
-    return Estimate(np.asarray(statistic(values)), low, high)
+    return Estimate(np.asarray(statistic(values)), low, high, len(values))
 
 
 def mean(samples: xr.DataArray) -> Estimate:
@@ -143,7 +158,19 @@ def fraction(successes: xr.DataArray) -> Estimate:
     """
     count, total = int(successes.sum()), successes.sizes["seed"]
     low, high = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(np.array(count / total), np.array(low), np.array(high))
+    return Estimate(np.array(count / total), np.array(low), np.array(high), total)
+
+
+def stacked(estimates: Sequence[Estimate]) -> Estimate:
+    """Several estimates as one list of them, whose means are left out.
+
+    Example:
+        >>> from gatedlib.paper.claims import exact, stacked
+        >>> stacked([exact(1.0), exact(2.0)]).value.tolist()
+        [1.0, 2.0]
+    """
+    value, low, high = (np.stack([getattr(e, end) for e in estimates]) for end in ("value", "low", "high"))
+    return Estimate(value, low, high, max(e.seeds for e in estimates))
 
 
 @dataclass(frozen=True)
@@ -160,7 +187,8 @@ class Claim:
 
     `data` names the data set that it needs; digits are always there. `as_given` is false for a claim about a figure of
     the paper at settings that are ours. `reference` holds, under the names of its
-    numbers, what the authors' code gave: arrays of the same shapes, nan where nothing is known.
+    numbers, what the authors' code gave: arrays of the same shapes, nan where nothing is known. `note` is what to know
+    besides the verdict: where a claim that fails holds, or what one that holds depends on.
     """
 
     id: str
@@ -170,13 +198,18 @@ class Claim:
     data: str = "digits"
     reference: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
     as_given: bool = True
+    note: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is about, one of `KINDS`."""
+        return "beyond" if self.figure == "beyond" else "given" if self.as_given else "ours"
 
     @property
     def origin(self) -> str:
-        """What it is about: a figure of the paper, that figure at settings of ours, or something beyond the paper."""
-        if self.figure == "beyond":
-            return "beyond the paper"
-        return f"Fig. {self.figure}" if self.as_given else f"Fig. {self.figure}, our settings"
+        """The same in print."""
+        given, ours = f"Fig. {self.figure}", f"Fig. {self.figure}, our settings"
+        return {"given": given, "ours": ours, "beyond": "beyond the paper"}[self.kind]
 
     @property
     def chapter(self) -> str:
@@ -229,28 +262,35 @@ class Verdict:
             "interval": {
                 name: [np.asarray(e.low).tolist(), np.asarray(e.high).tolist()] for name, e in numbers.items()
             },
+            "seeds": {name: e.seeds for name, e in numbers.items()},
+            "mean": {name: self._mean(name).tolist() for name in self.claim.reference},
             "reference": {
                 name: np.where(np.isnan(known), np.array(None), known).tolist()
                 for name, known in self.claim.reference.items()
             },
             "expected": self.expected,
             "holds": self.holds,
+            "note": self.claim.note,
             "seconds": round(self.seconds, 3),
         }
 
-    def compared(self) -> list[tuple[str, Estimate, float]]:
-        """Each number for which there is a reference: what it is called, the estimate, the reference."""
+    def _mean(self, name: str) -> np.ndarray:
+        estimate = self.outcome.numbers[name]
+        return np.asarray(estimate.value if estimate.mean is None else estimate.mean)
+
+    def compared(self) -> list[tuple[str, Estimate, float, float]]:
+        """Each number for which there is a reference: what it is called, the estimate, the mean, the reference."""
         found = []
         for name, known in self.claim.reference.items():
-            estimate = self.outcome.numbers[name]
+            estimate, mean = self.outcome.numbers[name], self._mean(name)
             for place in zip(*np.nonzero(~np.isnan(np.atleast_1d(known))), strict=True):
                 at = place if np.ndim(known) else ()
                 where = f" {', '.join(str(i + 1) for i in at)}" if at else ""
-                found.append((name + where, estimate.at(at), float(known[at])))
+                found.append((name + where, estimate.at(at), float(mean[at]), float(known[at])))
         return found
 
     def rows(self) -> list[tuple[str, list[str]]]:
-        """Each number with its interval in print, and the reference if there is one.
+        """Each number with its interval in print; where there is a reference, that and the mean it compares with.
 
         Of a long list these are the elements with a reference, or else the first, middle and last, with their places.
         """
@@ -258,6 +298,7 @@ class Verdict:
         for name, estimate in self.outcome.numbers.items():
             value, low, high = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high))
             known = np.ravel(self.claim.reference.get(name, np.full(value.shape, np.nan)))
+            mean = np.ravel(self._mean(name))
             (referred,) = np.nonzero(~np.isnan(known))
             if len(value) < 6:
                 shown = list(range(len(value)))
@@ -266,24 +307,27 @@ class Verdict:
             cells = []
             for i in shown:
                 place = f"{i + 1} of {len(value)}: " if len(value) > len(shown) else ""
-                ref = "" if np.isnan(known[i]) else f", ref {known[i]:.3g}"
+                beside = "" if estimate.mean is None else f", mean {mean[i]:.3g}"
+                ref = "" if np.isnan(known[i]) else f"{beside}, ref {known[i]:.3g}"
                 cells.append(f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]{ref}")
             printed.append((name, cells))
         return printed
 
+    def asked(self) -> str:
+        """The conditions as a list in HTML, each with a mark."""
+        marked = ((html.escape(sentence), "✓" if met else "✗") for sentence, met in self.outcome.conditions.items())
+        return f"<ul>{''.join(f'<li>{mark} {sentence}</li>' for sentence, mark in marked)}</ul>"
+
     def _repr_html_(self) -> str:
         verdict = "holds" if self.holds else "does not hold"
-        conditions = "".join(
-            f"<li>{'✓' if met else '✗'} {html.escape(sentence)}</li>"
-            for sentence, met in self.outcome.conditions.items()
-        )
+        note = f"<p>{html.escape(self.claim.note)}</p>" if self.claim.note else ""
         numbers = "".join(
             f"<tr><td><code>{name}</code></td><td>{' '.join(f'<span>{cell}</span>' for cell in cells)}</td></tr>"
             for name, cells in self.rows()
         )
         return (
             f'<div class="verdict {"holds" if self.holds else "fails"}"><p><strong>Claim {self.claim.id} {verdict}.'
-            f"</strong> {html.escape(self.claim.statement)}</p><ul>{conditions}</ul>"
+            f"</strong> {html.escape(self.claim.statement)}</p>{self.asked()}{note}"
             f"<table><thead><tr><th>number</th><th>over seeds [95 % interval]</th></tr></thead>"
             f"<tbody>{numbers}</tbody></table></div>"
         )
@@ -313,13 +357,14 @@ def claim(
     data: str = "digits",
     reference: Mapping[str, Any] | None = None,
     as_given: bool = True,
+    note: str = "",
 ) -> Callable[[Callable[..., Outcome]], Claim]:
-    """Register a function as the measure of a claim, which may need a data set and have a reference."""
+    """Register a function as the measure of a claim; the other arguments are those of `Claim`."""
     known = {name: np.asarray(value, float) for name, value in (reference or {}).items()}
 
     def register(measure: Callable[..., Outcome]) -> Claim:
         _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
-        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known, as_given)
+        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known, as_given, note)
         return _REGISTRY[id]
 
     return register

@@ -10,9 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib.paper.claims import Outcome, claim, exact, mean, median
+from gatedlib.paper.claims import Outcome, claim, exact, mean, median, stacked
 from gatedlib.paper.keeping import kept
-from gatedlib.paper.robustness import REGULAR, stacked
+from gatedlib.paper.robustness import REGULAR
 from gatedlib.results import final_params
 from gatedlib.theory import alternation_loss
 
@@ -194,7 +194,12 @@ def exposure(experiment: gl.Experiment, correlation: float = 0.0, seeds: int = 2
     return xr.concat(found, xr.DataArray(list(LENGTHS), dims="block_length", name="block_length"))
 
 
-@claim("blocks", "8B", "After 20 time units long blocks make switches fast, and interleaving does not.")
+@claim(
+    "blocks",
+    "8B",
+    "After 20 time units long blocks make switches fast, and interleaving does not.",
+    as_given=False,
+)
 def block_length(flexible: gl.Experiment = LEARNER, forgetful: gl.Experiment = PLAIN) -> Outcome:
     """Networks after 20 time units in blocks of every length, all tested alike."""
     blocked, plain = exposure(flexible), exposure(forgetful)
@@ -223,7 +228,12 @@ def block_length(flexible: gl.Experiment = LEARNER, forgetful: gl.Experiment = P
     )
 
 
-@claim("similar", "8B", "The more alike tasks are, the longer the blocks that it takes to keep them apart.")
+@claim(
+    "similar",
+    "8B",
+    "The more alike tasks are, the longer the blocks that it takes to keep them apart.",
+    as_given=False,
+)
 def similarity(flexible: gl.Experiment = LEARNER) -> Outcome:
     """What blocks of 1 and of 2 save of the loss that interleaving leaves, told the task, by correlation."""
     found = [exposure(flexible, correlation).cued for correlation in CORRELATIONS]

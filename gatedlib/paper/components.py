@@ -128,6 +128,8 @@ def _hidden(experiment: gl.Experiment) -> Outcome:
     "A.14",
     "Trained on composites only, the network finds their hidden components.",
     reference={"component_alignment_matched": 0.556, "component_alignment_crossed": 0.454},
+    note="The authors' code does not find them either. With gates faster than weights they are found, for a while: "
+    "see A.14-faster and A.14-clock.",
 )
 def hidden(experiment: gl.Experiment = HIDDEN) -> Outcome:
     """Alignment of paths with A, B and C after 50 blocks of their means, at the settings of the figure."""

@@ -145,7 +145,12 @@ def _spelled_out(gates: Estimate) -> dict[str, bool]:
     return {"gates lie within 0.1 of (1/2, 1/2, 0)": bool(near.all())}
 
 
-@claim("3C-gates", "3", "On (A + B) / 2 the gates spell out the mixture: a half, a half, nothing.")
+@claim(
+    "3C-gates",
+    "3",
+    "On (A + B) / 2 the gates spell out the mixture: a half, a half, nothing.",
+    note="The weights follow too fast for paths to be pure. See 3C-slow; with time even those gates drift.",
+)
 def gates(experiment: gl.Experiment = TASKS) -> Outcome:
     """Gates at the end of the first composite block, at the settings of the figure."""
     on_composite = median(composite_gates(run(experiment)))

@@ -13,10 +13,10 @@ import gatedlib as gl
 from gatedlib import metrics, observer, record
 from gatedlib._measuring import first_true
 from gatedlib.experiment import setting
-from gatedlib.paper.claims import Outcome, claim, exact, mean, median
+from gatedlib.paper.claims import Outcome, claim, exact, mean, median, stacked
 from gatedlib.paper.cognition import known
 from gatedlib.paper.keeping import kept
-from gatedlib.paper.robustness import REGULAR, run, stacked
+from gatedlib.paper.robustness import REGULAR, run
 from gatedlib.results import final_params
 
 WATCHED = REGULAR.replace(

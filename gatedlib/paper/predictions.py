@@ -13,12 +13,11 @@ from scipy import stats
 
 import gatedlib as gl
 from gatedlib import _check, metrics, record
-from gatedlib.paper.claims import Estimate, Outcome, claim, exact
+from gatedlib.paper.claims import Estimate, Outcome, claim, exact, stacked
 from gatedlib.paper.cognition import CORRELATIONS
 from gatedlib.paper.dynamics import FLEXIBLE
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.problems import FAMILY
-from gatedlib.paper.robustness import stacked
 
 SUBJECT = FLEXIBLE.replace(dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2))
 """The network of Fig. 2, one sample at a time, noise as large as the signal: 100 trials a block."""
@@ -102,7 +101,7 @@ def _resampled(statistic: Callable[..., float], samples: np.ndarray, other: np.n
         others = None if other is None else other[random.integers(len(other), size=len(other))]
         drawn.append(statistic(some, others))
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Estimate(np.asarray(statistic(samples, other)), low, high)
+    return Estimate(np.asarray(statistic(samples, other)), low, high, len(samples))
 
 
 def needed(effects: Estimate, groups: int) -> Estimate:
@@ -243,7 +242,7 @@ def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Outcome:
     found = stacked([effect(*pair) for pair in pairs])
     apart = 1 - np.array(CORRELATIONS)  # the squared distance of the tasks, which bounds what there is to save
     saved = stacked([difference(*pair) for pair in pairs])
-    share = Estimate(*(getattr(saved, end) / apart for end in ("value", "low", "high")))
+    share = Estimate(saved.value / apart, saved.low / apart, saved.high / apart, saved.seeds)
     size = needed(found, groups=2)
     return Outcome(
         {

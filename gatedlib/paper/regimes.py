@@ -84,6 +84,7 @@ def _grid_5a(experiment: gl.Experiment) -> Outcome:
     "5",
     "At the settings given with the figure, the flexible cells are those of the paper.",
     reference={"grid_block_by_tau_c": PUBLISHED_5A},
+    note="No cell becomes flexible at these settings; as many would agree if nothing ever did. See 5A-longer.",
 )
 def published_grid(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     """Mean total alignment over block length and tau_c, and the number of cells that agree."""
@@ -96,6 +97,7 @@ def published_grid(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     "With longer teachers, tau_w as in Fig. 2 and twice the time, the flexible cells are those of the paper.",
     reference={"grid_block_by_tau_c": PUBLISHED_5A},
     as_given=False,
+    note="These settings were found by searching for the published grid.",
 )
 def published_grid_longer(experiment: gl.Experiment = BY_SPEED_LONGER) -> Outcome:
     """The same grid with teachers of length 1/sqrt(d_out), tau_w 1.3 and duration 14."""

@@ -9,7 +9,7 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.claims import Estimate, Outcome, claim, exact, mean, median
+from gatedlib.paper.claims import Estimate, Outcome, claim, exact, mean, median, stacked
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.regimes import ABOVE, alignment_grid
@@ -168,7 +168,12 @@ def _graceful(experiment: gl.Experiment) -> Outcome:
     )
 
 
-@claim("A.13", "A.13", "As teachers grow alike, recovery slows and specialization falls, gracefully.")
+@claim(
+    "A.13",
+    "A.13",
+    "As teachers grow alike, recovery slows and specialization falls, gracefully.",
+    note="No network becomes flexible at these settings, whatever the correlation. See A.13-flexible.",
+)
 def correlated(experiment: gl.Experiment = ALIKE) -> Outcome:
     """Teachers of exactly the stated correlation, at the settings given with the figure."""
     return _graceful(experiment)
@@ -179,6 +184,7 @@ def correlated(experiment: gl.Experiment = ALIKE) -> Outcome:
     "A.13",
     "At the settings of Fig. 2, recovery slows and specialization falls, gracefully, as teachers grow alike.",
     as_given=False,
+    note="Up to a correlation of 0.75: above that there is hardly anything left to recover from.",
 )
 def correlated_flexible(experiment: gl.Experiment = ALIKE_FLEXIBLE) -> Outcome:
     """The same with the flexible network of Fig. 2."""
@@ -229,11 +235,6 @@ def rounds_until_fast(results: xr.Dataset) -> xr.DataArray:
     fast = times.reshape(len(times), -1, results.sizes["task"]).mean(-1) < 0.1
     first = np.where(fast.any(-1), fast.argmax(-1) + 1.0, np.nan)
     return xr.DataArray(first, dims="seed")
-
-
-def stacked(estimates: list[Estimate]) -> Estimate:
-    """Several estimates as one list of them."""
-    return Estimate(*(np.stack([getattr(e, end) for e in estimates]) for end in ("value", "low", "high")))
 
 
 @claim("tasks", "beyond", "Recovery becomes fast with up to eight tasks, within ten rounds of all of them.")

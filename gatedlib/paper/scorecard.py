@@ -119,10 +119,6 @@ class Scorecard:
         return f'<table class="scorecard"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _group(claim: Claim) -> str:
-    return "beyond" if claim.figure == "beyond" else "given" if claim.as_given else "ours"
-
-
 def _row(verdict: Verdict) -> str:
     claim = verdict.claim
     page = PAGES.get(claim.chapter, claim.chapter)
@@ -131,12 +127,23 @@ def _row(verdict: Verdict) -> str:
         for name, cells in verdict.rows()
     )
     unmet = "".join(f"<p>Not met: {html.escape(failure)}</p>" for failure in verdict.failures)
+    note = f"<p>{html.escape(claim.note)}</p>" if claim.note else ""
     met = "holds" if verdict.holds else "does not hold"
     return (
-        f'<tr data-chapter="{page}" data-holds="{str(verdict.holds).lower()}" '
-        f'data-origin="{_group(claim)}">'
+        f'<tr data-chapter="{page}" data-holds="{str(verdict.holds).lower()}" data-origin="{claim.kind}">'
         f'<td><a href="{page}.html">{claim.id}</a> <span>{claim.origin}</span>'
         f"<p>{html.escape(claim.statement)}</p></td>"
         f'<td class="{"holds" if verdict.holds else "fails"}">{"✓" if verdict.holds else "✗"} {met}</td>'
-        f"<td>{unmet}<ul>{numbers}</ul></td><td>{verdict.seconds:.1f}</td></tr>"
+        f"<td>{unmet}{note}<ul>{numbers}</ul>{_asked(verdict)}</td><td>{verdict.seconds:.1f}</td></tr>"
+    )
+
+
+def _asked(verdict: Verdict) -> str:
+    """How a claim was measured and all its conditions, folded."""
+    counts = sorted({estimate.seeds for estimate in verdict.outcome.numbers.values()} - {0})
+    networks = f", n = {' or '.join(str(count) for count in counts)}" if counts else ""
+    how = (verdict.claim.measure.__doc__ or "").strip().split("\n\n")[0]
+    return (
+        f"<details><summary>how it was measured{networks}, and what was asked</summary>"
+        f"<p>{html.escape(how)}</p>{verdict.asked()}</details>"
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
+import numpy as np
 import xarray as xr
 
 import gatedlib as gl
@@ -104,31 +105,59 @@ def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]
 
 @functools.lru_cache
 @kept
-def measured(name: str) -> dict[str, Estimate]:
-    """Every headline number under one variant, with its interval over seeds."""
+def measured(name: str) -> xr.DataArray:
+    """Every headline number of each network under one variant, dims number and seed."""
     change, first, precise = VARIANTS[name]
     with jax.enable_x64(True) if precise else contextlib.nullcontext():
         samples = [study(change, range(first, first + SEEDS)) for study in (_switching, _composing, _two_layers)]
-    return {number: median(each) for some in samples for number, each in some.items()}
+    numbers = {number: each.reset_coords(drop=True) for some in samples for number, each in some.items()}
+    return xr.Dataset(numbers).to_dataarray("number")
+
+
+def change(found: xr.DataArray, base: xr.DataArray) -> Estimate:
+    r"""How far the median of each number is from what it is in other networks, as a share of that.
+
+    .. math::
+
+        \frac{\operatorname{median}_s x_s}{\operatorname{median}_s b_s} - 1
+
+    The intervals are of 2000 resamplings. If both have the same seeds each network is drawn together with itself, so
+    that how networks differ does not hide what has changed in all of them.
+
+    Args:
+        found: numbers of each network, dims number and seed.
+        base: the same of those to compare with.
+
+    Example:
+        >>> import xarray as xr
+        >>> from gatedlib.paper.sensitivity import change
+        >>> base = xr.DataArray([[1.0, 2.0, 3.0]], {"number": ["n"], "seed": range(3)})
+        >>> share = change(1.5 * base, base)
+        >>> share.value.tolist(), share.low.tolist(), share.high.tolist()
+        ([0.5], [0.5], [0.5])
+    """
+    random = np.random.default_rng(0)
+    some = random.integers(found.sizes["seed"], size=(2000, found.sizes["seed"]))
+    paired = found.seed.equals(base.seed)
+    others = some if paired else random.integers(base.sizes["seed"], size=(2000, base.sizes["seed"]))
+    numbers, before = (each.transpose("seed", "number").values for each in (found, base))
+    drawn = np.median(numbers[some], axis=1) / np.median(before[others], axis=1) - 1
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    return Estimate(np.median(numbers, axis=0) / np.median(before, axis=0) - 1, low, high)
 
 
 def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
-    """All headline numbers under some variants: `value`, `low` and `high`, dims number and variant."""
-    columns = {name: measured(name) for name in variants}
-    numbers = list(next(iter(columns.values())))
-    ends = {
-        end: (("number", "variant"), [[float(getattr(some[n], end)) for some in columns.values()] for n in numbers])
-        for end in ("value", "low", "high")
-    }
-    return xr.Dataset(ends, {"number": numbers, "variant": list(columns)})
+    """All headline numbers under some variants, dims number and variant.
 
-
-def moved(found: xr.Dataset) -> xr.DataArray:
-    """How far each number is from what it is with all inputs at once, as a share of that."""
-    return found.value / found.value.sel(variant=BASE) - 1
-
-
-def apart(found: xr.Dataset) -> xr.DataArray:
-    """Whether its interval and that with all inputs at once leave each other out."""
-    base = found.sel(variant=BASE)
-    return (found.low > base.high) | (found.high < base.low)
+    Returns:
+        Medians as `value`, `low` and `high`; how far they are from those with all inputs at once as `change`,
+        `change_low` and `change_high`.
+    """
+    columns = []
+    for name in variants:
+        found = measured(name)
+        share = change(found, measured(BASE))
+        told = {"change": share.value, "change_low": share.low, "change_high": share.high}
+        told |= {end: getattr(median(found), end) for end in ("value", "low", "high")}
+        columns.append(xr.Dataset({key: ("number", values) for key, values in told.items()}, {"number": found.number}))
+    return xr.concat(columns, xr.Variable("variant", list(variants)))
