@@ -7,7 +7,7 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 # The older of XLA's two code generators compiles in half the time; long runs take a tenth to a quarter longer.
-export XLA_FLAGS := --xla_cpu_use_fusion_emitters=false
+export XLA_FLAGS := $(XLA_FLAGS) --xla_cpu_use_fusion_emitters=false
 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test: export GATEDLIB_RESULTS := $(CURDIR)/.results

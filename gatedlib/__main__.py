@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 if all claims hold, 1 if one fails, 2 for a bad call."""
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 if all claims hold, 1 if one fails, 2 for a bad call or if none can be measured.
+    """
     parser = argparse.ArgumentParser(prog="python -m gatedlib", description="gatedlib and its paper")
     commands = parser.add_subparsers(required=True, metavar="command")
     claims = commands.add_parser("claims", help="measure the claims of the paper and say which hold")
@@ -38,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"not measured: {claim.id}, for its data are not here. Get them with: {get}", file=sys.stderr)
     if options.jobs is not None and options.jobs < 1:
         parser.error(f"--jobs {options.jobs}: must be 1 or above. Leave it out to use all cores")
-    return _measure([claim for claim in chosen if claim.measurable], options.jobs, as_json=options.json)
+    measurable = [claim for claim in chosen if claim.measurable]
+    return _measure(measurable, options.jobs, as_json=options.json) if measurable else 2
 
 
 def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> int:
@@ -46,22 +51,25 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> int:
 
     from gatedlib.paper.scorecard import Scorecard, judge_all
 
-    found = []
-    with tqdm(desc="measuring", total=len(chosen), unit="claim", file=sys.stderr) as progress:
-        for verdict in judge_all(chosen, jobs):
-            found.append(verdict)
-            progress.set_description(f"{verdict.claim.id} {'holds' if verdict.holds else 'FAILS'}")
-            progress.update()
-    verdicts = Scorecard.of(found).verdicts
-    if as_json:
-        print(json.dumps([verdict.as_dict() for verdict in verdicts], indent=2))
-    else:
-        for verdict in verdicts:
-            print(_report(verdict))
-        holding = sum(verdict.holds for verdict in verdicts)
-        print(f"{holding} of {len(verdicts)} claims hold. Values are medians over seeds (of grids means), with 95 %")
-        print("intervals; long lists show the first, middle and last element (all of them: --json).")
-    return 0 if all(verdict.holds for verdict in verdicts) else 1
+    found: list[Verdict] = []
+    try:
+        with tqdm(desc="measuring", total=len(chosen), unit="claim", file=sys.stderr) as progress:
+            for verdict in judge_all(chosen, jobs):
+                found.append(verdict)
+                progress.set_description(f"{verdict.claim.id} {'holds' if verdict.holds else 'FAILS'}")
+                progress.update()
+    finally:  # who is interrupted, or meets an error, keeps what was measured
+        card = Scorecard.of(found)
+        if as_json:
+            print(json.dumps([verdict.as_dict() for verdict in card.verdicts], indent=2))
+        else:
+            for verdict in card.verdicts:
+                print(_report(verdict))
+            print(f"{card.holding} of {len(found)} claims hold. Values are medians over seeds (of grids means), with")
+            print("95 % intervals; long lists show the first, middle and last element (all of them: --json).")
+        if len(found) < len(chosen):
+            print(f"stopped: {len(chosen) - len(found)} claims were not measured", file=sys.stderr)
+    return 0 if card.holding == len(found) else 1
 
 
 def _report(verdict: Verdict) -> str:

@@ -148,13 +148,15 @@ def speeds(low: float, high: float, value: float) -> ipywidgets.Widget:
 
 
 def run_code(experiment: Experiment, seed: int, keep: Sequence[Quantity], show: str) -> str:
-    """Python that runs an experiment and shows something of it."""
-    written = re.sub(r"\b([A-Z]\w+)\(", r"gl.\1(", repr(experiment))
+    """Python that runs an experiment and shows something of it; arrays are left for the reader to put in."""
+    shown, arrays = re.subn(r"\b[a-z]+\d+\[[\d,]*\](\(numpy\))?", "...", repr(experiment))
+    hint = "# put your own arrays where ... stands\n" if arrays else ""
+    written = re.sub(r"\b([A-Z]\w+)\(", r"gl.\1(", shown)
     indented = re.sub(r"(?m)^ +", lambda spaces: 2 * spaces[0], written)
     quantities = ", ".join(f"gl.record.{quantity.name}" for quantity in keep)
     return f"""import gatedlib as gl
 
-experiment = {indented}
+{hint}experiment = {indented}
 keep = [{quantities}]
 results = gl.simulate(experiment, seeds=[{seed}], record=keep)
 {show}

@@ -1,12 +1,17 @@
 """Files that are there whole or not at all, and tell whether they still are what was written."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""How a disk says that it knows no hard links, as that of a stick or of some networks."""
 
 
 def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = False, new: bool = False) -> None:
@@ -18,15 +23,14 @@ def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = Fa
     Raises:
         OSError: if it cannot be written; nothing of it is left behind, and other files are as they were.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         if new:
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(partial)
+            _put(partial, path)
         else:
             partial.replace(path.with_suffix(f".{_checksum(partial)}{path.suffix}") if sealed else path)
     except (OSError, RuntimeError) as failure:  # netCDF tells of a full disk by a RuntimeError
@@ -37,6 +41,18 @@ def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = Fa
     finally:
         if partial.exists():
             partial.unlink()
+
+
+def _put(partial: Path, path: Path) -> None:
+    """Give a file its name, unless that is taken; by a link, which is whole at once, where the disk knows links."""
+    with contextlib.suppress(FileExistsError):
+        try:
+            path.hardlink_to(partial)
+        except OSError as failure:
+            if failure.errno not in NO_LINKS:
+                raise
+            with path.open("xb") as to:
+                to.write(partial.read_bytes())
 
 
 def whole(path: Path) -> Path | None:

@@ -67,7 +67,7 @@ def simulate(
             or with a leading seed axis, as `gatedlib.results.final_params` gives them.
 
     Returns:
-        A dataset with dims seed, time, task, path, …: the recorded quantities, `teachers`, `final_weights`,
+        A dataset with dims seed, time, task, path, …, of the recorded quantities, `teachers`, `final_weights`,
         `final_gates`, the table of blocks (`block_start` and `block_stop` in steps, `block_task`), and the settings
         in `attrs`. `results.to_netcdf(path)` and `xarray.load_dataset(path)` keep it without loss.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -106,7 +106,8 @@ class Experiment(eqx.Module):
         """The same experiment with some settings changed, each found by its name wherever it stands.
 
         Raises:
-            ValueError: if no part has a setting of that name, or more than one has, or the new value is refused.
+            ValueError: if no part has a setting of that name, more than one has, or one that is replaced in the same
+                call has; or if the new value is refused.
         """
         check_settings(self, settings)
         return _rebuilt(self, settings)
@@ -119,10 +120,14 @@ def keys(seed: int | Array | np.ndarray) -> Array:
 
 def check_settings(experiment: Experiment, names: Iterable[str]) -> None:
     """Require that each name is that of one setting, in one part."""
+    names = list(names)
     found = Counter(field.name for part in _parts(experiment) for field in dataclasses.fields(part))
+    kept = {field.name for part in _parts(experiment, names) for field in dataclasses.fields(part)}
     for name in names:
         _check.known(name, found, "setting")
         _check.require(found[name] == 1, "setting", name, "stands in more than one part", "Replace that part whole")
+        rule, remedy = "stands in a part that is replaced in the same call", "Give it to the new part"
+        _check.require(name in kept, "setting", name, rule, remedy)
 
 
 def setting(experiment: Experiment, name: str) -> Any:
@@ -137,13 +142,14 @@ def setting(experiment: Experiment, name: str) -> Any:
     return getattr(found[name], name)
 
 
-def _parts(part: eqx.Module) -> Iterator[eqx.Module]:
+def _parts(part: eqx.Module, without: Collection[str] = ()) -> Iterator[eqx.Module]:
+    """The part and all parts within it, but for those of these names."""
     yield part
     for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
+        value = () if field.name in without else getattr(part, field.name)
         for child in value if isinstance(value, tuple) else (value,):
             if isinstance(child, eqx.Module):
-                yield from _parts(child)
+                yield from _parts(child, without)
 
 
 def _rebuilt(part: Any, settings: dict[str, Any]) -> Any:

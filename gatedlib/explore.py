@@ -258,11 +258,13 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
     """
     _check.require(len(runs) > 0, "runs", runs, "must hold at least one", "Write {'flexible': results}")
     _check.kind("examples", examples, Examples, "Use features.held_out()")
+    count, rule = len(images), "must be one for each of the examples"
+    _check.require(len(examples.classes) == count > 0, "number of pictures", count, rule, "Take the same ones of both")
     plotting.use_style()
-    count = len(images)
     figure = Figure(figsize=(7.2, 1.3 * len(runs) + 0.4))
     figure.set_layout_engine("none")
-    axes = figure.subplots(len(runs), count, gridspec_kw={"left": 0.14, "right": 0.99, "bottom": 0.15, "top": 0.92})
+    margins = {"left": 0.14, "right": 0.99, "bottom": 0.15, "top": 0.92}
+    axes = figure.subplots(len(runs), count, gridspec_kw=margins, squeeze=False)
     words = []
     for row, name in zip(axes, runs, strict=True):
         for ax, image in zip(row, images, strict=True):
@@ -271,12 +273,12 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
 
     def update(step: int) -> None:
-        told = iter(words)
-        for results in runs.values():
+        for row, results in enumerate(runs.values()):
             now = results.isel(time=step)
             labels = np.argmax(examples.labels(now.teachers.sel(task=int(now.active_task)).values), -1)
             called = np.argmax(np.asarray(examples.features) @ now.matrix.values.T, -1)
-            for said, wanted, word in zip(called, labels, told, strict=False):
+            told = words[row * count : (row + 1) * count]
+            for said, wanted, word in zip(called, labels, told, strict=True):
                 mark, color = plotting.judged(said == wanted)
                 word.set_text(f"{said}{mark}")
                 word.set_color(color)
@@ -304,6 +306,9 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
     Source: paper, Fig. 1B.
     """
     trained = of_seed(metrics.relabelled(results), seed)
+    sizes = trained.sizes["task"], trained.sizes.get("path", 0)
+    rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
+    _check.require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
     teachers, weights = trained.teachers.values, trained.final_weights.values
     figure, (left, right) = panels(2)
     bars = right.bar(["task A", "task B"], [0.0, 0.0], color=[plotting.task_color(0), plotting.task_color(1)])

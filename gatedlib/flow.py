@@ -26,7 +26,7 @@ class Flow(eqx.Module):
         tau_c: time constant of the gates; `math.inf` freezes them.
         dt: length of a step, in time units.
         penalties: the costs that add up to R.
-        inputs: `Population()` for all inputs at once, `Sampled(batch)`, or `Examples(…)` of a data set.
+        inputs: `Population()` for all inputs at once, `Sampled(batch)`, `Noisy(…)`, or `Examples(…)` of a data set.
 
     Raises:
         ValueError: if a time constant or dt is not above 0, a penalty is none, or the inputs are none.
@@ -54,7 +54,7 @@ class Flow(eqx.Module):
             isinstance(self.inputs, Inputs),
             "inputs",
             self.inputs,
-            "must be Population() or Sampled(batch)",
+            "must be Population(), Sampled(batch), Noisy(…) or Examples(…)",
             "Write Sampled(200) for batches of 200, or features.examples(batch=100) of a data set",
         )
 

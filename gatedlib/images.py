@@ -180,7 +180,7 @@ def _digits() -> Pictures:
 def _place(source: Source, folder: str | Path | None) -> Path | None:
     """The folder that holds the files, or None if there is none yet."""
     named = folder or os.environ.get("GATEDLIB_DATA")
-    if named is None:
+    if not named:
         system = SYSTEM / source.folder
         return system if system.is_dir() else None
     inside = Path(named) / source.folder

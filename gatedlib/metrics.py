@@ -5,7 +5,8 @@ Blocks are numbered from 1. Anything that needs to know which path serves which 
 others (`Sums`, `RowMixtures`) have no path of their own and are left out of it. Where each output neuron has gates of
 its own (`NeuronGated`), it has its own assignment too.
 
-All metrics of results also take the results of a sweep, and are then taken in each cell.
+Metrics of results also take the results of a sweep, and are then taken in each cell; `per_block`, `end_of_block` and
+`mixing_cost` want a single run (`gatedlib.results.cell`).
 """
 
 from gatedlib._paths import (

@@ -172,7 +172,7 @@ def steps_to_certainty(belief: xr.DataArray, results: xr.Dataset, level: float =
         level: the level, between 0 and 1.
 
     Returns:
-        Steps, dims seed and block: 1 if one is enough; the block's length if the level is never reached.
+        Steps, dims seed and block, 1 if one is enough, the block's length if the level is never reached.
 
     Raises:
         ValueError: if the level is not between 0 and 1, or the belief has other dims.

@@ -60,6 +60,9 @@ class Quantity:
     dims: Dims
     fn: Callable[[Frame], Array]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.fn.__doc__)  # so that help() tells what it is
+
     def dims_for(self, network: Network) -> tuple[str, ...]:
         """The names of the axes when this network is recorded."""
         return self.dims(network) if callable(self.dims) else self.dims
@@ -106,6 +109,8 @@ def loss(frame: Frame) -> Array:
 @quantity()
 def population_loss(frame: Frame) -> Array:
     """The loss of the task that is on for all inputs at once and targets without noise, whatever the step sees."""
+    rule, remedy = "have labels, and no matrix to be compared with", "Record loss, or accuracy(examples)"
+    _check.require(not isinstance(frame.inputs, Examples), "teachers", "Labellings", rule, remedy)
     return quadratic_loss(_matrix(frame) - frame.teachers[frame.task], None)[0]
 
 
@@ -190,7 +195,7 @@ def accuracy(examples: Examples) -> Quantity:
         examples: which; best ones that the network does not learn from, with features made in the same way.
 
     Returns:
-        A quantity `accuracy`. Make it once and pass it on: each one is compiled anew.
+        A quantity `accuracy`, to be made once and passed on, since each one is compiled anew.
 
     Raises:
         ValueError: if these are no `Examples`, or, when it is recorded, no inputs for the network.
@@ -209,8 +214,7 @@ def accuracy(examples: Examples) -> Quantity:
     Source: paper, Fig. 7.
     """
 
-    rule, remedy = "must be Examples", "Use features.held_out(), or Examples(features, classes)"
-    _check.require(isinstance(examples, Examples), "examples", type(examples).__name__, rule, remedy)
+    _check.kind("examples", examples, Examples, "Use features.held_out(), or Examples(features, classes)")
 
     def accuracy(frame: Frame) -> Array:
         answers = jnp.argmax(frame.network.respond(frame.params, examples.features), -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import time
 import types
 import warnings
 from pathlib import Path
@@ -23,6 +24,10 @@ from gatedlib.results import VERSIONS, settings
 
 if TYPE_CHECKING:
     from gatedlib.sweeps import Measure, Tile
+
+
+PATIENCE = 30
+"""Seconds to wait for a file that another process has seen."""
 
 
 class Store:
@@ -59,7 +64,7 @@ class Store:
             **{name: np.asarray(value).tolist() for name, value in settings(experiment).items()},
             "grid": axes,
             "seeds": seeds.tolist(),
-            "record": [f"{quantity.name} {fingerprint(quantity.fn)}" for quantity in record],
+            "record": [f"{q.name} {q.dims_for(experiment.network)} {fingerprint(q.fn)}" for q in record],
             "every": every,
             "measure": None if measure is None else fingerprint(measure),
             "library": program("*.py"),
@@ -73,36 +78,45 @@ class Store:
             written_whole(plan, lambda to: to.write_text(json.dumps({"sweep": identity, "tiles": cut})), new=True)
         if plan.exists():  # maybe that of another process, which was faster
             try:
-                there = json.loads(plan.read_text())
-            except ValueError as failure:
+                read = json.loads(plan.read_text())
+                there, tiling = dict(read["sweep"]), [tuple(tile) for tile in read["tiles"]]
+            except (ValueError, KeyError, TypeError) as failure:
                 rule = "is damaged, so that nothing can be said of the chunks beside it"
                 raise ValueError(f"{plan} {rule} ({failure}). Remove that folder, or choose another path.") from failure
-            self._resume(there, json.loads(json.dumps(identity)))
+            self._resume(there, json.loads(json.dumps(identity)), tiling)
 
-    def _resume(self, plan: dict[str, Any], identity: dict[str, Any]) -> None:
+    def _resume(self, there: dict[str, Any], here: dict[str, Any], tiling: list[tuple]) -> None:
         from gatedlib.sweeps import Tile
 
-        there, here = plan["sweep"], identity
         differ = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
         rule = f"holds another sweep, which differs in {', '.join(differ)}"
         _check.require(not differ, "save", str(self.path), rule, "Choose another path, or remove that folder")
-        self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in plan["tiles"]]
+        self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in tiling]
 
     def _file(self, number: int) -> Path:
         return self.path / f"chunk-{number:05d}.nc"
 
     def load(self) -> dict[int, xr.Dataset]:
         """The finished chunks by their numbers; those that are damaged are told of, and are to be computed anew."""
-        done = np.asarray([whole(self._file(number)) is not None for number in range(len(self.tiles))])
+        found = [whole(self._file(number)) for number in range(len(self.tiles))]
+        done = np.asarray([file is not None for file in found])
         for number in np.flatnonzero(~done).tolist():
             if any(self.path.glob(f"chunk-{number:05d}.*.nc")):
                 damaged = f"chunk {number} in {self.path} is not what was written: it is computed anew"
                 warnings.warn(damaged, stacklevel=3)
         if jax.process_count() > 1:  # all must agree on what is left to do
             done = multihost_utils.broadcast_one_to_all(done)
-        # looked for once more: another process may have been ahead of the one that writes
-        found = ((number, whole(self._file(number))) for number in np.flatnonzero(done).tolist())
-        return {number: xr.load_dataset(file) for number, file in found if file is not None}
+        there = np.flatnonzero(done).tolist()
+        return {number: xr.load_dataset(found[number] or self._awaited(number)) for number in there}
+
+    def _awaited(self, number: int) -> Path:
+        """A chunk that the process which writes has seen: a network's folder may show it here a little later."""
+        for _ in range(PATIENCE):
+            time.sleep(1)
+            if file := whole(self._file(number)):
+                return file
+        told = f"is seen by process 0, and not by {jax.process_index()}. Save in a folder that all processes share"
+        raise OSError(f"{self._file(number)} {told}.")
 
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""
@@ -122,27 +136,30 @@ def fingerprint(thing: Any) -> str:
     return f"{name} {hashlib.sha256(_told(thing).encode()).hexdigest()[:12]}"
 
 
-def _told(thing: Any) -> str:
+def _told(thing: Any, within: tuple[int, ...] = ()) -> str:
     """A text that is the same in every process, and differs where behaviour does as far as can be seen."""
+    if id(thing) in within:  # a function that calls itself, or what holds itself
+        return "again"
+    within = (*within, id(thing))
     if isinstance(thing, types.CodeType):
-        return f"{thing.co_code.hex()} {thing.co_names} {_told(thing.co_consts)}"
+        return f"{thing.co_code.hex()} {thing.co_names} {_told(thing.co_consts, within)}"
     if isinstance(thing, types.FunctionType):
         held = [cell.cell_contents for cell in thing.__closure__ or ()]
-        return f"{thing.__qualname__} {_told((thing.__code__, thing.__defaults__, thing.__kwdefaults__, held))}"
+        return f"{thing.__qualname__} {_told((thing.__code__, thing.__defaults__, thing.__kwdefaults__, held), within)}"
     if isinstance(thing, functools.partial):
-        return _told((thing.func, thing.args, thing.keywords))
+        return _told((thing.func, thing.args, thing.keywords), within)
     if isinstance(thing, types.MethodType):
-        return _told((thing.__func__, thing.__self__))
+        return _told((thing.__func__, thing.__self__), within)
     if isinstance(thing, dict):
-        return _told(list(thing.items()))
+        return _told(list(thing.items()), within)
     if isinstance(thing, set | frozenset):
-        return _told(sorted(map(_told, thing)))
+        return f"{{{', '.join(sorted(_told(each, within) for each in thing))}}}"
     if isinstance(thing, tuple | list):
-        return f"[{', '.join(map(_told, thing))}]"
+        return f"[{', '.join(_told(each, within) for each in thing)}]"
     if isinstance(thing, np.ndarray | jax.Array):
         return f"{np.asarray(thing).tolist()}"
     if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
         return thing.__name__
     if type(thing).__repr__ is object.__repr__:  # which would tell an address in memory
-        return f"{type(thing).__qualname__} {_told(vars(thing))}"
+        return f"{type(thing).__qualname__} {_told(vars(thing), within)}"
     return repr(thing)

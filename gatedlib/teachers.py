@@ -1,7 +1,7 @@
 """Teachers: the tasks that a student has to learn, each a matrix from inputs to targets.
 
-A teacher set draws one array `W*[m, i, j]` (task, out, in) per seed. Anything with `shape` and
-`sample` can stand in an `Experiment`; on task m the target of an input x is `W*[m] x`.
+A teacher set draws one array `W*[m, i, j]` (task, out, in) per seed. Kinds of your own are
+subclasses of `Teachers`. On task m the target of an input x is `W*[m] x`.
 """
 
 import abc

@@ -262,9 +262,9 @@ class FineTuned(Network):
     trunk_rate: float = 1.0
 
     def __check_init__(self) -> None:
-        for name, kind in (("trunk", Trunk), ("head", GatedLinear)):
-            rule, remedy = f"must be a {kind.__name__}", "Use the trunk of gatedlib.trunk.features, and GatedLinear()"
-            _check.require(isinstance(getattr(self, name), kind), name, getattr(self, name), rule, remedy)
+        _check.kind("trunk", self.trunk, Trunk, "Use the trunk of gatedlib.trunk.features")
+        rule, remedy = "must be a GatedLinear itself, one gate for each path", "Use GatedLinear()"
+        _check.require(type(self.head) is GatedLinear, "head", self.head, rule, remedy)
         _check.nonnegative("trunk_rate", self.trunk_rate, "1 lets trunk and head learn alike, 0 freezes the trunk")
 
     @property

@@ -1,12 +1,14 @@
 """Every bad call is a ValueError that names the value, the rule and the remedy, before anything is computed."""
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics
-from gatedlib.paper.claims import median, registry
+from gatedlib.paper.claims import registry
+from gatedlib.paper.estimates import median
 from gatedlib.paper.scorecard import judge_all
 from tests.examples import small
 
@@ -126,13 +128,13 @@ BAD = [
     ),
     (
         lambda: gl.Flow(1.0, 1.0, inputs=gl.images.load()),
-        "inputs = Pictures('digits', 1437 to learn from, 360 held out): must be Population() or "
-        "Sampled(batch). Write Sampled(200) for batches of 200, or features.examples(batch=100) of a data"
-        " set.",
+        "inputs = Pictures('digits', 1437 to learn from, 360 held out): must be Population(), "
+        "Sampled(batch), Noisy(…) or Examples(…). Write Sampled(200) for batches of 200, or "
+        "features.examples(batch=100) of a data set.",
     ),
     (
         lambda: gl.record.accuracy(np.ones((2, 2))),
-        "examples = 'ndarray': must be Examples. Use features.held_out(), or Examples(features, classes).",
+        "examples = an array of shape (2, 2): must be an Examples. Use features.held_out(), or Examples(features, classes).",
     ),
     (
         lambda: gl.simulate(small(), 1, gl.record.loss),
@@ -434,8 +436,8 @@ BAD = [
     ),
     (
         lambda: gl.Flow(1.0, 1.0, inputs=200),
-        "inputs = 200: must be Population() or Sampled(batch). Write Sampled(200) for batches of 200, or "
-        "features.examples(batch=100) of a data set.",
+        "inputs = 200: must be Population(), Sampled(batch), Noisy(…) or Examples(…). Write Sampled(200) for "
+        "batches of 200, or features.examples(batch=100) of a data set.",
     ),
     (
         lambda: small(teachers=np.ones((2, 2, 6))),
@@ -784,6 +786,39 @@ BAD = [
         lambda: gl.explore.phase_diagram(small(), TABLE.expand_dims("seed")),
         "dims of values = ('seed', 'out', 'in'): must be two names of settings, (up, across). Average "
         'over seeds: values.mean("seed").',
+    ),
+    (
+        lambda: gl.explore.gates_by_hand(gl.simulate(small(network=gl.GatedLinear(paths=3)), 1)),
+        "tasks and paths = (2, 3): this is about two tasks and two paths. Use Orthogonal(tasks=2) and "
+        "GatedLinear(paths=2).",
+    ),
+    (
+        lambda: gl.explore.change_of_mind({"flexible": None}, gl.Examples(np.eye(2), [0, 1]), np.ones((3, 2, 2))),
+        "number of pictures = 3: must be one for each of the examples. Take the same ones of both.",
+    ),
+    (
+        lambda: small(curriculum=gl.Blocked(blocks=2), block_length=2.0),
+        "setting = 'block_length': stands in a part that is replaced in the same call. Give it to the new part.",
+    ),
+    (
+        lambda: small(penalties=(), a=0.1),
+        "setting = 'a': stands in a part that is replaced in the same call. Give it to the new part.",
+    ),
+    (
+        lambda: gl.sweep(small(), 2, teachers=[gl.Orthogonal(d_in=6, d_out=2)], d_in=[6]),
+        "setting = 'd_in': stands in a part that is replaced in the same call. Give it to the new part.",
+    ),
+    (
+        lambda: gl.trunk.FineTuned(gl.trunk.Trunk.draw(jax.random.key(0), side=8, units=4), gl.NeuronGated()),
+        "head = NeuronGated(): must be a GatedLinear itself, one gate for each path. Use GatedLinear().",
+    ),
+    (
+        lambda: gl.simulate(
+            small(inputs=gl.Examples(np.ones((2, 2)), [0, 1]), teachers=gl.Labellings(((0, 1), (1, 0)))),
+            1,
+            [gl.record.population_loss],
+        ),
+        "teachers = 'Labellings': have labels, and no matrix to be compared with. Record loss, or accuracy(examples).",
     ),
     (
         lambda: gl.explore.change_of_mind({}, None, []),

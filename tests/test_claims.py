@@ -12,7 +12,8 @@ from scipy import stats
 from gatedlib import __main__ as command
 from gatedlib import metrics
 from gatedlib.paper import dynamics, regimes, robustness
-from gatedlib.paper.claims import Claim, Outcome, fraction, mean, median, registry
+from gatedlib.paper.claims import Claim, Outcome, registry
+from gatedlib.paper.estimates import exact, fraction, mean, median
 
 NAMES = {
     "time_to_criterion_flexible", "time_to_criterion_forgetful", "end_loss_flexible", "end_loss_forgetful",
@@ -81,6 +82,7 @@ def test_json_has_all_that_was_promised(capsys):
     assert status == 0
     assert [row["id"] for row in told] == [claim.id for claim in registry("2")]
     keys = {"id", "figure", "statement", "numbers", "interval", "mean", "reference", "expected", "holds", "seconds"}
+    keys |= {"kind", "seeds", "note"}
     assert all(set(row) == keys for row in told)
     assert set().union(*(row["numbers"] for row in told)) >= NAMES
     for row in told:
@@ -113,7 +115,7 @@ def test_numbers_have_the_names_that_were_promised(figures, names):
 
 
 def test_pictures_have_the_names_that_were_promised():
-    told = {name for claim in registry("7") if claim.data == "digits" for name in judged(claim).outcome.numbers}
+    told = {name for claim in registry("7") if claim.data is None for name in judged(claim).outcome.numbers}
     assert told >= NAMES_PICTURES
     clothes = next(claim for claim in registry("7") if claim.data == "fashion")
     need(clothes)
@@ -123,14 +125,43 @@ def test_pictures_have_the_names_that_were_promised():
 def test_claims_whose_data_are_missing_are_told_and_do_not_count(capsys, monkeypatch):
     one = median(xr.DataArray(np.ones(6), dims="seed"))
     claims = [Claim(name, "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True}), data)
-              for name, data in (("X", "digits"), ("Y", "fashion"))]  # fmt: skip
+              for name, data in (("X", None), ("Y", "fashion"))]  # fmt: skip
     monkeypatch.setattr("gatedlib.paper.claims._REGISTRY", {claim.id: claim for claim in claims})
-    monkeypatch.setattr("gatedlib.images.here", lambda name: name == "digits")
+    monkeypatch.setattr("gatedlib.images.here", lambda name: False)
     assert command.main(["claims"]) == 0
     printed = capsys.readouterr()
     assert "1 of 1 claims hold" in printed.out
     assert "not measured: Y" in printed.err
     assert "gatedlib.images.load('fashion')" in printed.err
+
+
+def test_without_its_data_nothing_is_measured_and_that_is_no_success(capsys, monkeypatch):
+    monkeypatch.setattr("gatedlib.images.here", lambda name: False)
+    assert command.main(["claims", "--figure", "A.15"]) == 2
+    assert "not measured: A.15" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [RuntimeError("out of memory"), KeyboardInterrupt()])
+def test_what_was_measured_before_the_end_is_told(capsys, monkeypatch, ending):
+    one = median(xr.DataArray(np.ones(6), dims="seed"))
+
+    def ended():
+        raise ending
+
+    claims = [Claim("X", "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True})),
+              Claim("Y", "2", "Another.", ended)]  # fmt: skip
+    monkeypatch.setattr("gatedlib.paper.claims._REGISTRY", {claim.id: claim for claim in claims})
+    with pytest.raises(type(ending)):
+        command.main(["claims", "--jobs", "1"])
+    printed = capsys.readouterr()
+    assert "1 of 1 claims hold" in printed.out
+    assert "stopped: 1 claims were not measured" in printed.err
+
+
+def test_what_is_no_finite_number_is_nothing_in_json():
+    value = exact([1.0, np.nan, np.inf])
+    verdict = Claim("X", "2", "A sentence.", lambda: Outcome({"some": value}, {})).judge()
+    assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["numbers"] == {"some": [1.0, None, None]}
 
 
 def test_grids_are_five_by_five_in_json():

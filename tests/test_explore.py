@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import gatedlib as gl
-from gatedlib import explore, plotting
+from gatedlib import _explorer, explore, plotting
 from gatedlib.paper import depth, reduction
 from tests.examples import small
 
@@ -287,6 +287,21 @@ def test_marks_below_pictures_say_what_is_right_on_the_task_that_is_on():
     for ax, right, told in zip(axes, (None, True, False), ("7", "7 ✓", "7 ✗"), strict=True):
         assert plotting.answer(np.ones((2, 2)), "7", right, ax).get_xlabel() == told
     plt.close(figure)
+
+
+def test_one_network_and_one_picture_are_enough_to_change_a_mind():
+    runs, examples, images = switched()
+    name, results = next(iter(runs.items()))
+    one = gl.Examples(examples.features[:1], examples.classes[:1])
+    explorer = explore.change_of_mind({name: results}, one, images[:1])
+    assert [text.get_text() for ax in explorer.figure.axes for text in ax.texts][0] in ("0 ✗", "1 ✓")
+
+
+def test_code_says_where_arrays_belong():
+    code = _explorer.run_code(reduction.TOY, 0, [gl.record.loss], "results")
+    assert "# put your own arrays where ... stands" in code
+    assert "matrices=..." in code
+    assert "..." not in _explorer.run_code(small(), 0, [gl.record.loss], "results")
 
 
 def test_gates_of_labellings_are_drawn_in_the_colour_of_the_task_they_serve():

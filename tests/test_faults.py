@@ -1,5 +1,6 @@
 """What can go wrong with a machine: killed, full, forbidden, damaged, shared, interrupted. Nothing is lost for it."""
 
+import errno
 import os
 import random
 import subprocess
@@ -206,6 +207,21 @@ def test_a_new_file_does_not_replace_another(tmp_path):
         written_whole(path, lambda to, content=content: to.write_bytes(content), new=True)
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_the_disk_knows_no_links_a_new_file_is_whole_and_first_come_first_served(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    test_a_new_file_does_not_replace_another(tmp_path)
+
+
+def test_a_plan_that_is_another_file_is_told(tmp_path):
+    gl.sweep(small(), seeds=2, record=(gl.record.loss,), save=tmp_path, **GRID)
+    (tmp_path / "plan.json").write_text('{"a plan": "of something else"}')
+    with pytest.raises(ValueError, match=r"plan\.json is damaged.*Remove that folder"):
+        gl.sweep(small(), seeds=2, record=(gl.record.loss,), save=tmp_path, **GRID)
 
 
 KEPT = """

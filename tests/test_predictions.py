@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from gatedlib.paper import observing
-from gatedlib.paper.claims import Estimate
+from gatedlib.paper.estimates import Estimate
 from gatedlib.paper.predictions import effect, needed, sample_size, standardized
 
 

@@ -10,7 +10,8 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import __main__ as command
 from gatedlib.paper import depth, dynamics, sensitivity
-from gatedlib.paper.claims import Estimate, Outcome, registry
+from gatedlib.paper.claims import Outcome, registry
+from gatedlib.paper.estimates import Estimate
 from gatedlib.paper.scorecard import Scorecard, judge_all, shared_results
 
 QUICK = [claim for claim in registry() if claim.id in ("A.8", "invariant", "4H")]  # of three chapters

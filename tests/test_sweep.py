@@ -216,6 +216,26 @@ def test_fingerprints_tell_apart_what_functions_hold():
     assert fingerprint(metrics.end_loss) != fingerprint(metrics.switch_loss)
 
 
+def test_functions_that_call_themselves_have_fingerprints_too():
+    def down(step):
+        def count(left):
+            return 0 if left < 1 else step + count(left - step)
+
+        return count
+
+    assert fingerprint(down(1)) != fingerprint(down(2))
+    assert fingerprint(down(1)) == fingerprint(down(1))
+
+
+def test_a_quantity_with_other_axes_is_another_sweep(tmp_path):
+    def named(*dims):
+        return gl.record.Quantity("pair", dims, lambda frame: frame.params.gates)
+
+    gl.sweep(timed(), seeds=2, record=[named("path")], save=tmp_path, **GRID)
+    with pytest.raises(ValueError, match="differs in record"):
+        gl.sweep(timed(), seeds=2, record=[named("gate")], save=tmp_path, **GRID)
+
+
 def test_fingerprints_are_the_same_in_every_process():
     code = (
         "from gatedlib.saving import fingerprint; from gatedlib import metrics; from functools import partial; "

@@ -2,25 +2,21 @@
 
 A claim is a function that runs what it needs and returns an `Outcome`: named numbers with 95 % intervals over
 seeds, and conditions on them, each a sentence with its truth. The claim holds if all its conditions do.
-
-The number given for a sample of seeds is the median, that is, the typical network, with its distribution-free
-interval: over seeds, networks come in two kinds (most specialize, a few never do), and a mean would describe neither.
 """
 
 from __future__ import annotations
 
 import html
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import xarray as xr
-from scipy import stats
 
 from gatedlib import _check, images
 from gatedlib.paper import keeping
+from gatedlib.paper.estimates import Estimate
 
 CHAPTERS = (
     "dynamics",
@@ -49,129 +45,6 @@ KINDS = {
 }
 """The three kinds of claims."""
 
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number, or an array of numbers, with the ends of its 95 % interval over seeds.
-
-    `seeds` is how many there were, 0 for what has none. `mean` is the mean over them where the number is another
-    statistic: references are means.
-    """
-
-    value: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    seeds: int = 0
-    mean: np.ndarray | None = None
-
-    def at(self, index: int | tuple[int, ...]) -> Estimate:
-        """The estimate of one element."""
-        mean = None if self.mean is None else self.mean[index]
-        return Estimate(self.value[index], self.low[index], self.high[index], self.seeds, mean)
-
-
-def median(samples: xr.DataArray) -> Estimate:
-    r"""The median over seeds, with the interval between two order statistics that covers it with 95 %.
-
-    .. math::
-
-        [x_{(k)}, x_{(n+1-k)}], \qquad k = \max\{k : P(\mathrm{Bin}(n, \tfrac12) < k) \le 0.025\}
-
-    Args:
-        samples: one number, or an array, per seed; any order of dims, one of which is `seed`.
-
-    Raises:
-        ValueError: with fewer than 6 seeds, for which no such interval exists.
-
-    Example:
-        >>> import xarray as xr
-        >>> from gatedlib.paper.claims import median
-        >>> estimate = median(xr.DataArray(range(1, 31), dims="seed"))
-        >>> float(estimate.value), float(estimate.low), float(estimate.high)
-        (15.5, 10.0, 21.0)
-    """
-    count = samples.sizes["seed"]
-    _check.require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
-    below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
-    ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
-    middle = np.median(ordered, axis=0)
-    return Estimate(middle, ordered[below - 1], ordered[count - below], count, ordered.mean(axis=0))
-
-
-def exact(values: Any) -> Estimate:
-    """Numbers that were chosen, or have no seeds to vary over: their intervals are points.
-
-    Example:
-        >>> from gatedlib.paper.claims import exact
-        >>> exact([0.0, 0.5]).high.tolist()
-        [0.0, 0.5]
-    """
-    chosen = np.asarray(values, float)
-    return Estimate(chosen, chosen, chosen)
-
-
-def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
-    """A statistic over seeds with its bootstrap interval (percentiles of 2000 resamplings, seeded).
-
-    Args:
-        samples: one number, or an array, per seed.
-        statistic: a function from an array whose first axis is the seeds to one without it.
-
-    Example:
-        >>> import numpy as np, xarray as xr
-        >>> from gatedlib.paper.claims import bootstrap
-        >>> estimate = bootstrap(xr.DataArray([1.0, 2.0, 3.0], dims="seed"), lambda values: values.max(0))
-        >>> float(estimate.value), float(estimate.high)
-        (3.0, 3.0)
-    """
-    values = samples.transpose("seed", ...).values.astype(float)
-    drawn = np.random.default_rng(0).integers(len(values), size=(2000, len(values)))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile([statistic(values[some]) for some in drawn], [tail, 1 - tail], axis=0)
-    return Estimate(np.asarray(statistic(values)), low, high, len(values))
-
-
-def mean(samples: xr.DataArray) -> Estimate:
-    """The mean over seeds with its bootstrap interval.
-
-    Example:
-        >>> import xarray as xr
-        >>> from gatedlib.paper.claims import mean
-        >>> estimate = mean(xr.DataArray([1.0, 2.0, 3.0], dims="seed"))
-        >>> float(estimate.value), bool(1.0 <= estimate.low < 2.0 < estimate.high <= 3.0)
-        (2.0, True)
-    """
-    return bootstrap(samples, lambda values: values.mean(0))
-
-
-def fraction(successes: xr.DataArray) -> Estimate:
-    """The fraction of seeds for which something is true, with its Wilson interval.
-
-    Example:
-        >>> import xarray as xr
-        >>> from gatedlib.paper.claims import fraction
-        >>> estimate = fraction(xr.DataArray([True, True, False, True], dims="seed"))
-        >>> float(estimate.value), round(float(estimate.low), 2), round(float(estimate.high), 2)
-        (0.75, 0.3, 0.95)
-    """
-    count, total = int(successes.sum()), successes.sizes["seed"]
-    low, high = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(np.array(count / total), np.array(low), np.array(high), total)
-
-
-def stacked(estimates: Sequence[Estimate]) -> Estimate:
-    """Several estimates as one list of them, whose means are left out.
-
-    Example:
-        >>> from gatedlib.paper.claims import exact, stacked
-        >>> stacked([exact(1.0), exact(2.0)]).value.tolist()
-        [1.0, 2.0]
-    """
-    value, low, high = (np.stack([getattr(e, end) for e in estimates]) for end in ("value", "low", "high"))
-    return Estimate(value, low, high, max(e.seeds for e in estimates))
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -185,7 +58,7 @@ class Outcome:
 class Claim:
     """A sentence of the paper, or of ours, and the function that measures whether it holds.
 
-    `data` names the data set that it needs; digits are always there. `as_given` is false for a claim about a figure of
+    `data` names the data set that it needs, if that may be missing. `as_given` is false for a claim about a figure of
     the paper at settings that are ours. `reference` holds, under the names of its
     numbers, what the authors' code gave: arrays of the same shapes, nan where nothing is known. `note` is what to know
     besides the verdict: where a claim that fails holds, or what one that holds depends on.
@@ -195,7 +68,7 @@ class Claim:
     figure: str
     statement: str
     measure: Callable[..., Outcome]
-    data: str = "digits"
+    data: str | None = None
     reference: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
     as_given: bool = True
     note: str = ""
@@ -219,7 +92,7 @@ class Claim:
     @property
     def measurable(self) -> bool:
         """Whether the data set that it needs, if any, is here."""
-        return images.here(self.data)
+        return self.data is None or images.here(self.data)
 
     def judge(self) -> Verdict:
         """Measure, and time it."""
@@ -252,22 +125,18 @@ class Verdict:
         return [sentence for sentence, met in self.outcome.conditions.items() if not met]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        numbers = self.outcome.numbers
+        """Plain values, ready for JSON, which knows no nan and no infinity: None stands for both."""
+        numbers, known = self.outcome.numbers, self.claim.reference
         return {
             "id": self.claim.id,
             "figure": self.claim.figure,
+            "kind": self.claim.kind,
             "statement": self.claim.statement,
-            "numbers": {name: np.asarray(e.value).tolist() for name, e in numbers.items()},
-            "interval": {
-                name: [np.asarray(e.low).tolist(), np.asarray(e.high).tolist()] for name, e in numbers.items()
-            },
+            "numbers": {name: _plain(e.value) for name, e in numbers.items()},
+            "interval": {name: [_plain(e.low), _plain(e.high)] for name, e in numbers.items()},
             "seeds": {name: e.seeds for name, e in numbers.items()},
-            "mean": {name: self._mean(name).tolist() for name in self.claim.reference},
-            "reference": {
-                name: np.where(np.isnan(known), np.array(None), known).tolist()
-                for name, known in self.claim.reference.items()
-            },
+            "mean": {name: _plain(self._mean(name)) for name in known},
+            "reference": {name: _plain(values) for name, values in known.items()},
             "expected": self.expected,
             "holds": self.holds,
             "note": self.claim.note,
@@ -333,6 +202,11 @@ class Verdict:
         )
 
 
+def _plain(numbers: np.ndarray) -> Any:
+    """A number or nested lists of them; None where there is no finite number."""
+    return np.where(np.isfinite(numbers), np.asarray(numbers, object), np.asarray(None)).tolist()
+
+
 _REGISTRY: dict[str, Claim] = {}
 
 
@@ -354,7 +228,7 @@ def claim(
     id: str,
     figure: str,
     statement: str,
-    data: str = "digits",
+    data: str | None = None,
     reference: Mapping[str, Any] | None = None,
     as_given: bool = True,
     note: str = "",

@@ -10,7 +10,8 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib.paper.claims import Outcome, claim, exact, mean, median, stacked
+from gatedlib.paper.claims import Outcome, claim
+from gatedlib.paper.estimates import exact, mean, median, stacked
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.robustness import REGULAR
 from gatedlib.results import final_params

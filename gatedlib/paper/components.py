@@ -10,8 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.claims import Estimate, Outcome, claim, exact, fraction, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.composition import TASKS
+from gatedlib.paper.estimates import Estimate, exact, fraction, median
 from gatedlib.paper.keeping import kept
 
 SEEDS = 50

@@ -11,8 +11,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib.paper.claims import Estimate, Outcome, claim, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import SEEDS
+from gatedlib.paper.estimates import Estimate, median
 from gatedlib.paper.keeping import kept
 from gatedlib.results import final_params
 

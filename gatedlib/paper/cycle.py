@@ -8,8 +8,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.claims import Outcome, claim, exact, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.estimates import exact, median
 from gatedlib.paper.reduction import SPECIALIST, TOY
 from gatedlib.theory import Switch
 

@@ -10,7 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.claims import Outcome, claim, exact, mean, median, stacked
+from gatedlib.paper import regimes
+from gatedlib.paper.claims import Outcome, claim
+from gatedlib.paper.estimates import exact, mean, median, stacked
 from gatedlib.paper.keeping import kept
 
 SEEDS = 20
@@ -143,14 +145,9 @@ def late(values: xr.DataArray, blocks: int = 4) -> xr.DataArray:
     return values.isel(block=slice(-blocks, None)).mean("block")
 
 
-@functools.lru_cache(maxsize=16)
-@kept
 def alignment_grid(experiment: gl.Experiment, seeds: int = 10, **axes: Any) -> xr.DataArray:
-    """Final total alignment over a grid."""
-    every = round(0.05 / experiment.flow.dt)  # often enough to match units to rows as at the end of any block
-    keep = (record.alignment,)
-    grid = gl.sweep(experiment, seeds=seeds, record=keep, every=every, measure=metrics.total_alignment, **axes)
-    return grid.total_alignment
+    """Final total alignment over a grid, of units matched to rows as often as blocks may end."""
+    return regimes.alignment_grid(experiment, seeds, every=round(0.05 / experiment.flow.dt), **axes)
 
 
 def by_kick(dt: float, seeds: int = 10, cost: float = 0.0) -> xr.DataArray:

@@ -10,7 +10,8 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics
-from gatedlib.paper.claims import Outcome, claim, fraction, mean, median, places
+from gatedlib.paper.claims import Outcome, claim, places
+from gatedlib.paper.estimates import fraction, mean, median
 from gatedlib.paper.keeping import kept
 
 FLEXIBLE = gl.Experiment(

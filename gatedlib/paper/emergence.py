@@ -11,8 +11,9 @@ from scipy import stats
 
 import gatedlib as gl
 from gatedlib import metrics, record, theory
-from gatedlib.paper.claims import Estimate, Outcome, bootstrap, claim, exact, fraction, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import SEEDS, SPECIALIZED
+from gatedlib.paper.estimates import Estimate, bootstrap, exact, fraction, median
 from gatedlib.paper.invariant import CONSERVED, least_gate
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.reduction import TOY, drawn

@@ -10,8 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, reduction
-from gatedlib.paper.claims import Outcome, claim, exact, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.estimates import exact, median
 from gatedlib.paper.keeping import kept
 
 CONSERVED = FLEXIBLE.replace(inputs=gl.Population())

@@ -13,8 +13,9 @@ import gatedlib as gl
 from gatedlib import metrics, observer, record
 from gatedlib._measuring import first_true
 from gatedlib.experiment import setting
-from gatedlib.paper.claims import Outcome, claim, exact, mean, median, stacked
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.cognition import known
+from gatedlib.paper.estimates import exact, mean, median, stacked
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.robustness import REGULAR, run
 from gatedlib.results import final_params

@@ -10,7 +10,8 @@ from jax.flatten_util import ravel_pytree
 
 import gatedlib as gl
 from gatedlib import _check, images, metrics, record, trunk
-from gatedlib.paper.claims import Outcome, claim, exact, mean, median
+from gatedlib.paper.claims import Outcome, claim
+from gatedlib.paper.estimates import exact, mean, median
 from gatedlib.paper.keeping import kept
 
 SEEDS = 10

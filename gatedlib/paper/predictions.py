@@ -13,9 +13,10 @@ from scipy import stats
 
 import gatedlib as gl
 from gatedlib import _check, metrics, record
-from gatedlib.paper.claims import Estimate, Outcome, claim, exact, stacked
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.cognition import CORRELATIONS
 from gatedlib.paper.dynamics import FLEXIBLE
+from gatedlib.paper.estimates import Estimate, exact, resampled, stacked
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.problems import FAMILY
 
@@ -85,23 +86,12 @@ def standardized(samples: np.ndarray, other: np.ndarray | None = None) -> float:
 
 def difference(samples: np.ndarray, other: np.ndarray) -> Estimate:
     """The difference of two groups' means with its bootstrap interval over subjects."""
-    return _resampled(lambda some, others: float(some.mean() - others.mean()), samples, other)
+    return resampled(lambda some, others: some.mean() - others.mean(), samples, other)
 
 
 def effect(samples: np.ndarray, other: np.ndarray | None = None) -> Estimate:
     """Cohen's d with its bootstrap interval over subjects."""
-    return _resampled(standardized, samples, other)
-
-
-def _resampled(statistic: Callable[..., float], samples: np.ndarray, other: np.ndarray | None) -> Estimate:
-    random = np.random.default_rng(0)
-    drawn = []
-    for _ in range(1000):
-        some = samples[random.integers(len(samples), size=len(samples))]
-        others = None if other is None else other[random.integers(len(other), size=len(other))]
-        drawn.append(statistic(some, others))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Estimate(np.asarray(statistic(samples, other)), low, high, len(samples))
+    return resampled(standardized, samples, *(() if other is None else (other,)))
 
 
 def needed(effects: Estimate, groups: int) -> Estimate:
@@ -166,11 +156,11 @@ NEW = gl.Sums(FAMILY, ((0.8, 0.2, *[0.0] * 6),))
 """Not the even mixture, which is nearly what interleaved and forgetful learners answer anyway."""
 
 
-FORGETFUL = SUBJECT.replace(penalties=())
-"""Subjects without penalties, whose gates are as slow as their weights."""
+UNPENALIZED = SUBJECT.replace(penalties=())
+"""Subjects without penalties; forgetful ones learn with slower gates besides."""
 
 SLOWER = 1.3 / 0.03
-"""How much slower."""
+"""How many times as slow the gates of forgetful subjects are: as slow as their weights."""
 
 BEFORE = {
     "blocked": (gl.Blocked(blocks=20),),
@@ -184,7 +174,7 @@ BEFORE = {
 def transferred(before: str, mixture: bool, forgetful: bool = False) -> xr.DataArray:
     """Loss in the first 100 trials of a new task, or of a mixture of A and B, after some practice on A and B."""
     curriculum = gl.Phases((*BEFORE[before], gl.Blocked(blocks=1, order=(8 if mixture else 2,))))
-    subject = (FORGETFUL if forgetful else SUBJECT).replace(teachers=NEW, curriculum=curriculum)
+    subject = (UNPENALIZED if forgetful else SUBJECT).replace(teachers=NEW, curriculum=curriculum)
     group = list(BEFORE).index(before) + 3 * mixture + 6 * forgetful
     return _subjects(subject, _whole, group, slower=SLOWER if forgetful else 1.0)
 
@@ -215,7 +205,7 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
     pairs = [deeper_and_shorter(switches, experiment) for switches in AVERAGED]
     first, later = (stacked([effect(pair[side]) for pair in pairs]) for side in (0, 1))
     sizes = [needed(each, groups=1) for each in (first, later)]
-    loose, plain = (effect(deeper_and_shorter(AVERAGED[-1], FORGETFUL, slower)[0]) for slower in (1.0, SLOWER))
+    loose, plain = (effect(deeper_and_shorter(AVERAGED[-1], UNPENALIZED, slower)[0]) for slower in (1.0, SLOWER))
     return Outcome(
         {
             "switches_averaged": exact(AVERAGED),

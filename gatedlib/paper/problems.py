@@ -9,8 +9,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.claims import Estimate, Outcome, claim, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.cognition import LEARNER
+from gatedlib.paper.estimates import Estimate, median
 from gatedlib.paper.keeping import kept
 
 FAMILY = gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5)

@@ -11,9 +11,10 @@ from scipy import stats
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib.paper.claims import Outcome, bootstrap, claim, exact, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.composition import PAIRS, SLOW, THETA, halves, single, trained
 from gatedlib.paper.dynamics import SEEDS
+from gatedlib.paper.estimates import bootstrap, exact, median
 from gatedlib.paper.keeping import kept
 
 KNOWN = single(SLOW)

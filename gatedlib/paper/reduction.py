@@ -10,8 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, reduction
-from gatedlib.paper.claims import Estimate, Outcome, claim, exact, fraction, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.estimates import Estimate, exact, fraction, median
 from gatedlib.paper.keeping import kept
 
 TOY = gl.Experiment(

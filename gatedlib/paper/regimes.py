@@ -10,8 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.claims import Outcome, bootstrap, claim, mean, median
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import SEEDS
+from gatedlib.paper.estimates import bootstrap, mean, median
 from gatedlib.paper.keeping import kept
 
 ABOVE = 0.95
@@ -57,11 +58,10 @@ BY_PENALTY = BY_SPEED.replace(
 
 @functools.lru_cache(maxsize=16)
 @kept
-def alignment_grid(experiment: gl.Experiment, seeds: int = SEEDS, **axes: Any) -> xr.DataArray:
+def alignment_grid(experiment: gl.Experiment, seeds: int = SEEDS, every: int = 100, **axes: Any) -> xr.DataArray:
     """Final total alignment over a grid, computed once and shared by claims and figures."""
-    grid = gl.sweep(
-        experiment, seeds=seeds, record=(record.alignment,), every=100, measure=metrics.total_alignment, **axes
-    )
+    keep = (record.alignment,)
+    grid = gl.sweep(experiment, seeds=seeds, record=keep, every=every, measure=metrics.total_alignment, **axes)
     return grid.total_alignment
 
 

@@ -9,8 +9,10 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.claims import Estimate, Outcome, claim, exact, mean, median, stacked
+from gatedlib._measuring import first_true
+from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.estimates import Estimate, exact, mean, median, stacked
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.regimes import ABOVE, alignment_grid
 
@@ -233,8 +235,7 @@ def rounds_until_fast(results: xr.Dataset) -> xr.DataArray:
     """The first round of all tasks in which the mean time to criterion is below 0.1; nan if there is none."""
     times = metrics.time_to_criterion(results).transpose("seed", "block").values
     fast = times.reshape(len(times), -1, results.sizes["task"]).mean(-1) < 0.1
-    first = np.where(fast.any(-1), fast.argmax(-1) + 1.0, np.nan)
-    return xr.DataArray(first, dims="seed")
+    return xr.DataArray(first_true(fast) + 1, dims="seed")
 
 
 @claim("tasks", "beyond", "Recovery becomes fast with up to eight tasks, within ten rounds of all of them.")

@@ -15,8 +15,8 @@ import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.experiment import setting
 from gatedlib.paper import composition, depth
-from gatedlib.paper.claims import Estimate, median
 from gatedlib.paper.dynamics import FLEXIBLE, FORGETFUL
+from gatedlib.paper.estimates import Estimate, median, resampled
 from gatedlib.paper.keeping import kept
 
 SEEDS = 30
@@ -107,9 +107,9 @@ def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]
 @kept
 def measured(name: str) -> xr.DataArray:
     """Every headline number of each network under one variant, dims number and seed."""
-    change, first, precise = VARIANTS[name]
+    changed, first, precise = VARIANTS[name]
     with jax.enable_x64(True) if precise else contextlib.nullcontext():
-        samples = [study(change, range(first, first + SEEDS)) for study in (_switching, _composing, _two_layers)]
+        samples = [study(changed, range(first, first + SEEDS)) for study in (_switching, _composing, _two_layers)]
     numbers = {number: each.reset_coords(drop=True) for some in samples for number, each in some.items()}
     return xr.Dataset(numbers).to_dataarray("number")
 
@@ -121,8 +121,8 @@ def change(found: xr.DataArray, base: xr.DataArray) -> Estimate:
 
         \frac{\operatorname{median}_s x_s}{\operatorname{median}_s b_s} - 1
 
-    The intervals are of 2000 resamplings. If both have the same seeds each network is drawn together with itself, so
-    that how networks differ does not hide what has changed in all of them.
+    With bootstrap intervals. If both have the same seeds each network is drawn together with itself, so that how
+    networks differ does not hide what has changed in all of them.
 
     Args:
         found: numbers of each network, dims number and seed.
@@ -136,14 +136,14 @@ def change(found: xr.DataArray, base: xr.DataArray) -> Estimate:
         >>> share.value.tolist(), share.low.tolist(), share.high.tolist()
         ([0.5], [0.5], [0.5])
     """
-    random = np.random.default_rng(0)
-    some = random.integers(found.sizes["seed"], size=(2000, found.sizes["seed"]))
-    paired = found.seed.equals(base.seed)
-    others = some if paired else random.integers(base.sizes["seed"], size=(2000, base.sizes["seed"]))
     numbers, before = (each.transpose("seed", "number").values for each in (found, base))
-    drawn = np.median(numbers[some], axis=1) / np.median(before[others], axis=1) - 1
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return Estimate(np.median(numbers, axis=0) / np.median(before, axis=0) - 1, low, high)
+
+    def share(now: np.ndarray, then: np.ndarray) -> np.ndarray:
+        return np.median(now, axis=0) / np.median(then, axis=0) - 1
+
+    if found.seed.equals(base.seed):
+        return resampled(lambda both: share(both[:, 0], both[:, 1]), np.stack([numbers, before], axis=1))
+    return resampled(share, numbers, before)
 
 
 def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
@@ -156,8 +156,8 @@ def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
     columns = []
     for name in variants:
         found = measured(name)
-        share = change(found, measured(BASE))
-        told = {"change": share.value, "change_low": share.low, "change_high": share.high}
+        moved = change(found, measured(BASE))
+        told = {"change": moved.value, "change_low": moved.low, "change_high": moved.high}
         told |= {end: getattr(median(found), end) for end in ("value", "low", "high")}
         columns.append(xr.Dataset({key: ("number", values) for key, values in told.items()}, {"number": found.number}))
     return xr.concat(columns, xr.Variable("variant", list(variants)))
