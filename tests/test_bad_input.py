@@ -134,7 +134,8 @@ BAD = [
     ),
     (
         lambda: gl.record.accuracy(np.ones((2, 2))),
-        "examples = an array of shape (2, 2): must be an Examples. Use features.held_out(), or Examples(features, classes).",
+        "examples = an array of shape (2, 2): must be an Examples. Use features.held_out(), or "
+        "Examples(features, classes).",
     ),
     (
         lambda: gl.simulate(small(), 1, gl.record.loss),

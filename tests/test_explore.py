@@ -294,7 +294,7 @@ def test_one_network_and_one_picture_are_enough_to_change_a_mind():
     name, results = next(iter(runs.items()))
     one = gl.Examples(examples.features[:1], examples.classes[:1])
     explorer = explore.change_of_mind({name: results}, one, images[:1])
-    assert [text.get_text() for ax in explorer.figure.axes for text in ax.texts][0] in ("0 ✗", "1 ✓")
+    assert next(text.get_text() for ax in explorer.figure.axes for text in ax.texts) in ("0 ✗", "1 ✓")
 
 
 def test_code_says_where_arrays_belong():

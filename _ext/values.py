@@ -1,0 +1,13 @@
+"""Google's style takes what stands before a colon for the type of a value; ours have sentences there: no types."""
+
+
+def untyped(app, what, name, obj, options, lines):
+    """Begin the docstring of a value with the colon that the style looks for, and no type before it."""
+    if what in ("data", "attribute", "property") and lines:
+        lines[0] = f": {lines[0]}"
+
+
+def setup(app):
+    """Run before the docstring is parsed."""
+    app.connect("autodoc-process-docstring", untyped, priority=400)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,157 @@
+"""Numbers over seeds with their 95 % intervals.
+
+The number given for a sample of seeds is the median, that is, the typical network, with its distribution-free
+interval: over seeds, networks come in two kinds (most specialize, a few never do), and a mean would describe neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from gatedlib import _check
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, or an array of numbers, with the ends of its 95 % interval over seeds.
+
+    `seeds` is how many there were, 0 for what has none. `mean` is the mean over them where the number is another
+    statistic: references are means.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    seeds: int = 0
+    mean: np.ndarray | None = None
+
+    def at(self, index: int | tuple[int, ...]) -> Estimate:
+        """The estimate of one element."""
+        mean = None if self.mean is None else self.mean[index]
+        return Estimate(self.value[index], self.low[index], self.high[index], self.seeds, mean)
+
+
+def median(samples: xr.DataArray) -> Estimate:
+    r"""The median over seeds, with the interval between two order statistics that covers it with 95 %.
+
+    .. math::
+
+        [x_{(k)}, x_{(n+1-k)}], \qquad k = \max\{k : P(\mathrm{Bin}(n, \tfrac12) < k) \le 0.025\}
+
+    Args:
+        samples: one number, or an array, per seed; any order of dims, one of which is `seed`.
+
+    Raises:
+        ValueError: with fewer than 6 seeds, for which no such interval exists.
+
+    Example:
+        >>> import xarray as xr
+        >>> from gatedlib.paper.estimates import median
+        >>> estimate = median(xr.DataArray(range(1, 31), dims="seed"))
+        >>> float(estimate.value), float(estimate.low), float(estimate.high)
+        (15.5, 10.0, 21.0)
+    """
+    count = samples.sizes["seed"]
+    _check.require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
+    below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
+    ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
+    middle = np.median(ordered, axis=0)
+    return Estimate(middle, ordered[below - 1], ordered[count - below], count, ordered.mean(axis=0))
+
+
+def exact(values: Any) -> Estimate:
+    """Numbers that were chosen, or have no seeds to vary over: their intervals are points.
+
+    Example:
+        >>> from gatedlib.paper.estimates import exact
+        >>> exact([0.0, 0.5]).high.tolist()
+        [0.0, 0.5]
+    """
+    chosen = np.asarray(values, float)
+    return Estimate(chosen, chosen, chosen)
+
+
+def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    """A statistic over seeds with its bootstrap interval (percentiles of 2000 resamplings, seeded).
+
+    Args:
+        samples: one number, or an array, per seed.
+        statistic: a function from an array whose first axis is the seeds to one without it.
+
+    Example:
+        >>> import numpy as np, xarray as xr
+        >>> from gatedlib.paper.estimates import bootstrap
+        >>> estimate = bootstrap(xr.DataArray([1.0, 2.0, 3.0], dims="seed"), lambda values: values.max(0))
+        >>> float(estimate.value), float(estimate.high)
+        (3.0, 3.0)
+    """
+    return resampled(statistic, samples.transpose("seed", ...).values.astype(float))
+
+
+def resampled(statistic: Callable[..., Any], *groups: np.ndarray) -> Estimate:
+    """A statistic of one or several groups with its bootstrap interval (percentiles of 2000 resamplings, seeded).
+
+    Args:
+        statistic: a function of as many arrays as there are groups.
+        *groups: arrays whose first axis are the members; each group is resampled on its own.
+
+    Example:
+        >>> import numpy as np
+        >>> from gatedlib.paper.estimates import resampled
+        >>> apart = resampled(lambda one, other: one.mean() - other.mean(), np.arange(9.0), np.arange(9.0) - 9)
+        >>> float(apart.value), bool(apart.low < 9 < apart.high)
+        (9.0, True)
+    """
+    random = np.random.default_rng(0)
+    drawn = [group[random.integers(len(group), size=(2000, len(group)))] for group in groups]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile([statistic(*some) for some in zip(*drawn, strict=True)], [tail, 1 - tail], axis=0)
+    return Estimate(np.asarray(statistic(*groups)), low, high, len(groups[0]))
+
+
+def mean(samples: xr.DataArray) -> Estimate:
+    """The mean over seeds with its bootstrap interval.
+
+    Example:
+        >>> import xarray as xr
+        >>> from gatedlib.paper.estimates import mean
+        >>> estimate = mean(xr.DataArray([1.0, 2.0, 3.0], dims="seed"))
+        >>> float(estimate.value), bool(1.0 <= estimate.low < 2.0 < estimate.high <= 3.0)
+        (2.0, True)
+    """
+    return bootstrap(samples, lambda values: values.mean(0))
+
+
+def fraction(successes: xr.DataArray) -> Estimate:
+    """The fraction of seeds for which something is true, with its Wilson interval.
+
+    Example:
+        >>> import xarray as xr
+        >>> from gatedlib.paper.estimates import fraction
+        >>> estimate = fraction(xr.DataArray([True, True, False, True], dims="seed"))
+        >>> float(estimate.value), round(float(estimate.low), 2), round(float(estimate.high), 2)
+        (0.75, 0.3, 0.95)
+    """
+    count, total = int(successes.sum()), successes.sizes["seed"]
+    low, high = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(np.array(count / total), np.array(low), np.array(high), total)
+
+
+def stacked(estimates: Sequence[Estimate]) -> Estimate:
+    """Several estimates as one list of them, whose means are left out.
+
+    Example:
+        >>> from gatedlib.paper.estimates import exact, stacked
+        >>> stacked([exact(1.0), exact(2.0)]).value.tolist()
+        [1.0, 2.0]
+    """
+    value, low, high = (np.stack([getattr(e, end) for e in estimates]) for end in ("value", "low", "high"))
+    return Estimate(value, low, high, max(e.seeds for e in estimates))
