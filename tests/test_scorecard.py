@@ -59,11 +59,12 @@ def test_results_are_shared_for_as_long_as_it_takes(monkeypatch, tmp_path):
 
 
 def test_the_table_shows_every_claim_failing_ones_with_the_reason():
-    value = Estimate(*(np.arange(3.0) + shift for shift in (0, -1, 1, 0.5)))
+    value = Estimate(*(np.arange(3.0) + shift for shift in (0, -1, 1)), seeds=12, mean=np.arange(3.0) + 0.5)
     made = dataclasses.replace(
         registry("2")[0],
         measure=lambda: Outcome({"some_number": value}, {"it is below <1>": False}),
         reference={"some_number": np.array([np.nan, 0.25, np.nan])},
+        note="mind the <gap>",
     )
     monkeyed = dataclasses.replace(made, figure="beyond")
     card = Scorecard((made.judge(), monkeyed.judge()))
@@ -73,6 +74,7 @@ def test_the_table_shows_every_claim_failing_ones_with_the_reason():
     assert "Not met: it is below &lt;1&gt;" in html
     assert html.count("beyond the paper") == 1
     assert html.count("1 [0, 2], mean 1.5, ref 0.25") == 2
+    assert html.count("n = 12") == html.count("✗ it is below") == html.count("mind the &lt;gap&gt;") == 2
 
 
 def test_a_network_twice_as_large_has_the_same_task():

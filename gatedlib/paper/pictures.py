@@ -40,7 +40,7 @@ RELEASED = 1000.0
 TUNED = 100 / 3
 """tau_w that serves both data sets with features of mean square 1: a learning rate of 0.03, a step of 0.003."""
 
-OUR_RATE = "The learning rate of the weights is ours, chosen on digits. See 7-released for the one given."
+OUR_RATE = "The learning rate of the weights is ours, chosen on digits. See 7-released for the given one."
 
 PENALTIES = (gl.Nonnegative(a=0.5), gl.UnitNorm(b=0.5))
 
