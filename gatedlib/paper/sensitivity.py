@@ -160,4 +160,4 @@ def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
         told = {"change": moved.value, "change_low": moved.low, "change_high": moved.high}
         told |= {end: getattr(median(found), end) for end in ("value", "low", "high")}
         columns.append(xr.Dataset({key: ("number", values) for key, values in told.items()}, {"number": found.number}))
-    return xr.concat(columns, xr.Variable("variant", list(variants)))
+    return xr.concat(columns, xr.Variable("variant", list(variants))).transpose("number", "variant")
