@@ -71,7 +71,7 @@ __all__ = [
     "trunk",
 ]
 
-_LAZY = ("explore", "images", "metrics", "observer", "plotting", "reduction", "results", "theory", "transfer", "trunk")
+_LAZY = {"explore", "images", "metrics", "observer", "plotting", "reduction", "results", "theory", "transfer", "trunk"}
 
 
 def __getattr__(name: str) -> Any:
@@ -79,3 +79,8 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"gatedlib.{name}")
     raise AttributeError(f"module 'gatedlib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """All public names, those that are not imported yet among them."""
+    return sorted({*globals(), *_LAZY})

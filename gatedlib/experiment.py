@@ -60,9 +60,7 @@ class Experiment(eqx.Module):
         kinds = {"teachers": Teachers, "network": Network, "curriculum": Curriculum, "flow": Flow}
         for name, kind in kinds.items():
             part = getattr(self, name)
-            _check.require(
-                isinstance(part, kind), name, part, f"must be a {kind.__name__}", f"See gatedlib.{kind.__name__}"
-            )
+            _check.kind(name, part, kind, f"See gatedlib.{kind.__name__}")
         tasks = self.teachers.shape[0]
         unknown = sorted(set(self.schedule().block_tasks.tolist()) - set(range(tasks)))
         _check.require(

@@ -39,6 +39,15 @@ class Eigenspace:
     Attributes:
         basis: the matrices, shape (mode, out, in).
         targets: the coordinates of the teachers, shape (task, mode).
+
+    Example:
+        >>> import gatedlib as gl, jax, numpy as np
+        >>> teachers = np.asarray(gl.Orthogonal().sample(jax.random.key(0)))
+        >>> space = gl.reduction.span(teachers)
+        >>> bool(np.allclose(space.lift(space.project(teachers)), teachers, atol=1e-6))
+        True
+
+    Source: paper, section 4 and appendix on the reduction.
     """
 
     basis: Float[np.ndarray, "mode out in"]
@@ -194,6 +203,18 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
         Dims seed, time, path and other_path (or hidden and other_hidden), and out where each output has gates and a
         conserved matrix of its own.
 
+    Raises:
+        ValueError: if a quantity was not recorded.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> law = gl.reduction.gamma(results)
+        >>> bool(abs(law.isel(time=-1) - law.isel(time=0)).max() < 0.02)  # of steps of 0.01
+        True
+
     Source: paper, appendix on the reduction (symmetric model); in general, this library.
     """
     needs(results, "gates", "weight_products")
@@ -218,6 +239,17 @@ def pair_invariant(results: xr.Dataset) -> xr.DataArray:
 
     Returns:
         Dims as those of `gamma`; 0 on the diagonal.
+
+    Raises:
+        ValueError: if a quantity was not recorded, or the network is none of paths that are matrices.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> dict(gl.reduction.pair_invariant(results).sizes)
+        {'seed': 3, 'time': 200, 'path': 2, 'other_path': 2}
 
     Source: this library.
     """
@@ -283,6 +315,18 @@ def accelerators(results: xr.Dataset) -> xr.Dataset:
 
     Returns:
         `alignment` and `selectivity`, rates per time unit, dims seed and time.
+
+    Raises:
+        ValueError: if a quantity was not recorded, or there is not one gate per path.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3, record=(gl.record.gates, gl.record.weights))
+        >>> rates = gl.reduction.accelerators(results)
+        >>> bool((rates.alignment < rates.selectivity).isel(time=0).all())  # weights are small at first
+        True
 
     Source: paper, Fig. A.8.
     """

@@ -1,7 +1,8 @@
 """Results that several processes need, computed once for all of them.
 
-Where the environment variable `GATEDLIB_RESULTS` names a folder, as while `make test` runs, what a function decorated
-with `kept` returns is put there, under a checksum of its arguments and of the whole package. Otherwise nothing is.
+Where the environment variable `GATEDLIB_RESULTS` names a folder, as while the book is built, the tests run or all
+claims are measured, what a function decorated with `kept` returns is put there, under a checksum of its arguments and
+of the whole package. Otherwise nothing is.
 """
 
 from __future__ import annotations
