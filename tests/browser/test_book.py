@@ -1,5 +1,6 @@
 """The built book in a real browser: complete, quiet, legible, and asking nothing of the network."""
 
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -53,13 +54,18 @@ def test_page(browser, address, name, screen):
     assert page.locator("article mjx-container").count() >= written, "mathematics is not rendered"
     assert page.locator("article merror, article mjx-merror").count() == 0
     page.add_script_tag(content=AXE)
-    SHOTS.mkdir(exist_ok=True)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_selector(f"html[data-theme={scheme}]")
-        page.screenshot(path=SHOTS / f"{name}-{screen}-{scheme}.png", full_page=True)
-        if screen == "desktop":
-            assert not barriers(page)
+        if not os.environ.get("CI"):  # where nobody looks at them
+            SHOTS.mkdir(exist_ok=True)
+            page.screenshot(path=SHOTS / f"{name}-{screen}-{scheme}.png", full_page=True)
+    if name == "api":  # it repeats itself some three hundred times: its first sections stand for all
+        page.evaluate("[...document.querySelectorAll('article section section')].slice(5).forEach(s => s.remove())")
+    for scheme in ("dark", "light") if screen == "desktop" else ("light",):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector(f"html[data-theme={scheme}]")
+        assert not barriers(page)
     assert not problems
     page.close()
 
@@ -147,6 +153,10 @@ def test_the_scorecard_can_be_filtered(browser, address):
     page.get_by_label("Verdict").select_option("does not hold")
     assert 0 < shown.count() < 10
     assert "Not met" in shown.first.inner_text()
+    asked = shown.first.locator("details li").first
+    assert not asked.is_visible()
+    shown.first.locator("summary").click()
+    assert asked.is_visible()
     page.get_by_label("About").select_option("beyond the paper")
     assert shown.count() == 0
     assert told.inner_text() == f"0 of {whole} claims"
