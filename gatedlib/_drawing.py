@@ -108,7 +108,19 @@ def judged(right: bool) -> tuple[str, str]:
 
 
 def answer(image: np.ndarray, text: str, right: bool | None = None, ax: Axes | None = None) -> Axes:
-    """A picture with what it is called below, with a mark and a colour that say whether that is right."""
+    """A picture with what it is called below, with a mark and a colour that say whether that is right.
+
+    Args:
+        image: shape (row, column), 0 to 1.
+        text: what it is called.
+        right: whether that is right; no mark if it is not said.
+        ax: where to draw; the current axes unless given.
+
+    Returns:
+        The axes.
+
+    Source: paper, Fig. 7.
+    """
     ax = ax or plt.gca()
     mark, color = ("", "#222222") if right is None else judged(right)
     ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
@@ -119,7 +131,20 @@ def answer(image: np.ndarray, text: str, right: bool | None = None, ax: Axes | N
 
 
 def curriculum(experiment: Experiment, ax: Axes | None = None) -> Axes:
-    """The blocks of an experiment's curriculum on a time line."""
+    """The blocks of an experiment's curriculum on a time line.
+
+    Args:
+        experiment: what has a curriculum.
+        ax: where to draw; the current axes unless given.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if it is no experiment.
+
+    Source: paper, Fig. 1.
+    """
     checked_experiment(experiment)
     ax = ax or plt.gca()
     schedule, dt = experiment.schedule(), float(experiment.flow.dt)

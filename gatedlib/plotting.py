@@ -3,6 +3,16 @@
 Colours have a fixed meaning throughout: one for each task and for the path that serves it, one for the flexible and
 one for the forgetful network (which is also dashed). Where several seeds are shown, the line is their median and the
 band holds the middle 80 % of them.
+
+Example:
+    >>> import gatedlib as gl, matplotlib.pyplot as plt
+    >>> results = gl.simulate(gl.Experiment(
+    ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+    ... ), seeds=3)
+    >>> figure, ax = plt.subplots()
+    >>> gl.plotting.shade_blocks(results, gl.plotting.loss(results, ax)).get_ylabel()
+    'loss'
+    >>> plt.close(figure)
 """
 
 from __future__ import annotations
@@ -56,7 +66,16 @@ def use_style() -> None:
 
 
 def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
-    """Tint the background of each block with the colour of its task; name the tasks above the first round."""
+    """Tint the background of each block with the colour of its task; name the tasks above the first round.
+
+    Args:
+        results: a run, for its table of blocks.
+        ax: where to draw.
+        names: whether to name the tasks.
+
+    Returns:
+        The axes.
+    """
     dt, called = results.attrs["flow.dt"], task_names(results) if names else []
     named: set[int] = set()
     for start, stop, task in zip(results.block_start, results.block_stop, results.block_task.values, strict=True):
@@ -74,7 +93,16 @@ def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
 
 
 def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
-    """Median and middle 80 % over seeds, along the one other dimension."""
+    """Median and middle 80 % over seeds, along the one other dimension.
+
+    Args:
+        values: dims seed and one other.
+        ax: where to draw.
+        **line: how the line looks, as in `Axes.plot`.
+
+    Returns:
+        The axes.
+    """
     (along,) = (dim for dim in values.dims if dim != "seed")
     quantiles = values.quantile([0.1, 0.5, 0.9], "seed")
     (drawn,) = ax.plot(values[along], quantiles.sel(quantile=0.5), **line)
@@ -84,7 +112,21 @@ def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
 
 
 def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
-    """Loss over time."""
+    """Loss over time.
+
+    Args:
+        results: a run with `loss` recorded.
+        ax: where to draw; the current axes unless given.
+        **line: how the line looks, as in `Axes.plot`.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if `loss` was not recorded.
+
+    Source: paper, Fig. 2A.
+    """
     needs(results, "loss")
     ax = ax or plt.gca()
     over_seeds(results.loss, ax, **line)
@@ -94,7 +136,20 @@ def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
 
 
 def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """The gate of each path over time, in the colour of the task that the path serves; one line for each output."""
+    """The gate of each path over time, in the colour of the task that the path serves; one line for each output.
+
+    Args:
+        results: a run with `gates` recorded, and with `alignment` unless its tasks are labellings.
+        ax: where to draw; the current axes unless given.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if a quantity was not recorded, or the gates are those of hidden units.
+
+    Source: paper, Fig. 2B.
+    """
     needs(results, "gates")
     rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
     _check.require("path" in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
@@ -114,7 +169,20 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Alignment of each teacher with the path that serves it (solid) and with the others (dotted)."""
+    """Alignment of each teacher with the path that serves it (solid) and with the others (dotted).
+
+    Args:
+        results: a run with `alignment` recorded.
+        ax: where to draw; the current axes unless given.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if `alignment` was not recorded.
+
+    Source: paper, Fig. 2C.
+    """
     ax = ax or plt.gca()
     matched = metrics.components(metrics.relabelled(results))
     for task in range(matched.sizes["task"]):
@@ -131,7 +199,18 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def per_block(values: xr.DataArray, ax: Axes | None = None, **line: Any) -> Axes:
-    """A quantity of each block against the block's number."""
+    """A quantity of each block against the block's number.
+
+    Args:
+        values: dims seed and block, as `metrics.time_to_criterion` gives them.
+        ax: where to draw; the current axes unless given.
+        **line: how the line looks, as in `Axes.plot`.
+
+    Returns:
+        The axes.
+
+    Source: paper, Fig. 2F.
+    """
     ax = ax or plt.gca()
     over_seeds(values, ax, marker="o", markersize=3.5, **line)
     ax.set_xlabel("block")
@@ -139,7 +218,21 @@ def per_block(values: xr.DataArray, ax: Axes | None = None, **line: Any) -> Axes
 
 
 def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) -> Axes:
-    """Loss after each switch (median over seeds), all blocks on top of each other: pale at first, dark at last."""
+    """Loss after each switch (median over seeds), all blocks on top of each other: pale at first, dark at last.
+
+    Args:
+        results: a run with `loss` recorded.
+        ax: where to draw; the current axes unless given.
+        until: the time since the switch at the right end.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if `loss` was not recorded.
+
+    Source: this library.
+    """
     needs(results, "loss")
     ax = ax or plt.gca()
     dt = results.attrs["flow.dt"]
@@ -164,6 +257,14 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
         vmin: the number of the palest tint.
         vmax: the number of the darkest tint.
         digits: how many digits of each number to write after the point.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the values have other than two dims.
+
+    Source: paper, Fig. 5.
     """
     down, across = _two_settings(values)
     ax = ax or plt.gca()
@@ -192,6 +293,14 @@ def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -
         values: dims (up, across).
         ax: where to draw.
         log: which axes are logarithmic: "", "x", "y" or "xy".
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the values have other than two dims.
+
+    Source: this library.
     """
     up, across = _two_settings(values)
     ax = ax or plt.gca()
