@@ -9,6 +9,12 @@ from gatedlib import record as rec
 from gatedlib.experiment import Experiment
 from gatedlib.networks import Params
 
+RESERVED = {"teachers", "final_weights", "final_gates", "component", "active_task"} | {
+    *("seed", "time", "step", "task", "class", "path", "hidden", "weight", "out", "in", "other_path", "other_hidden"),
+    *("block", "block_start", "block_stop", "block_task"),
+}
+"""Names of axes, of tables and of what results hold whatever was recorded."""
+
 
 def checked_experiment(experiment: Experiment) -> None:
     """Require an experiment."""
@@ -21,7 +27,7 @@ def checked_seeds(seeds: int | Sequence[int]) -> np.ndarray:
     if isinstance(seeds, int | np.integer):
         _check.whole("seeds", seeds, 1, remedy)
         return np.arange(seeds)
-    listed = isinstance(seeds, Sequence | np.ndarray)
+    listed = isinstance(seeds, Sequence | np.ndarray) and np.ndim(seeds) == 1
     _check.require(listed, "seeds", seeds, "must be a number or a list of numbers", remedy)
     chosen = list(seeds)
     _check.require(len(chosen) > 0, "seeds", chosen, "must hold at least one seed", remedy)
@@ -53,6 +59,8 @@ def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tu
         )
     names = [quantity.name for quantity in record]
     _check.require(len(set(names)) == len(names), "record", names, "must not repeat a name", "Rename one")
+    taken = sorted(set(names) & RESERVED)
+    _check.require(not taken, "record", taken, "must leave out names that results have already", "Rename them")
     _check.require(len(names) > 0, "record", names, "must keep something", "Leave it out for the default record")
     _check.whole("every", every, 1, "Use 1 to keep every step")
     if steps % every:

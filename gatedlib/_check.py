@@ -44,15 +44,24 @@ def array(name: str, value: object, remedy: str) -> jax.Array:
     return jnp.asarray(numeric)
 
 
+def ordered(values: object) -> object:
+    """A list of any kind as a tuple; what is no list is left to the checks."""
+    return tuple(values) if isinstance(values, Iterable) else values
+
+
 def _number(value: object) -> float | None:
     """The value as a float, or None where it is no real number (nan and booleans are none)."""
     if isinstance(value, bool | np.bool_):
         return None
     if isinstance(value, np.ndarray | jax.Array) and value.ndim == 0:
         value = value.item()
-    if not isinstance(value, numbers.Real) or math.isnan(value):
+    if not isinstance(value, int | float | np.integer | np.floating):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        return None
+    return None if math.isnan(number) else number
 
 
 def is_number(value: object) -> bool:

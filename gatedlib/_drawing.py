@@ -94,6 +94,7 @@ def second_layer(gates: xr.DataArray, ax: Axes | None = None, vmax: float = 0.35
     Source: paper, Fig. 6.
     """
     rule, remedy = "must be hidden and out", "Choose with results.gates.isel(seed=0, time=-1)"
+    _check.kind("gates", gates, xr.DataArray, remedy)
     _check.require(set(gates.dims) == {"hidden", "out"}, "dims of gates", gates.dims, rule, remedy)
     ax = ax or plt.gca()
     ax.imshow(abs(gates).transpose("out", "hidden"), cmap="Greens", vmin=0, vmax=vmax)

@@ -42,6 +42,15 @@ def every_step(results: xr.Dataset) -> None:
     _check.require(every == 1, "every", every, "must be 1: every step counts here", "Record with every=1")
 
 
+def whole_time(results: xr.Dataset) -> None:
+    """Require frames from the first step to the last."""
+    steps, every = results.step.values, int(results.attrs["every"])
+    end = int(results.block_stop[-1])
+    whole = len(steps) > 0 and steps[0] == 0 and steps[-1] + every >= end
+    rule, remedy = f"must be those of the whole run, 0 to {end - 1}", "Measure first, and cut what was measured"
+    _check.require(whole, "steps", f"{steps.min(initial=end)} to {steps.max(initial=0)}", rule, remedy)
+
+
 def first_true(holds: np.ndarray) -> np.ndarray:
     """The first place along the last axis at which something holds; nan where it never does."""
     return np.where(holds.any(-1), holds.argmax(-1), np.nan)
@@ -70,10 +79,21 @@ def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(metric)
     def of_all(results: xr.Dataset, *settings: Any, **named: Any) -> Any:
         are_results(results)
+        fixed = [name for name in swept(results) if name not in results.dims]  # one value was selected already
+        if fixed:
+            chosen = results.expand_dims([name for name in fixed if name in results.coords])
+            return of_all(chosen, *settings, **named).squeeze(fixed)
+
+        def of_cell(argument: Any, where: dict[str, Any]) -> Any:
+            if not isinstance(argument, xr.DataArray):
+                return argument
+            return argument.sel({name: value for name, value in where.items() if name in argument.dims}, drop=True)
 
         def over(names: list[str], where: dict[str, Any]) -> Any:
             if not names:
-                return metric(cell(results, **where) if where else results, *settings, **named)
+                listed = [of_cell(argument, where) for argument in settings]
+                by_name = {name: of_cell(argument, where) for name, argument in named.items()}
+                return metric(cell(results, **where) if where else results, *listed, **by_name)
             name, *others = names
             parts = [over(others, {**where, name: value}) for value in results[name].values.tolist()]
             return xr.concat(parts, results[name], coords="different", compat="equals", join="outer")

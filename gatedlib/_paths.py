@@ -75,6 +75,8 @@ def matching(results: xr.Dataset) -> xr.DataArray:
     rule, remedy = "labellings have no weights to match with", "Use metrics.matching_by_gates"
     _check.require("class" not in results.dims, "teachers", "labels of classes", rule, remedy)
     needs(results, "alignment")
+    rule, remedy = "must have seed among them", "Keep it: results.isel(seed=[0])"
+    _check.require("seed" in results.dims, "dims of results", list(results.dims), rule, remedy)
     serving = unit(results)
     together = ("task", "out") if serving == "hidden" else ("task",)  # all outputs share the hidden units
     alignment = components(results).alignment.transpose("seed", ..., "time", *together, serving)
@@ -120,13 +122,21 @@ def relabelled(results: xr.Dataset, serving: xr.DataArray | None = None) -> xr.D
         >>> gl.metrics.matching(results).values.tolist()
         [[0, 1], [0, 1], [0, 1]]
     """
-    serving, dim = matching(components(results)) if serving is None else serving, unit(results)
+    if serving is None:
+        serving = matching(components(results))
+    else:
+        _check.kind("serving", serving, xr.DataArray, "Use metrics.matching, or metrics.matching_by_gates")
+        own, other = (each.seed.values.tolist() if "seed" in each.coords else None for each in (results, serving))
+        _check.require(own == other, "seeds of serving", other, f"must be those of the results, {own}", "Match these")
+    dim = unit(results)
     serving = serving.stack(served=("task", "out")) if dim == "hidden" else serving.rename(task="served")
     serving = serving.transpose(..., "served")
     units, served = results.sizes[dim], serving.sizes["served"]
     rule, remedy = f"must be at least {served}, one to serve each", "Use metrics.matching to see which are served"
     _check.require(units >= served, f"{dim}s" if dim == "path" else "hidden units", units, rule, remedy)
     chosen = serving.values.reshape(-1, served).tolist()
+    unlike = all(len(set(some)) == served and set(some) <= set(range(units)) for some in chosen)
+    _check.require(unlike, "serving", serving.values, "must name another path for each task", "Use metrics.matching")
     order = np.array([[*some, *sorted(set(range(units)) - set(some))] for some in chosen])
     order = order.reshape(*serving.shape[:-1], units)
     turned = results.copy()
@@ -170,7 +180,8 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 2C.
     """
-    return _mean_over(results.alignment.where(_is_matched(results)), "seed", "time").rename("alignment_matched")
+    matched = _is_matched(results)
+    return _mean_over(results.alignment.where(matched), "seed", "time").rename("alignment_matched")
 
 
 @in_each_cell
@@ -197,7 +208,8 @@ def alignment_crossed(results: xr.Dataset) -> xr.DataArray:
     Source: paper, Fig. 2C.
     """
     some = components(results)
-    return _mean_over(some.alignment.where(~_is_matched(some)), "seed", "time").rename("alignment_crossed")
+    matched = _is_matched(some)
+    return _mean_over(some.alignment.where(~matched), "seed", "time").rename("alignment_crossed")
 
 
 @in_each_cell

@@ -5,7 +5,7 @@ import xarray as xr
 
 from gatedlib import _check
 from gatedlib._measuring import in_each_cell, needs
-from gatedlib._paths import assigned
+from gatedlib._paths import assigned, components
 
 
 @in_each_cell
@@ -35,6 +35,9 @@ def matching_by_gates(results: xr.Dataset) -> xr.DataArray:
     dims = {"seed", "time", "path"}
     rule, remedy = "must be seed, time and path: one gate per path", "Use metrics.matching"
     _check.require(set(results.gates.dims) == dims, "dims of gates", results.gates.dims, rule, remedy)
+    made = results.sizes["task"] - components(results).sizes["task"]
+    rule, remedy = "have no path of their own", "Use metrics.matching, which leaves them out"
+    _check.require(made == 0, "tasks made of others", made, rule, remedy)
     half = results.sizes["block"] // 2
     ends = np.searchsorted(results.step.values, results.block_stop.values[half:]) - 1
     late, tasks = results.gates.transpose("seed", "time", "path").values[:, ends], results.block_task.values[half:]

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from gatedlib import _check
-from gatedlib._measuring import every_step, first_true, in_each_cell, needs, one_run
+from gatedlib._measuring import every_step, first_true, in_each_cell, needs, one_run, whole_time
 
 
 def _frames(results: xr.Dataset, block: int) -> slice:
@@ -55,6 +55,10 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
         {'seed': 3, 'block': 2}
     """
     one_run(results)
+    whole_time(results)
+    rule, remedy = "must be those of the results", "Take values from the same results"
+    same = values.sizes.get("time") == results.sizes["time"]
+    _check.require(same, "frames of values", values.sizes.get("time", 0), rule, remedy)
     timed = values.transpose(..., "time")
     array, others = timed.values, timed.dims[:-1]
     blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]
@@ -221,6 +225,7 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     needs(results, "loss")
     _check.whole("steps", steps, 1, "The paper's Fig. 8B has 5")
     every_step(results)
+    whole_time(results)
     _long_enough("steps", steps, steps + 1, results)
     since = xr.DataArray(range(steps + 1), {"step_since": range(steps + 1)}, ("step_since",))
     # every step has a frame, so a step is its own place along time

@@ -56,7 +56,7 @@ def measured(
         values = {name: ("seed", np.repeat([cell[name] for cell in settings], len(seeds))) for name in axes}
         data = data.assign_coords(values)
         data.attrs = {name: value for name, value in data.attrs.items() if name not in whole}
-        parts.append(_split(_kept(data, measure).drop_vars(list(axes), errors="ignore"), indices[places], seeds))
+        parts.append(_split(_kept(data, measure, whole).drop_vars(list(axes), errors="ignore"), indices[places], seeds))
     return _concat(parts, "cell")
 
 
@@ -66,8 +66,15 @@ def _runs(leaf: Any, places: list[int]) -> Any:
     return taken.reshape(-1, *taken.shape[2:])
 
 
-def _kept(data: xr.Dataset, measure: Measure | None) -> xr.Dataset:
-    value = data if measure is None else measure(data)
+def _kept(data: xr.Dataset, measure: Measure | None, swept: set[str]) -> xr.Dataset:
+    try:
+        value = data if measure is None else measure(data)
+    except KeyError as missing:
+        if missing.args[0] not in swept:
+            raise
+        rule = f"reads {missing}, which is not one number in a sweep over it"
+        remedy = "Sweep without measure, and measure what that returns"
+        _check.require(False, "measure", getattr(measure, "__name__", measure), rule, remedy)
     rule = "must give a DataArray or a Dataset"
     remedy = "Use a metric, or a function such as lambda results: results.loss.mean('time')"
     _check.require(isinstance(value, xr.DataArray | xr.Dataset), "measure's value", type(value).__name__, rule, remedy)
@@ -77,6 +84,8 @@ def _kept(data: xr.Dataset, measure: Measure | None) -> xr.Dataset:
         sizes = dict(array.sizes)
         rule, remedy = f"must keep the dim seed, of size {data.sizes['seed']}", "Average over seeds after the sweep"
         _check.require(sizes.get("seed") == data.sizes["seed"], f"dims of {name}", sizes, rule, remedy)
+        same = "seed" not in array.coords or np.array_equal(array.seed, data.seed)
+        _check.require(same, f"seeds of {name}", array.seed.values, "must keep their order", "Sort after the sweep")
     return value
 
 

@@ -24,6 +24,8 @@ def _check_table(name: str, table: object, of: Teachers, width: int, what: str, 
     """Require a table with at least one row, each of so many entries, made of the tasks of some teachers."""
     known = "must be teachers, such as Orthogonal(tasks=3)"
     _check.require(isinstance(of, Teachers), "of", of, known, "Give the tasks that composites are made of first")
+    rule, remedy_of = "have labels, which do not add up", "Use teachers that are matrices, such as Orthogonal(tasks=3)"
+    _check.require("class" not in of.dims, "of", type(of).__name__, rule, remedy_of)
     listed = isinstance(table, tuple) and len(table) > 0
     _check.require(listed, name, table, "must list at least one composite", remedy)
     for row in table:  # type: ignore[attr-defined]

@@ -6,7 +6,6 @@ of its blocks. Time is counted in whole steps; `dt` only converts.
 
 import abc
 import math
-from collections.abc import Iterable
 from collections.abc import Sequence as Ordered
 from typing import NamedTuple
 
@@ -54,6 +53,8 @@ def whole_steps(name: str, length: float, dt: float) -> int:
     Raises:
         ValueError: if it is not; the nearest lengths that are stand in the message.
     """
+    rule = f"is {length / dt:.3g} steps of dt = {dt!r}, and a run has below 2**31"
+    _check.require(length / dt < 2**31, name, length, rule, "Use a shorter time, or longer steps")
     count = round(length / dt)
     # a relative 1e-6 forgives 0.3 / 0.1 = 2.9999..., and float32 settings
     if count < 1 or abs(length / dt - count) > 1e-6 * count:
@@ -67,11 +68,6 @@ def whole_steps(name: str, length: float, dt: float) -> int:
 
 def _table(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) -> Schedule:
     return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
-
-
-def _ordered(values: object) -> object:
-    """A list of any kind as a tuple; what is no list is left to the checks."""
-    return tuple(values) if isinstance(values, Iterable) else values
 
 
 def _check_tasks(name: str, tasks: tuple[int, ...]) -> None:
@@ -121,7 +117,7 @@ class Blocked(Curriculum):
 
     blocks: int | None = eqx.field(static=True, default=None)
     block_length: float = 1.0
-    order: tuple[int, ...] = eqx.field(static=True, default=(0, 1), converter=_ordered)
+    order: tuple[int, ...] = eqx.field(static=True, default=(0, 1), converter=_check.ordered)
     duration: float | None = None
 
     def __check_init__(self) -> None:
@@ -166,8 +162,8 @@ class Sequence(Curriculum):
     Source: this library; unequal exposure is not in the paper.
     """
 
-    tasks: tuple[int, ...] = eqx.field(static=True, converter=_ordered)
-    lengths: tuple[float, ...] = eqx.field(converter=_ordered)
+    tasks: tuple[int, ...] = eqx.field(static=True, converter=_check.ordered)
+    lengths: tuple[float, ...] = eqx.field(converter=_check.ordered)
 
     def __check_init__(self) -> None:
         _check_tasks("tasks", self.tasks)

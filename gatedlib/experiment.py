@@ -90,6 +90,7 @@ class Experiment(eqx.Module):
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
         if not isinstance(seed, jax.Array | np.ndarray):
             _check.whole("seed", seed, 0, "Seeds are 0, 1, …")
+            _check.require(seed < 2**31, "seed", seed, "must be below 2**31", "Seeds are 0, 1, …")
         teacher_key, network_key, _ = keys(seed)
         teachers = self.teachers.sample(teacher_key)
         return teachers, self.network.init(network_key, *self.sizes)

@@ -12,8 +12,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from gatedlib import _check
-from gatedlib._measuring import every_step, first_true, in_each_cell, needs, one_run
-from gatedlib._paths import relabelled
+from gatedlib._measuring import every_step, first_true, in_each_cell, needs, one_run, whole_time
+from gatedlib._paths import components, relabelled
 from gatedlib.metrics import per_block
 
 
@@ -56,12 +56,12 @@ def filtered(
     _check.require(hazard <= 1, "hazard", hazard, "is a chance at each step, at most 1", "Use 1 / 200, for instance")
     switching = np.full((tasks, tasks), hazard / (tasks - 1))
     np.fill_diagonal(switching, 1 - hazard)
-    # the best task has likelihood 1: no step underflows
-    likelihood = np.exp(evidence - evidence.max(-1, keepdims=True))
-    belief = np.empty_like(likelihood)
+    belief = np.empty_like(evidence)
     now = np.full((*evidence.shape[:-2], tasks), 1 / tasks)
     for step in range(evidence.shape[-2]):
-        now = likelihood[..., step, :] * (now @ switching if step else now)
+        with np.errstate(divide="ignore"):  # a task that cannot be on
+            weight = np.log(now @ switching if step else now) + evidence[..., step, :]
+        now = np.exp(weight - weight.max(-1, keepdims=True))  # the best task has weight 1: no step underflows
         now = now / now.sum(-1, keepdims=True)
         belief[..., step, :] = now
     return belief
@@ -108,7 +108,7 @@ def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
     _check.require(inputs == "Noisy", "inputs", inputs, rule, remedy)
     precision = float(results.attrs["flow.inputs.batch"]) / float(results.attrs["flow.inputs.noise"]) ** 2
     if hazard is None:
-        hazard = results.sizes["block"] / results.sizes["time"]
+        hazard = results.sizes["block"] / int(results.block_stop[-1])
     losses = results.teacher_losses.transpose("seed", "time", "task")
     return losses.copy(data=filtered(-precision * losses.values, hazard)).rename("posterior")
 
@@ -147,10 +147,14 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
     dims, wanted = set(results.gates.dims), {"seed", "time", "path"}
     rule, remedy = "must be seed, time and path: one gate per path", "Use GatedLinear"
     _check.require(dims == wanted, "dims of gates", results.gates.dims, rule, remedy)
+    made = results.sizes["task"] - components(results).sizes["task"]
+    rule, remedy = "have no path of their own, and so no gate", "Use teachers without composites"
+    _check.require(made == 0, "tasks made of others", made, rule, remedy)
     paths, tasks = results.sizes["path"], results.sizes["task"]
     rule, remedy = f"must be {tasks}, the number of tasks", f"Use GatedLinear(paths={tasks})"
     _check.require(paths == tasks, "number of paths", paths, rule, remedy)
     every_step(results)
+    whole_time(results)
     matched = relabelled(results)  # paths in the order of the tasks that they serve
     gates = matched.gates.transpose("seed", "time", "path")
     after = np.append(gates.values[:, 1:], matched.final_gates.values[:, None], axis=1)
@@ -243,4 +247,7 @@ def _of_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     rule, remedy = f"must be {steps}, as in the results", "Cut the results too: results.sel(time=slice(...))"
     _check.require(belief.sizes["time"] == steps, "frames of belief", belief.sizes["time"], rule, remedy)
     active = xr.DataArray(results.active_task.values, dims="time")
-    return belief.transpose("seed", "time", "task").isel(task=active)
+    rule, remedy = "must hold every task that is on", "Use observer.posterior or observer.gate_shares"
+    absent = sorted(set(active.values.tolist()) - set(belief.task.values.tolist()))
+    _check.require(not absent, "tasks left out of belief", absent, rule, remedy)
+    return belief.transpose("seed", "time", "task").sel(task=active)

@@ -101,7 +101,8 @@ class UnitNorm(Penalty):
 
     def __check_init__(self) -> None:
         _check.nonnegative("b", self.b, "The paper's Fig. 2 has 0.909; 0 switches the penalty off")
-        _check.require(self.ord in (1, 2), "ord", self.ord, "must be 1 or 2", "Use 1, as in the paper's Fig. 2")
+        known = isinstance(self.ord, int) and self.ord in (1, 2)
+        _check.require(known, "ord", self.ord, "must be 1 or 2", "Use 1, as in the paper's Fig. 2")
         either, remedy = "must be True or False", "Use False for one norm of all gates, as in the released code"
         _check.require(isinstance(self.per_neuron, bool), "per_neuron", self.per_neuron, either, remedy)
 

@@ -29,7 +29,7 @@ from matplotlib.axes import Axes
 
 from gatedlib import _check, metrics
 from gatedlib._drawing import answer, curriculum, judged, mixture_plane, network, plane, second_layer
-from gatedlib._measuring import needs
+from gatedlib._measuring import needs, one_run
 from gatedlib._naming import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
 
 __all__ = [
@@ -76,6 +76,7 @@ def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
     Returns:
         The axes.
     """
+    one_run(results)
     dt, called = results.attrs["flow.dt"], task_names(results) if names else []
     named: set[int] = set()
     for start, stop, task in zip(results.block_start, results.block_stop, results.block_task.values, strict=True):
@@ -103,6 +104,9 @@ def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
     Returns:
         The axes.
     """
+    _check.kind("values", values, xr.DataArray, "Use a recorded quantity, or a metric")
+    rule, remedy = "must be seed and one other", "Average over the others, or choose along them"
+    _check.require(len(values.dims) == 2 and "seed" in values.dims, "dims of values", values.dims, rule, remedy)
     (along,) = (dim for dim in values.dims if dim != "seed")
     quantiles = values.quantile([0.1, 0.5, 0.9], "seed")
     (drawn,) = ax.plot(values[along], quantiles.sel(quantile=0.5), **line)
@@ -127,6 +131,7 @@ def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
 
     Source: paper, Fig. 2A.
     """
+    one_run(results)
     needs(results, "loss")
     ax = ax or plt.gca()
     over_seeds(results.loss, ax, **line)
@@ -150,6 +155,7 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Source: paper, Fig. 2B.
     """
+    one_run(results)
     needs(results, "gates")
     rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
     _check.require("path" in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
@@ -183,6 +189,10 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Source: paper, Fig. 2C.
     """
+    one_run(results)
+    needs(results, "alignment")
+    rule, remedy = "alignment with paths is drawn over time", "Use plotting.second_layer for hidden units"
+    _check.require("path" in results.alignment.dims, "dims of alignment", results.alignment.dims, rule, remedy)
     ax = ax or plt.gca()
     matched = metrics.components(metrics.relabelled(results))
     for task in range(matched.sizes["task"]):
@@ -233,6 +243,7 @@ def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) 
 
     Source: this library.
     """
+    one_run(results)
     needs(results, "loss")
     ax = ax or plt.gca()
     dt = results.attrs["flow.dt"]
@@ -282,6 +293,7 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
 
 def _two_settings(values: xr.DataArray) -> tuple[Hashable, ...]:
     remedy = 'Average over seeds: values.mean("seed")'
+    _check.kind("values", values, xr.DataArray, "Use what sweep and a metric give")
     _check.require(values.ndim == 2, "dims of values", values.dims, "must be two, (up or down, across)", remedy)
     return values.dims
 

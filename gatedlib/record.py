@@ -216,7 +216,14 @@ def accuracy(examples: Examples) -> Quantity:
 
     _check.kind("examples", examples, Examples, "Use features.held_out(), or Examples(features, classes)")
 
+    most = int(jnp.max(examples.classes))
+
     def accuracy(frame: Frame) -> Array:
+        rule, remedy = "have no labels to be right about", "Use Labellings"
+        _check.require(isinstance(frame.inputs, Examples), "teachers", "no Labellings", rule, remedy)
+        classes = frame.teachers.shape[-1]
+        rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
+        _check.require(most < classes, "largest class", most, rule, remedy)
         answers = jnp.argmax(frame.network.respond(frame.params, examples.features), -1)
         labels = jnp.argmax(examples.labels(frame.teachers[frame.task]), -1)
         return jnp.mean(answers == labels)
@@ -225,8 +232,27 @@ def accuracy(examples: Examples) -> Quantity:
 
 
 def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:
-    """The values of some quantities at a frame, by name."""
-    return {q.name: jax.numpy.asarray(q.fn(frame)) for q in record}
+    """The values of some quantities at a frame, by name.
+
+    Raises:
+        ValueError: if a value has other axes than its quantity names.
+    """
+    network, params = frame.network, frame.params
+    known = {**_sizes(network.weight_dims, params.weights), **_sizes(network.gate_dims, params.gates)}
+    known["task"] = len(frame.teachers)
+    values = {}
+    for q in record:
+        value, dims = jnp.asarray(q.fn(frame)), q.dims_for(network)
+        named = {dim: known.get(dim, size) for dim, size in zip(dims, value.shape, strict=False)}
+        rule = f"its values have the shape {value.shape}, which should be {tuple(named.values())} for these"
+        fits = len(named) == len(dims) and tuple(named.values()) == value.shape
+        _check.require(fits, f"axes of {q.name}", dims, rule, "Name one axis for each, as in @quantity('path')")
+        values[q.name] = value
+    return values
+
+
+def _sizes(dims: tuple[str, ...], array: Array) -> dict[str, int]:
+    return dict(zip(dims, array.shape, strict=True))
 
 
 DEFAULT = (loss, gates, alignment, weight_products, weight_speed, gate_speed)

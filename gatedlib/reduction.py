@@ -295,7 +295,10 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
     _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
     shape = np.shape(params.gates)
     _check.require(len(shape) == 1, "shape of gates", shape, "must be (path,), one gate per path", "Use GatedLinear")
-    flat = np.asarray(params.weights, float).reshape(len(params.gates), -1)
+    weights = np.asarray(params.weights, float)
+    rule, remedy = f"must be {shape[0]}, the number of gates", "Give weights of shape (path, out, in)"
+    _check.require(weights.ndim == 3 and len(weights) == shape[0], "paths of weights", len(weights), rule, remedy)
+    flat = weights.reshape(len(weights), -1)
     alignment = flat.T @ flat / tau_c
     return alignment, np.sum(np.square(params.gates)) / tau_w * np.eye(len(alignment))
 

@@ -103,14 +103,15 @@ def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
             flat[name] = int(value)
         elif isinstance(value, tuple | np.ndarray | jax.Array):
             array = np.asarray(value)
-            flat[name] = array.ravel() if array.size <= TOLD else told(array)
+            # netCDF makes one number of a list of one
+            flat[name] = told(array) if array.size > TOLD else array.item() if array.size == 1 else array.ravel()
         else:
             flat[name] = value
     return flat
 
 
 def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
-    """One cell of a sweep, as `simulate` would have given it.
+    """One cell of a sweep, as `simulate` would have given it, up to rounding.
 
     Args:
         grid: what `sweep` returned without `measure`.
@@ -131,7 +132,8 @@ def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
         >>> gl.results.cell(grid, tau_c=1.3).attrs["flow.tau_c"]
         1.3
     """
-    axes = swept(grid)
+    _check.kind("grid", grid, xr.Dataset, "Use what gatedlib.sweep returned")
+    axes = {name: full for name, full in swept(grid).items() if name in grid.dims}
     rule, remedy = "is no result of a sweep", "Use what gatedlib.sweep returned"
     _check.require(len(axes) > 0, "grid", type(grid).__name__, rule, remedy)
     for name, value in where.items():
@@ -206,6 +208,9 @@ def _refuse_divergence(
             worst = last, name, names[bad.argmax()]
     if worst is not None:
         step, name, run = worst
+        if all(np.isfinite(end).all() for end in ends.values()):
+            rule, remedy = f"is nan or inf at time {step * dt:.6g} ({run}), where weights and gates are not", "Mend it"
+            _check.require(False, "quantity", name, rule, remedy)
         raise DivergenceError(
             f"{name} = nan or inf at time {step * dt:.6g} (step {step}, {run}): the run diverged, its step is "
             f"too long for its time constants. Reduce dt (now {dt:g}), or raise tau_w and tau_c."

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import equinox as eqx
 import jax
 import numpy as np
 import xarray as xr
@@ -25,6 +26,9 @@ from gatedlib.results import VERSIONS, settings
 if TYPE_CHECKING:
     from gatedlib.sweeps import Measure, Tile
 
+
+INSTALLED = ("gatedlib", "numpy", "jax", "xarray", "scipy")
+"""Packages whose functions are told by name and by what they hold; the code of the first has a checksum of its own."""
 
 PATIENCE = 30
 """Seconds to wait for a file that another process has seen."""
@@ -60,7 +64,7 @@ class Store:
         tiles: list[Tile],
     ) -> None:
         self.path, self.tiles = path, tiles
-        identity = {
+        identity: dict[str, Any] = {
             **{name: np.asarray(value).tolist() for name, value in settings(experiment).items()},
             "grid": axes,
             "seeds": seeds.tolist(),
@@ -68,6 +72,7 @@ class Store:
             "every": every,
             "measure": None if measure is None else fingerprint(measure),
             "library": program("*.py"),
+            "double precision": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
             **VERSIONS,
         }
         rule, remedy = "is a file; a sweep is saved in a folder", "Choose another path"
@@ -75,39 +80,48 @@ class Store:
         plan = path / "plan.json"
         if not plan.exists() and jax.process_index() == 0:
             cut = [[tile.cells.tolist(), tile.seeds.tolist(), tile.places] for tile in tiles]
-            written_whole(plan, lambda to: to.write_text(json.dumps({"sweep": identity, "tiles": cut})), new=True)
+            told = json.dumps({"sweep": identity, "tiles": cut})
+            written_whole(plan, lambda to: to.write_text(f"{told}\n{_digest(told)}\n"), new=True)
         if plan.exists():  # maybe that of another process, which was faster
             try:
-                read = json.loads(plan.read_text())
-                there, tiling = dict(read["sweep"]), [tuple(tile) for tile in read["tiles"]]
-            except (ValueError, KeyError, TypeError) as failure:
-                rule = "is damaged, so that nothing can be said of the chunks beside it"
-                raise ValueError(f"{plan} {rule} ({failure}). Remove that folder, or choose another path.") from failure
-            self._resume(there, json.loads(json.dumps(identity)), tiling)
+                told, digest = plan.read_text().splitlines()
+                whole_plan = json.loads(told) if _digest(told) == digest else None
+            except (OSError, ValueError):
+                whole_plan = None
+            rule = "is damaged, so that nothing can be said of the chunks beside it"
+            remedy = "Remove that folder, or choose another path"
+            _check.require(whole_plan is not None, "plan", str(plan), rule, remedy)
+            self._resume(whole_plan, json.loads(json.dumps(identity)))
+        self.mark = _digest(json.dumps([identity, [[tile.cells.tolist(), tile.seeds.tolist()] for tile in self.tiles]]))
 
-    def _resume(self, there: dict[str, Any], here: dict[str, Any], tiling: list[tuple]) -> None:
+    def _resume(self, plan: Any, here: dict[str, Any]) -> None:
         from gatedlib.sweeps import Tile
 
+        there = plan["sweep"]
         differ = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
         rule = f"holds another sweep, which differs in {', '.join(differ)}"
         _check.require(not differ, "save", str(self.path), rule, "Choose another path, or remove that folder")
-        self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in tiling]
+        self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in plan["tiles"]]
 
     def _file(self, number: int) -> Path:
-        return self.path / f"chunk-{number:05d}.nc"
+        return self.path / f"chunk-{number:05d}-{self.mark}.nc"
 
     def load(self) -> dict[int, xr.Dataset]:
         """The finished chunks by their numbers; those that are damaged are told of, and are to be computed anew."""
         found = [whole(self._file(number)) for number in range(len(self.tiles))]
         done = np.asarray([file is not None for file in found])
         for number in np.flatnonzero(~done).tolist():
-            if any(self.path.glob(f"chunk-{number:05d}.*.nc")):
+            if any(self.path.glob(f"{self._file(number).stem}.*.nc")):
                 damaged = f"chunk {number} in {self.path} is not what was written: it is computed anew"
                 warnings.warn(damaged, stacklevel=3)
         if jax.process_count() > 1:  # all must agree on what is left to do
             done = multihost_utils.broadcast_one_to_all(done)
         there = np.flatnonzero(done).tolist()
-        return {number: xr.load_dataset(found[number] or self._awaited(number)) for number in there}
+        parts = {number: xr.load_dataset(found[number] or self._awaited(number)) for number in there}
+        for number, part in parts.items():
+            rule, remedy = "holds another chunk", "Remove that file"
+            _check.require(part.attrs.pop("chunk", None) == number, "file", str(found[number]), rule, remedy)
+        return parts
 
     def _awaited(self, number: int) -> Path:
         """A chunk that the process which writes has seen: a network's folder may show it here a little later."""
@@ -121,7 +135,11 @@ class Store:
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""
         if jax.process_index() == 0:
-            written_whole(self._file(number), part.to_netcdf, sealed=True)
+            written_whole(self._file(number), part.assign_attrs(chunk=number).to_netcdf, sealed=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def fingerprint(thing: Any) -> str:
@@ -133,7 +151,7 @@ def fingerprint(thing: Any) -> str:
         False
     """
     name = getattr(thing, "__qualname__", type(thing).__qualname__)
-    return f"{name} {hashlib.sha256(_told(thing).encode()).hexdigest()[:12]}"
+    return f"{name} {_digest(_told(thing))}"
 
 
 def _told(thing: Any, within: tuple[int, ...] = ()) -> str:
@@ -145,7 +163,13 @@ def _told(thing: Any, within: tuple[int, ...] = ()) -> str:
         return f"{thing.co_code.hex()} {thing.co_names} {_told(thing.co_consts, within)}"
     if isinstance(thing, types.FunctionType):
         held = [cell.cell_contents for cell in thing.__closure__ or ()]
-        return f"{thing.__qualname__} {_told((thing.__code__, thing.__defaults__, thing.__kwdefaults__, held), within)}"
+        if thing.__module__.partition(".")[0] in INSTALLED:
+            return f"{thing.__module__} {thing.__qualname__} {_told((thing.__defaults__, held), within)}"
+        used = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
+        parts = (thing.__code__, thing.__defaults__, thing.__kwdefaults__, held, used)
+        return f"{thing.__qualname__} {_told(parts, within)}"
+    if hasattr(thing, "__wrapped__"):  # a function that was jitted, or decorated otherwise
+        return _told(thing.__wrapped__, within)
     if isinstance(thing, functools.partial):
         return _told((thing.func, thing.args, thing.keywords), within)
     if isinstance(thing, types.MethodType):
@@ -160,6 +184,14 @@ def _told(thing: Any, within: tuple[int, ...] = ()) -> str:
         return f"{np.asarray(thing).tolist()}"
     if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
         return thing.__name__
-    if type(thing).__repr__ is object.__repr__:  # which would tell an address in memory
-        return f"{type(thing).__qualname__} {_told(vars(thing), within)}"
+    if isinstance(thing, xr.DataArray | xr.Dataset):  # whose text leaves out the middle of what is long
+        return _told(thing.to_dict(), within)
+    if isinstance(thing, eqx.Module) or type(thing).__repr__ is object.__repr__:  # whose texts tell no numbers
+        return f"{type(thing).__qualname__} {_told((vars(thing), vars(type(thing)).get('__call__')), within)}"
     return repr(thing)
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """What a function, and those within it, may look for outside of itself."""
+    inside = [name for const in code.co_consts if isinstance(const, types.CodeType) for name in _names(const)]
+    return sorted({*code.co_names, *inside})

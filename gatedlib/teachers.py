@@ -180,7 +180,7 @@ class Spectral(Teachers):
     Source: paper, Fig. A.2.
     """
 
-    values: tuple[float, ...] = eqx.field(converter=tuple)
+    values: tuple[float, ...] = eqx.field(converter=_check.ordered)
     tasks: int = eqx.field(static=True, default=2)
     d_in: int = eqx.field(static=True, default=30)
     d_out: int = eqx.field(static=True, default=30)
@@ -189,6 +189,8 @@ class Spectral(Teachers):
         _check.whole("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
         _check.whole("d_in", self.d_in, 1, "The paper's Fig. A.2 has 30")
         _check.whole("d_out", self.d_out, 1, "The paper's Fig. A.2 has 30")
+        listed = isinstance(self.values, tuple)
+        _check.require(listed, "values", self.values, "must be a list of singular values", "Use (1.0,)")
         for value in self.values:
             _check.nonnegative("singular value", value, "Use 0 for none")
         if not any(isinstance(value, jax.core.Tracer) for value in self.values):

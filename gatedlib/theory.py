@@ -174,6 +174,9 @@ def spreading(
         _check.whole("task", task, 0, "Tasks are counted from 0")
         _check.require(task < len(targets), "task", task, f"there are {len(targets)} targets", "Give it a target")
         _check.positive("length", length, "Give each block a length in time units")
+    modes = np.shape(targets)[-1]
+    rule, remedy = f"must end with {modes}, the number of modes of the targets", "Use reduction.span(...).project"
+    _check.require(np.shape(apart)[-1:] == (modes,), "shape of apart", np.shape(apart), rule, remedy)
     weights = np.sqrt(tau_w) * np.asarray(apart, float)
     gates = np.zeros(weights.shape[:-1])
     reached = np.zeros(weights.shape) if start is None else np.broadcast_to(np.asarray(start, float), weights.shape)
@@ -283,7 +286,7 @@ def next_block(
     _check.positive("block_length", block_length, "The paper's Fig. 2 has 1.0")
     kappa = Switch(tau_w, tau_c, distance).kappa
     mean, lead = (new + old) / 2, (new - old) / 2
-    if mean**2 <= kappa:
+    if mean <= np.sqrt(kappa):
         return np.nan, np.nan, np.nan
     height = mean**2 - kappa
     reach = np.arcsinh(np.sqrt(kappa / height))
@@ -343,5 +346,5 @@ def alternation_loss(run_length: Numbers | float, tau_c: float, distance: float,
         _check.positive(name, value, "Use those of the experiment")
     rate = distance**2 / (2 * tau_c)
     _check.require(rate * dt < 1, "dt", dt, f"must be below {1 / rate:.3g}, or gates overshoot", "Use a shorter step")
-    shrink, steps = 1 - rate * dt, runs / dt
-    return distance**2 / (2 * steps) * (1 - shrink ** (2 * steps)) / ((1 - shrink**2) * (1 + shrink**steps) ** 2)
+    log, steps = np.log1p(-rate * dt), runs / dt  # of r; differences from 1 keep their digits
+    return distance**2 / (2 * steps) * np.expm1(2 * steps * log) / (np.expm1(2 * log) * (1 + np.exp(steps * log)) ** 2)

@@ -37,6 +37,11 @@ def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     seeds, own = targets["seed"].values.tolist(), results.seed.values.tolist()
     rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
     _check.require(seeds == own, "seeds of targets", seeds, rule, remedy)
+    sizes, own_sizes = (tuple(each.sizes[dim] for dim in ("out", "in")) for each in (targets, results.teachers))
+    rule, remedy = f"must be {own_sizes}, those of the teachers", "Use transfer.mixtures of the same results"
+    _check.require(sizes == own_sizes, "outputs and inputs of targets", sizes, rule, remedy)
+    _check.require("path" not in targets.dims, "dims of targets", targets.dims, "must be none of paths", remedy)
+    _check.require(bool(np.isfinite(targets).all()), "targets", "nan or inf", "must be finite", "Mend them")
     return targets
 
 
@@ -211,7 +216,12 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
     Source: this library.
     """
     targets = _targets(results, targets)
-    _check.kind("gates", gates, xr.DataArray, "Use results.final_gates, or what best_gates gives")
+    remedy = "Use results.final_gates, or what best_gates gives"
+    _check.kind("gates", gates, xr.DataArray, remedy)
+    for dim in ("seed", "path"):
+        there = gates[dim].values.tolist() if dim in gates.dims else None
+        own = results[dim].values.tolist()
+        _check.require(there == own, f"{dim}s of gates", there, f"must be those of the results, {own}", remedy)
     error = (gates * results.final_weights).sum("path") - targets
     return ((error**2).sum(("out", "in")) / 2).rename("loss")
 
@@ -264,10 +274,15 @@ def adapt(
             was: Any = results.attrs.get(name)
             rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
             _check.require(np.array_equal(was, value), name, value, rule, remedy)
+    _check.positive("duration", duration, "Use 1.0")
     curricula.whole_steps("duration", duration, float(experiment.flow.dt))
     known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
     rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
+    listed = isinstance(weights, Sequence | np.ndarray) and not isinstance(weights, str)
+    _check.require(listed, "weights", weights, "must be a list of numbers", remedy)
     _check.require(len(weights) == known, "number of weights", len(weights), rule, remedy)
+    for weight in weights:
+        _check.require(_check.is_number(weight), "weight", weight, "must be a number", remedy)
     row = (*(float(weight) for weight in weights), *[0.0] * (tasks - known))
     new = experiment.replace(
         teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.Sequence((tasks,), (duration,))

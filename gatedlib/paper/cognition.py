@@ -11,7 +11,7 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import exact, mean, median, stacked
+from gatedlib.paper.estimates import exact, fraction, median, stacked
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.robustness import REGULAR
 from gatedlib.results import final_params
@@ -336,7 +336,7 @@ def early_or_late(flexible: gl.Experiment = LEARNER) -> Outcome:
     found = by_order(flexible)
     loss = {order: median(found.cued.sel(order=order)) for order in ORDERS}
     free = median(found.any_sign.sel(order="early"))
-    never = mean(found.cued.sel(order="late") > 0.1)
+    never = fraction(found.cued.sel(order="late") > 0.1)
     return Outcome(
         {f"cued_loss_{order}": each for order, each in loss.items()}
         | {"any_sign_loss_early": free, "never_specialized_late": never},

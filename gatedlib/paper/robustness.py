@@ -12,7 +12,7 @@ from gatedlib import metrics, record
 from gatedlib._measuring import first_true
 from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
-from gatedlib.paper.estimates import Estimate, exact, mean, median, stacked
+from gatedlib.paper.estimates import Estimate, exact, fraction, mean, median, stacked
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.regimes import ABOVE, alignment_grid
 
@@ -270,7 +270,7 @@ def random_switches(regular: gl.Experiment = REGULAR, random: gl.Experiment = RA
     """The fraction of networks that are flexible in the end; each random sequence is one sample."""
     even = alignment_grid(regular, block_length=MEAN_LENGTHS) > ABOVE
     draws = alignment_grid(random, 5, mean_length=MEAN_LENGTHS, draw=tuple(range(DRAWS))) > ABOVE
-    of_regular, of_random = mean(even), mean(draws.mean("seed").rename(draw="seed"))
+    of_regular, of_random = fraction(even), mean(draws.mean("seed").rename(draw="seed"))
     at = MEAN_LENGTHS.index(0.1)
     return Outcome(
         {
