@@ -146,8 +146,9 @@ def fingerprint(thing: Any) -> str:
     """What a function, or an object that can be called, is: its name, its code and the values that it holds.
 
     Example:
+        >>> from functools import partial
         >>> from gatedlib.saving import fingerprint
-        >>> fingerprint(lambda x: x + 1) == fingerprint(lambda x: x + 2)
+        >>> fingerprint(partial(max, 1)) == fingerprint(partial(max, 2))
         False
     """
     name = getattr(thing, "__qualname__", type(thing).__qualname__)
