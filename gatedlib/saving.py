@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import time
 import types
 import warnings
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from gatedlib.sweeps import Measure, Tile
 
 
-INSTALLED = ("gatedlib", "numpy", "jax", "xarray", "scipy")
-"""Packages whose functions are told by name and by what they hold; the code of the first has a checksum of its own."""
+INSTALLED = re.compile(r"(gatedlib(?!\.paper)|numpy|jax|xarray|scipy)\b")
+"""Modules whose functions are told by name and by what they hold: a sweep knows the library's code by a checksum."""
 
 PATIENCE = 30
 """Seconds to wait for a file that another process has seen."""
@@ -164,7 +165,7 @@ def _told(thing: Any, within: tuple[int, ...] = ()) -> str:
         return f"{thing.co_code.hex()} {thing.co_names} {_told(thing.co_consts, within)}"
     if isinstance(thing, types.FunctionType):
         held = [cell.cell_contents for cell in thing.__closure__ or ()]
-        if thing.__module__.partition(".")[0] in INSTALLED:
+        if INSTALLED.match(thing.__module__):
             return f"{thing.__module__} {thing.__qualname__} {_told((thing.__defaults__, held), within)}"
         used = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
         parts = (thing.__code__, thing.__defaults__, thing.__kwdefaults__, held, used)

@@ -10,7 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics
+from gatedlib.paper import dynamics
 from gatedlib.paper.estimates import fraction, mean, median
+from gatedlib.saving import _told
 from tests.examples import small
 
 GRID = {"tau_c": [0.1, 0.2]}
@@ -94,10 +96,13 @@ def test_a_measure_that_reads_another_value_of_a_global_is_another_sweep(tmp_pat
 
 
 def test_a_measure_with_a_jitted_part_is_the_same_in_every_process():
-    from gatedlib.saving import _told
-
     double = jax.jit(lambda x: 2 * x)
     assert " at 0x" not in _told(lambda run: double(run.loss.values))
+
+
+def test_functions_of_the_library_are_told_by_name_those_of_the_paper_by_their_code():
+    assert _told(metrics.end_loss.__wrapped__).startswith("gatedlib._switching end_loss")
+    assert dynamics.gate_speed_after_switch.__code__.co_code.hex() in _told(dynamics.gate_speed_after_switch)
 
 
 def test_another_precision_is_another_sweep(tmp_path):
