@@ -28,7 +28,7 @@ book: .venv/installed
 	$(MAKE) --no-print-directory html
 
 html: .venv/installed
-	@echo "Executing every chapter and building the book (about nine minutes; a quarter of it if run by make test) …"
+	@echo "Executing every chapter and building the book (some fourteen minutes the first time) …"
 	rm -rf _build
 	TQDM_DISABLE=1 $(BIN)/jupyter-book build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
