@@ -49,7 +49,7 @@ def from_the_code(page):
 
 def test_the_page_learns_as_the_library_does(page):
     random = np.random.default_rng(0)
-    for draw in range(12):
+    for draw in range(20):
         for name in SETTINGS:
             page.evaluate(SET, [name, random.uniform()])
         page.evaluate("document.querySelector('.explorable .another').click()")
