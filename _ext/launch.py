@@ -75,8 +75,9 @@ def write_notebooks(app, error):
     for page in app.env.found_docs:
         source = Path(app.env.doc2path(page))
         if source.suffix == ".ipynb":
-            notebook = for_colab(json.loads(source.read_text()), address)
-            (folder / source.name).write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+            notebook = for_colab(json.loads(source.read_text(encoding="utf-8")), address)
+            text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+            (folder / source.name).write_text(text, encoding="utf-8")
 
 
 def setup(app):

@@ -1,6 +1,6 @@
 """What a caller asks of a run, checked: seeds, what to record, where to start."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -8,6 +8,9 @@ from gatedlib import _check
 from gatedlib import record as rec
 from gatedlib.experiment import Experiment
 from gatedlib.networks import Params
+
+Seeds = int | Sequence[int] | np.ndarray
+"""A number of seeds, or which."""
 
 RESERVED = {"teachers", "final_weights", "final_gates", "component", "active_task"} | {
     *("seed", "time", "step", "task", "class", "path", "hidden", "weight", "out", "in", "other_path", "other_hidden"),
@@ -21,33 +24,41 @@ def checked_experiment(experiment: Experiment) -> None:
     _check.kind("experiment", experiment, Experiment, "Write gatedlib.Experiment(teachers, network, curriculum, flow)")
 
 
-def checked_seeds(seeds: int | Sequence[int]) -> np.ndarray:
+def checked_seeds(seeds: Seeds) -> np.ndarray:
     """The seeds that a number or a list asks for."""
     remedy = "Ask for a number such as 10, or for a list such as [0, 1, 2]"
-    if isinstance(seeds, int | np.integer):
-        _check.whole("seeds", seeds, 1, remedy)
-        return np.arange(seeds)
-    listed = isinstance(seeds, Sequence | np.ndarray) and np.ndim(seeds) == 1
-    _check.require(listed, "seeds", seeds, "must be a number or a list of numbers", remedy)
-    chosen = list(seeds)
-    _check.require(len(chosen) > 0, "seeds", chosen, "must hold at least one seed", remedy)
-    for seed in chosen:
-        _check.whole("seed", seed, 0, remedy)
-        _check.require(seed < 2**31, "seed", seed, "must be below 2**31", remedy)
-    _check.require(len(set(chosen)) == len(chosen), "seeds", chosen, "must not repeat a seed", remedy)
-    return np.asarray(chosen)
+    asked = _check.plain(seeds)
+    if isinstance(asked, int):
+        count = _check.whole("seeds", asked, 1, remedy)
+        return np.arange(count)
+    flat = isinstance(asked, tuple) and not any(isinstance(seed, tuple) for seed in asked)
+    _check.require(flat, "seeds", seeds, "must be a number or a list of numbers", remedy)
+    _check.require(len(asked) > 0, "seeds", list(asked), "must hold at least one seed", remedy)
+    for seed in asked:
+        seed = _check.whole("seed", seed, 0, remedy)
+    _check.require(len(set(asked)) == len(asked), "seeds", list(asked), "must not repeat a seed", remedy)
+    return np.asarray(asked)
 
 
-def listed(record: Sequence[rec.Quantity]) -> tuple[rec.Quantity, ...]:
+def checked_start(start: int, steps: int) -> int:
+    """How many steps were taken before a run of so many more."""
+    start = _check.whole("start", start, 0, "Use the steps of the run before, such as int(first.block_stop[-1])")
+    rule = f"a run of {steps} steps from there ends above 2**31"
+    _check.require(start + steps < 2**31, "start", start, rule, "Use an earlier one")
+    return start
+
+
+def listed(record: Iterable[rec.Quantity]) -> tuple[rec.Quantity, ...]:
     """The record as a tuple."""
     name, rule = getattr(record, "name", None), "must be a list of quantities"
     _check.require(not isinstance(record, rec.Quantity), "record", name, rule, f"Write record=(gl.record.{name},)")
-    _check.require(isinstance(record, Sequence), "record", record, rule, "Leave it out for the default record")
-    return tuple(record)
+    several = _check.plain(record)
+    _check.require(isinstance(several, tuple), "record", record, rule, "Leave it out for the default record")
+    return several
 
 
-def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tuple[rec.Quantity, ...]:
-    """The record, if it is one that a run of so many steps can keep."""
+def checked_record(record: Iterable[rec.Quantity], every: int, steps: int) -> tuple[tuple[rec.Quantity, ...], int]:
+    """The record and how often it is kept, if a run of so many steps can do that."""
     record = listed(record)
     for quantity in record:
         _check.require(
@@ -62,13 +73,13 @@ def checked_record(record: Sequence[rec.Quantity], every: int, steps: int) -> tu
     taken = sorted(set(names) & RESERVED)
     _check.require(not taken, "record", taken, "must leave out names that results have already", "Rename them")
     _check.require(len(names) > 0, "record", names, "must keep something", "Leave it out for the default record")
-    _check.whole("every", every, 1, "Use 1 to keep every step")
+    every = _check.whole("every", every, 1, "Use 1 to keep every step")
     if steps % every:
         divisors = [n for n in range(1, steps + 1) if steps % n == 0]
         near = sorted(sorted(divisors, key=lambda n: abs(n - every))[:2])
         rule, remedy = f"must divide the number of steps, {steps}", f"Use {' or '.join(map(str, near))}"
         _check.require(False, "every", every, rule, remedy)
-    return record
+    return record, every
 
 
 def checked_initial(initial: Params, experiment: Experiment, seeds: int) -> Params:
@@ -76,7 +87,8 @@ def checked_initial(initial: Params, experiment: Experiment, seeds: int) -> Para
     _check.kind("initial", initial, Params, "Use Params(weights, gates), or gatedlib.results.final_params(results)")
     leaves = {}
     for name, shape in experiment.network.shapes(*experiment.sizes).items():
-        leaf = np.asarray(getattr(initial, name), float)
+        given = _check.numeric(f"initial {name}", getattr(initial, name), "Compare network.shapes(d_out, d_in)")
+        leaf = np.asarray(given, float)
         _check.require(
             leaf.shape in (shape, (seeds, *shape)),
             f"shape of initial {name}",

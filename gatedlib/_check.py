@@ -1,9 +1,13 @@
 """Checks of what a user passes in: every refusal names the value, the rule and the remedy."""
 
+import contextlib
 import difflib
 import math
-import numbers
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AnySet
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,28 +38,68 @@ def kind(name: str, value: object, kinds: type | tuple[type, ...], remedy: str) 
     require(isinstance(value, kinds), name, value, f"must be {told}", remedy)
 
 
-def array(name: str, value: object, remedy: str) -> jax.Array:
-    """The value as an array of real numbers."""
+def numeric(name: str, value: object, remedy: str) -> np.ndarray | jax.Array:
+    """The value as an array of real numbers, of jax if it is one, or else of numpy."""
     try:
-        numeric = value if isinstance(value, jax.Array) else np.asarray(value)
-    except ValueError:  # rows of unequal length
-        numeric = np.asarray(None)
-    require(numeric.dtype.kind in "biuf", name, value, "must be an array of real numbers", remedy)
-    return jnp.asarray(numeric)
+        found = value if isinstance(value, jax.Array) else np.asarray(value)
+    except (ValueError, TypeError):  # rows of unequal length, or what refuses to be an array
+        found = np.asarray(None)
+    real = found.dtype.kind in "biuf" or jnp.issubdtype(found.dtype, jnp.floating)  # bfloat16 is of no kind
+    require(real, name, value, "must be an array of real numbers", remedy)
+    return found
 
 
-def ordered(values: object) -> object:
-    """A list of any kind as a tuple; what is no list is left to the checks."""
-    return tuple(values) if isinstance(values, Iterable) else values
+def array(name: str, value: object, remedy: str) -> jax.Array:
+    """The value as an array of jax, of real numbers."""
+    return jnp.asarray(numeric(name, value, remedy))
+
+
+def numbers(name: str, value: object, remedy: str = "Give a number, or an array of numbers") -> np.ndarray:
+    """The value as an array of numpy, of real numbers in double precision."""
+    return np.asarray(numeric(name, value, remedy), float)
+
+
+def plain(value: Any) -> Any:
+    """A number of any library as Python's own, and a list of any kind as a tuple of such; all else as it is.
+
+    Settings pass through here before they are checked, so that a scalar of numpy, an array, a `Series` or a cell of
+    results is as good as a number or a tuple. What a caller's own `jit` or `grad` traces stays what it is.
+
+    Example:
+        >>> import numpy as np
+        >>> from gatedlib._check import plain
+        >>> plain(np.int64(3)), plain(np.array([[0, 1]])), plain(range(2)), plain("AB")
+        (3, ((0, 1),), (0, 1), 'AB')
+    """
+    if isinstance(value, jax.core.Tracer):
+        return tuple(value) if value.ndim else value
+    if isinstance(value, str | bytes | Mapping | AnySet):
+        return value
+    if isinstance(value, np.generic) or hasattr(value, "__array__"):
+        try:
+            listed = np.asarray(value).tolist()
+        except (TypeError, ValueError):  # an array that cannot be read from here: the checks say so
+            return value
+        return tuple(map(plain, listed)) if isinstance(listed, list) else listed
+    if not isinstance(value, Iterable):
+        return value
+    listed = tuple(map(plain, value))
+    same = isinstance(value, tuple) and all(new is old for new, old in zip(listed, value, strict=True))
+    return value if same else listed
+
+
+def real(value: Any) -> Any:
+    """The same for a setting that is one real number: an integer too large for JAX becomes a float."""
+    value = plain(value)
+    with contextlib.suppress(OverflowError):  # an integer beyond all floats: the checks say so
+        return float(value) if isinstance(value, int) and abs(value) >= 2**31 else value
+    return value
 
 
 def _number(value: object) -> float | None:
     """The value as a float, or None where it is no real number (nan and booleans are none)."""
-    if isinstance(value, bool | np.bool_):
-        return None
-    if isinstance(value, np.ndarray | jax.Array) and value.ndim == 0:
-        value = value.item()
-    if not isinstance(value, int | float | np.integer | np.floating):
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
@@ -69,34 +113,51 @@ def is_number(value: object) -> bool:
     return _number(value) is not None
 
 
-def positive(name: str, value: object, remedy: str, *, infinite: bool = False) -> None:
-    """Require a number above zero; infinity only where it has a meaning."""
+def positive(name: str, value: Any, remedy: str, *, infinite: bool = False) -> Any:
+    """Require a number above zero, and return it; infinity only where it has a meaning."""
     if isinstance(value, jax.core.Tracer):  # a caller's own jit or grad: checked when it was built
-        return
+        return value
     number = _number(value)
     ok = number is not None and number > 0 and (infinite or math.isfinite(number))
     require(ok, name, value, "must be a number above 0" + ("" if infinite else ", and finite"), remedy)
+    return plain(value)
 
 
-def nonnegative(name: str, value: object, remedy: str) -> None:
-    """Require a finite number that is zero or more."""
+def nonnegative(name: str, value: Any, remedy: str) -> Any:
+    """Require a finite number that is zero or more, and return it."""
     if isinstance(value, jax.core.Tracer):
-        return
+        return value
     number = _number(value)
     ok = number is not None and 0 <= number < math.inf
     require(ok, name, value, "must be a finite number, 0 or above", remedy)
+    return plain(value)
 
 
-def whole(name: str, value: object, at_least: int, remedy: str) -> None:
-    """Require an integer of at least `at_least`."""
-    ok = isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= at_least
+def whole(name: str, value: Any, at_least: int, remedy: str, *, below: int = 2**31) -> int:
+    """Require an integer of at least `at_least`, and return it as Python's own; sizes of arrays are below 2**31."""
+    number = plain(value)
+    ok = isinstance(number, int) and not isinstance(number, bool) and number >= at_least
     require(ok, name, value, f"must be a whole number, {at_least} or above", remedy)
+    require(number < below, name, value, f"must be below 2**{below.bit_length() - 1}", remedy)
+    return number
+
+
+def folder(name: str, value: Any, remedy: str) -> Path:
+    """Require the path of a folder on this machine, and return it whole: `~` is the user's home, here as in a shell."""
+    kind(name, value, (str, os.PathLike), remedy)
+    typed = os.fspath(value)
+    require(isinstance(typed, str) and typed != "", name, value, "must be the path of a folder", remedy)
+    require("://" not in typed, name, value, "is an address, and no folder of this machine", remedy)
+    try:
+        return Path(typed).expanduser().absolute()
+    except RuntimeError as failure:
+        raise ValueError(f"{name} = {value!r}: the home folder is not known ({failure}). Write it out.") from failure
 
 
 def known(name: str, names: Iterable[str], what: str) -> None:
     """Require that `name` is among `names`; the refusal suggests the nearest ones."""
     names = sorted(set(names))
-    if name in names:
+    if isinstance(name, str) and name in names:
         return
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4) or names
     require(False, what, name, f"there is no such {what}", "Did you mean " + ", ".join(near) + "?")

@@ -166,7 +166,7 @@ def network(paths: int, ax: Axes | None = None, gates: Sequence[float] | None = 
         ax: where to draw.
         gates: how far each gate is open, 0 to 1; a path is drawn as strongly as its gate is open.
     """
-    _check.whole("paths", paths, 1, "The paper's Fig. 1 has 2")
+    paths = _check.whole("paths", paths, 1, "The paper's Fig. 1 has 2")
     ax = ax or plt.gca()
     ax.set(xlim=(0, 10), ylim=(0, 2.4 * paths), aspect="equal")
     ax.axis("off")

@@ -1,17 +1,14 @@
 """Files that are there whole or not at all, and tell whether they still are what was written."""
 
 import contextlib
-import errno
 import functools
+import glob
 import hashlib
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-"""How a disk says that it knows no hard links, as that of a stick or of some networks."""
 
 
 def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = False, new: bool = False) -> None:
@@ -27,37 +24,56 @@ def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = Fa
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
-        with partial.open("rb") as written:
+        with partial.open("r+b") as written:  # Windows flushes no file that is open for reading only
             os.fsync(written.fileno())
         if new:
             _put(partial, path)
         else:
-            partial.replace(path.with_suffix(f".{_checksum(partial)}{path.suffix}") if sealed else path)
+            _replace(partial, path.with_suffix(f".{_checksum(partial)}{path.suffix}") if sealed else path)
     except (OSError, RuntimeError) as failure:  # netCDF tells of a full disk by a RuntimeError
         remedy = "Make room there, or choose another folder"
         raise OSError(
             f"{path}: cannot be written ({failure}). {remedy}; what was there before is as it was."
         ) from failure
     finally:
-        if partial.exists():
-            partial.unlink()
+        with contextlib.suppress(OSError):  # on Windows, while whoever failed to write it still has it open
+            partial.unlink(missing_ok=True)
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Give a file its name, in place of what bears it. Windows refuses that while someone reads the one that is there:
+    which is no loss if it holds the same."""
+    try:
+        partial.replace(path)
+    except PermissionError:
+        if not path.is_file() or _checksum(path) != _checksum(partial):
+            raise
 
 
 def _put(partial: Path, path: Path) -> None:
-    """Give a file its name, unless that is taken; by a link, which is whole at once, where the disk knows links."""
+    """Give a file its name, unless that is taken: by a link, which is whole at once, or where there are none, a copy.
+
+    Disks say in many ways that they know no links; a copy fails too, and says why, where nothing can be written.
+    """
     with contextlib.suppress(FileExistsError):
         try:
             path.hardlink_to(partial)
-        except OSError as failure:
-            if failure.errno not in NO_LINKS:
-                raise
+        except FileExistsError:
+            raise
+        except (OSError, NotImplementedError):
+            content = partial.read_bytes()
             with path.open("xb") as to:
-                to.write(partial.read_bytes())
+                try:
+                    to.write(content)
+                    to.flush()
+                except OSError:
+                    path.unlink(missing_ok=True)
+                    raise
 
 
 def whole(path: Path) -> Path | None:
     """The sealed file of that name, or None if there is none whose content is what was written."""
-    for found in sorted(path.parent.glob(f"{path.stem}.*{path.suffix}")):
+    for found in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*{path.suffix}")):
         if found.suffixes[-2] == f".{_checksum(found)}":
             return found
     return None

@@ -1,9 +1,11 @@
 """What tasks are called in pictures, and the colours of tasks and of both kinds of networks."""
 
+from string import ascii_uppercase
+
 import numpy as np
 import xarray as xr
 
-from gatedlib import metrics
+from gatedlib import _check, metrics
 
 TASK_COLORS = ("#0072B2", "#D55E00", "#B8860B", "#56B4E9", "#7A3E9D", "#333333")
 FLEXIBLE = {"color": "#008060", "label": "flexible"}
@@ -11,19 +13,23 @@ FORGETFUL = {"color": "#5F6B76", "label": "forgetful", "linestyle": "--"}
 
 
 def task_name(task: int) -> str:
-    """Tasks are called A, B, C, … in pictures.
+    """Tasks are called A, B, C, … in pictures, and A2, B2, … once the alphabet is used up.
+
+    Raises:
+        ValueError: if the task is no whole number from 0 on.
 
     Example:
         >>> from gatedlib.plotting import task_name
-        >>> task_name(1)
-        'B'
+        >>> task_name(1), task_name(26)
+        ('B', 'A2')
     """
-    return chr(ord("A") + int(task))
+    turn, letter = divmod(_check.whole("task", task, 0, "Tasks are counted from 0"), len(ascii_uppercase))
+    return ascii_uppercase[letter] + (str(turn + 1) if turn else "")
 
 
 def task_color(task: int) -> str:
     """The colour of a task, and of the path that serves it."""
-    return TASK_COLORS[int(task) % len(TASK_COLORS)]
+    return TASK_COLORS[_check.whole("task", task, 0, "Tasks are counted from 0") % len(TASK_COLORS)]
 
 
 def made_of(results: xr.Dataset) -> np.ndarray:

@@ -96,7 +96,7 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     Source: paper, Fig. 2F.
     """
     needs(results, "loss")
-    _check.positive("theta", theta, "The paper's Fig. 2F has 0.1")
+    theta = _check.positive("theta", theta, "The paper's Fig. 2F has 0.1")
     dt = float(results.attrs["flow.dt"])
     apart = dt * int(results.attrs["every"])
 
@@ -156,7 +156,7 @@ def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.
         >>> dict(gl.metrics.end_of_block(results.gates, results).sizes)
         {'seed': 3, 'path': 2, 'block': 2}
     """
-    _check.positive("fraction", fraction, "Use 0.05 for the last 5 %")
+    fraction = _check.positive("fraction", fraction, "Use 0.05 for the last 5 %")
     _check.require(fraction <= 1, "fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
 
     def end(block: np.ndarray) -> np.ndarray:
@@ -223,7 +223,7 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     Source: paper, Fig. 8B.
     """
     needs(results, "loss")
-    _check.whole("steps", steps, 1, "The paper's Fig. 8B has 5")
+    steps = _check.whole("steps", steps, 1, "The paper's Fig. 8B has 5")
     every_step(results)
     whole_time(results)
     _long_enough("steps", steps, steps + 1, results)
@@ -267,7 +267,7 @@ def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
     """
     needs(results, "loss")
     if steps is not None:
-        _check.whole("steps", steps, 1, "Use 1 for the depth of a switch, None for all of a block")
+        steps = _check.whole("steps", steps, 1, "Use 1 for the depth of a switch, None for all of a block")
         every_step(results)
     first = per_block(results.loss, results, lambda loss: loss[..., :steps].mean(-1))
     enough = _long_enough("steps", steps or 1, steps or 1, results)
@@ -348,7 +348,7 @@ def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.Data
         same = np.array_equal(mixed[name].values, single[name].values)
         rule, remedy = "must be those of the other run", "Run both for the same seeds, duration and dt"
         _check.require(same, f"{name}s of the single task", single[name].values[[0, -1]].tolist(), rule, remedy)
-    _check.whole("skip", skip, 0, "Leave out 5 steps, or as many as a switch takes")
+    skip = _check.whole("skip", skip, 0, "Leave out 5 steps, or as many as a switch takes")
     enough = _long_enough("skip", skip, skip + 1, mixed)
     apart = mixed.loss - single.loss.drop_vars(["active_task", "step"], errors="ignore")
 

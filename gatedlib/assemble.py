@@ -121,7 +121,7 @@ def assemble(parts: list[xr.Dataset], experiment: Experiment, axes: dict[str, li
     coordinates = {name: _thinned(unfolded(array.variable), axes) for name, array in flat.coords.items()}
     whole = _swept(experiment, axes)
     told = {name: value for name, value in results.settings(experiment).items() if name not in whole.values()}
-    told |= {"every": every, "swept": " ".join(whole.values())}
+    told |= {"every": every, "start": 0, "swept": " ".join(whole.values())}
     return xr.Dataset(variables, {**coordinates, **axes}, {**told, **results.VERSIONS})
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
-from gatedlib.teachers import Teachers, nested
+from gatedlib.teachers import Teachers
 
 Rows = tuple[tuple[int, ...], ...]
 Weights = tuple[tuple[float, ...], ...]
@@ -82,7 +82,7 @@ class Sums(_Composite):
     Source: paper, Fig. 3C (task composition).
     """
 
-    weights: Weights = eqx.field(converter=nested)
+    weights: Weights = eqx.field(converter=_check.plain)
 
     def __check_init__(self) -> None:
         remedy = "Write for instance [(0.5, 0.5, 0)] for half of A and half of B, of three tasks"
@@ -129,7 +129,7 @@ class RowMixtures(_Composite):
     Source: paper, Fig. 3D (subtask composition).
     """
 
-    rows: Rows = eqx.field(static=True, converter=nested)
+    rows: Rows = eqx.field(static=True, converter=_check.plain)
 
     def __check_init__(self) -> None:
         remedy = "Write for instance [(0, 1, 0, 1)] for four rows that alternate between A and B"

@@ -44,6 +44,7 @@ def schedule(tasks: Ordered[int], lengths: Ordered[float], dt: float) -> Schedul
         array([0, 0, 1, 1, 1], dtype=int32)
     """
     stop = np.cumsum([whole_steps("block_length", length, dt) for length in lengths])
+    _check_steps(int(stop[-1]))
     return _table(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
 
 
@@ -64,6 +65,11 @@ def whole_steps(name: str, length: float, dt: float) -> int:
             f"this one has {length / dt:.6g}. Use {below * dt:.6g} or {above * dt:.6g}, or another dt."
         )
     return count
+
+
+def _check_steps(steps: int) -> None:
+    """Require a number of steps that can be counted."""
+    _check.require(steps < 2**31, "steps of all blocks", steps, "must be below 2**31", "Use fewer or shorter blocks")
 
 
 def _table(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) -> Schedule:
@@ -115,10 +121,10 @@ class Blocked(Curriculum):
     Source: paper, section 2 and Fig. 1A; equal durations, Fig. 5.
     """
 
-    blocks: int | None = eqx.field(static=True, default=None)
-    block_length: float = 1.0
-    order: tuple[int, ...] = eqx.field(static=True, default=(0, 1), converter=_check.ordered)
-    duration: float | None = None
+    blocks: int | None = eqx.field(static=True, converter=_check.plain, default=None)
+    block_length: float = eqx.field(converter=_check.real, default=1.0)
+    order: tuple[int, ...] = eqx.field(static=True, converter=_check.plain, default=(0, 1))
+    duration: float | None = eqx.field(converter=_check.real, default=None)
 
     def __check_init__(self) -> None:
         if self.blocks is not None:
@@ -136,6 +142,7 @@ class Blocked(Curriculum):
             steps = length * (20 if self.blocks is None else self.blocks)
         else:
             steps = whole_steps("duration", float(self.duration), dt)
+        _check_steps(steps)
         which = np.arange(steps) // length % len(self.order)
         return _table(np.asarray(self.order, np.int32)[which], np.arange(0, steps, length))
 
@@ -162,8 +169,8 @@ class Sequence(Curriculum):
     Source: this library; unequal exposure is not in the paper.
     """
 
-    tasks: tuple[int, ...] = eqx.field(static=True, converter=_check.ordered)
-    lengths: tuple[float, ...] = eqx.field(converter=_check.ordered)
+    tasks: tuple[int, ...] = eqx.field(static=True, converter=_check.plain)
+    lengths: tuple[float, ...] = eqx.field(converter=_check.plain)
 
     def __check_init__(self) -> None:
         _check_tasks("tasks", self.tasks)
@@ -205,9 +212,7 @@ class Phases(Curriculum):
     Source: paper, Fig. 3C and D: single tasks, then composites.
     """
 
-    phases: tuple[Curriculum, ...] = eqx.field(
-        converter=lambda given: tuple(given) if isinstance(given, list) else given
-    )
+    phases: tuple[Curriculum, ...] = eqx.field(converter=_check.plain)
 
     def __check_init__(self) -> None:
         listed = isinstance(self.phases, tuple) and len(self.phases) > 0
@@ -217,6 +222,7 @@ class Phases(Curriculum):
 
     def schedule(self, dt: float) -> Schedule:
         plans = [phase.schedule(dt) for phase in self.phases]
+        _check_steps(sum(len(plan.tasks) for plan in plans))
         begin = np.cumsum([0, *(len(plan.tasks) for plan in plans[:-1])])
         starts = [plan.start + first for plan, first in zip(plans, begin, strict=True)]
         return _table(np.concatenate([plan.tasks for plan in plans]), np.concatenate(starts))
@@ -248,16 +254,16 @@ class RandomSwitches(Curriculum):
     Source: this library; random switching is not in the paper.
     """
 
-    duration: float
-    mean_length: float = 1.0
-    tasks: int = eqx.field(static=True, default=2)
-    draw: int = 0
+    duration: float = eqx.field(converter=_check.real)
+    mean_length: float = eqx.field(converter=_check.real, default=1.0)
+    tasks: int = eqx.field(static=True, converter=_check.plain, default=2)
+    draw: int = eqx.field(converter=_check.plain, default=0)
 
     def __check_init__(self) -> None:
         _check.positive("duration", self.duration, "Give it in time units, for instance 20.0")
         _check.positive("mean_length", self.mean_length, "Give it in time units, for instance 1.0")
         _check.whole("tasks", self.tasks, 2, "There must be another task to switch to")
-        _check.whole("draw", self.draw, 0, "Use 0, 1, … for different sequences")
+        _check.whole("draw", self.draw, 0, "Use 0, 1, … for different sequences", below=2**63)
 
     def schedule(self, dt: float) -> Schedule:
         steps = whole_steps("duration", float(self.duration), dt)

@@ -8,7 +8,7 @@ span, which is the same flow at a fraction of the cost.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from gatedlib import _random
 from gatedlib import record as rec
-from gatedlib._asked import checked_experiment, checked_initial, checked_record, checked_seeds
+from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds, checked_start
 from gatedlib._orthonormal import orthonormal
 from gatedlib.experiment import Experiment, keys
 from gatedlib.flow import Flow
@@ -49,10 +50,11 @@ class Home(NamedTuple):
 
 def simulate(
     experiment: Experiment,
-    seeds: int | Sequence[int] = 10,
-    record: Sequence[rec.Quantity] = rec.DEFAULT,
+    seeds: Seeds = 10,
+    record: Iterable[rec.Quantity] = rec.DEFAULT,
     every: int = 1,
     initial: Params | None = None,
+    start: int = 0,
 ) -> xr.Dataset:
     """Run an experiment for some seeds, all at once, and label what comes out.
 
@@ -65,6 +67,8 @@ def simulate(
         every: keep one frame every so many steps; must divide the number of steps.
         initial: parameters to start from instead of random ones, shapes (path, out, in) and (path,),
             or with a leading seed axis, as `gatedlib.results.final_params` gives them.
+        start: how many steps were taken before, by the runs that `initial` comes from: a seed's inputs go on from
+            there. With 0 a run that goes on sees the first inputs again. Time is counted from this run's own start.
 
     Returns:
         A dataset with dims seed, time, task, path, …, of the recorded quantities, `teachers`, `final_weights`,
@@ -73,7 +77,7 @@ def simulate(
 
     Raises:
         ValueError: if there is no seed, a seed is repeated, `every` does not divide the steps, two quantities share
-            a name, or `initial` has the wrong shape.
+            a name, `initial` has the wrong shape, or `start` is no whole number from 0 on.
         DivergenceError: (a ValueError) if a number ceases to be finite; the message says when, which, and what to do.
 
     Example:
@@ -85,19 +89,32 @@ def simulate(
         >>> dict(results.loss.sizes)
         {'seed': 3, 'time': 200}
 
+        Two halves are the whole, on random inputs too:
+
+        >>> sampled = experiment.replace(inputs=gl.Sampled(5))
+        >>> first = gl.simulate(sampled, seeds=3)
+        >>> then = gl.simulate(sampled, seeds=3, initial=gl.results.final_params(first), start=200)
+        >>> whole = gl.simulate(sampled.replace(blocks=4), seeds=3)
+        >>> bool((then.loss.values == whole.loss.values[:, 200:]).all())
+        True
+
     Source: paper, section 2.
     """
     checked_experiment(experiment)
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
-    record = checked_record(record, every, len(schedule.tasks))
-    start = None if initial is None else checked_initial(initial, experiment, len(chosen))
-    out = compiled()(stacked([experiment]), schedule.tasks[:, None], chosen, start, record=record, every=every)
+    record, every = checked_record(record, every, len(schedule.tasks))
+    start = checked_start(start, len(schedule.tasks))
+    begin = None if initial is None else checked_initial(initial, experiment, len(chosen))
+    with _random.own_bits():
+        out = compiled()(
+            stacked([experiment]), schedule.tasks[:, None], chosen, begin, start, record=record, every=every
+        )
     teachers, final, frames = jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], out)
 
     from gatedlib.results import label  # xarray takes a while to import; `import gatedlib` should not
 
-    return label(experiment, schedule, chosen, record, every, teachers, final, frames)
+    return label(experiment, schedule, chosen, record, every, teachers, final, frames, start=start)
 
 
 def stacked(experiments: Sequence[Experiment]) -> Parts:
@@ -134,6 +151,7 @@ def run(
     tasks: Array,
     seeds: Array,
     initial: Params | None,
+    start: Array | int = 0,
     *,
     record: tuple[rec.Quantity, ...],
     every: int,
@@ -145,17 +163,25 @@ def run(
         tasks: the task of every step in every cell, shape (step, cell).
         seeds: shape (seed,).
         initial: parameters with a seed axis, or None to draw them.
+        start: how many steps of inputs were drawn before.
         record: what to keep.
         every: how often.
 
     Returns:
         Arrays whose first axes are (seed, cell), then (frame,) in the frames.
     """
-    return jax.vmap(partial(_run_seed, cells, tasks, record=record, every=every))(seeds, initial)
+    return jax.vmap(partial(_run_seed, cells, tasks, start, record=record, every=every))(seeds, initial)
 
 
 def _run_seed(
-    cells: Parts, tasks: Array, seed: Array, initial: Params | None, *, record: tuple[rec.Quantity, ...], every: int
+    cells: Parts,
+    tasks: Array,
+    start: Array | int,
+    seed: Array,
+    initial: Params | None,
+    *,
+    record: tuple[rec.Quantity, ...],
+    every: int,
 ) -> tuple[Array, Params, dict[str, Array]]:
     teacher_key, network_key, input_key = keys(seed)
     inputs, axes = cells[2].inputs, jax.tree.map(lambda own: 0 if own else None, of_cells(cells))
@@ -217,7 +243,8 @@ def _run_seed(
 
     frames = len(tasks) // every
     together = max(n for n in range(1, max(1, DRAWN_TOGETHER // every) + 1) if frames % n == 0)
-    spans = (tasks.reshape(-1, together, every, tasks.shape[1]), jnp.arange(len(tasks)).reshape(-1, together, every))
+    steps = start + jnp.arange(len(tasks))
+    spans = (tasks.reshape(-1, together, every, tasks.shape[1]), steps.reshape(-1, together, every))
     params, kept = jax.lax.scan(chunk, params, spans)
     frames_first = jax.tree.map(lambda x: x.reshape(frames, *x.shape[2:]), kept)
     return teachers, jax.vmap(whole)(params, home), jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), frames_first)

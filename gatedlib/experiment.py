@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from gatedlib import _check
+from gatedlib import _check, _random
 from gatedlib.curricula import Curriculum, Schedule
 from gatedlib.flow import Flow
 from gatedlib.networks import Network, Params
@@ -61,6 +61,7 @@ class Experiment(eqx.Module):
         for name, kind in kinds.items():
             part = getattr(self, name)
             _check.kind(name, part, kind, f"See gatedlib.{kind.__name__}")
+        _check_leaves(self)
         tasks = self.teachers.shape[0]
         unknown = sorted(set(self.schedule().block_tasks.tolist()) - set(range(tasks)))
         _check.require(
@@ -88,12 +89,12 @@ class Experiment(eqx.Module):
 
     def draw(self, seed: int | Array | np.ndarray) -> tuple[Float[Array, "task out in"], Params]:
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
-        if not isinstance(seed, jax.Array | np.ndarray):
-            _check.whole("seed", seed, 0, "Seeds are 0, 1, …")
-            _check.require(seed < 2**31, "seed", seed, "must be below 2**31", "Seeds are 0, 1, …")
-        teacher_key, network_key, _ = keys(seed)
-        teachers = self.teachers.sample(teacher_key)
-        return teachers, self.network.init(network_key, *self.sizes)
+        if not isinstance(seed, jax.core.Tracer):
+            seed = _check.whole("seed", seed, 0, "Seeds are 0, 1, …")
+        with _random.own_bits():
+            teacher_key, network_key, _ = keys(seed)
+            teachers = self.teachers.sample(teacher_key)
+            return teachers, self.network.init(network_key, *self.sizes)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -112,9 +113,19 @@ class Experiment(eqx.Module):
         return _rebuilt(self, settings)
 
 
-def keys(seed: int | Array | np.ndarray) -> Array:
+def _check_leaves(experiment: Experiment) -> None:
+    """Require numbers and arrays in all settings that JAX computes with."""
+    parts = {"teachers": experiment.teachers, "network": experiment.network, "flow": experiment.flow}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(parts):
+        numeric = isinstance(leaf, jax.Array) or np.asarray(leaf).dtype.kind in "biuf"
+        name, rule = jax.tree_util.keystr(path, simple=True, separator="."), "is no number and no array to compute with"
+        field = str(path[1]).lstrip(".")
+        _check.require(numeric, name, leaf, rule, f"Declare it as {field}: … = equinox.field(static=True) in its class")
+
+
+def keys(seed: int | Array) -> Array:
     """What a seed draws its teachers, its initial parameters and its inputs with."""
-    return jax.random.split(jax.random.key(seed), 3)
+    return jax.random.split(_random.key(seed), 3)
 
 
 def check_settings(experiment: Experiment, names: Iterable[str]) -> None:

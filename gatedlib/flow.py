@@ -39,10 +39,10 @@ class Flow(eqx.Module):
     Source: paper, section 2.
     """
 
-    tau_w: float
-    tau_c: float
-    dt: float = 1e-3
-    penalties: tuple[Penalty, ...] = ()
+    tau_w: float = eqx.field(converter=_check.real)
+    tau_c: float = eqx.field(converter=_check.real)
+    dt: float = eqx.field(converter=_check.real, default=1e-3)
+    penalties: tuple[Penalty, ...] = eqx.field(converter=_check.plain, default=())
     inputs: Inputs = Population()
 
     def __check_init__(self) -> None:

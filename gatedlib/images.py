@@ -101,7 +101,7 @@ class Pictures:
         return f"Pictures({self.name!r}, {len(self.train_images)} to learn from, {len(self.test_images)} held out)"
 
 
-def load(name: str = "digits", folder: str | Path | None = None, url: str | None = None) -> Pictures:
+def load(name: str = "digits", folder: str | os.PathLike[str] | None = None, url: str | None = None) -> Pictures:
     """A data set of pictures.
 
     Args:
@@ -143,7 +143,7 @@ def load(name: str = "digits", folder: str | Path | None = None, url: str | None
     return Pictures(name, images[0], classes[0], images[1], classes[1], source.names)
 
 
-def here(name: str, folder: str | Path | None = None) -> bool:
+def here(name: str, folder: str | os.PathLike[str] | None = None) -> bool:
     """Whether a data set can be loaded without the network.
 
     Example:
@@ -162,7 +162,8 @@ def cache() -> Path:
     """The folder for what is downloaded or learned once: `GATEDLIB_CACHE`, or the one that is usual for the system."""
     import pooch
 
-    return Path(os.environ.get("GATEDLIB_CACHE") or pooch.os_cache("gatedlib"))
+    named = os.environ.get("GATEDLIB_CACHE")
+    return _check.folder("GATEDLIB_CACHE", named, "Name a folder") if named else Path(pooch.os_cache("gatedlib"))
 
 
 def _digits() -> Pictures:
@@ -177,14 +178,15 @@ def _digits() -> Pictures:
     return Pictures("digits", images[train[0]], classes[train[0]], images[train[1]], classes[train[1]], names)
 
 
-def _place(source: Source, folder: str | Path | None) -> Path | None:
+def _place(source: Source, folder: str | os.PathLike[str] | None) -> Path | None:
     """The folder that holds the files, or None if there is none yet."""
-    named = folder or os.environ.get("GATEDLIB_DATA")
-    if not named:
+    if folder is None and not os.environ.get("GATEDLIB_DATA"):
         system = SYSTEM / source.folder
         return system if system.is_dir() else None
-    inside = Path(named) / source.folder
-    return inside if inside.is_dir() else Path(named)
+    by, typed = ("GATEDLIB_DATA", os.environ["GATEDLIB_DATA"]) if folder is None else ("folder", folder)
+    named = _check.folder(by, typed, "Name the folder that holds the four files")
+    inside = named / source.folder
+    return inside if inside.is_dir() else named
 
 
 def _downloaded(source: Source, kind: str, url: str | None) -> Path:

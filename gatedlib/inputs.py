@@ -87,7 +87,7 @@ class Sampled(Inputs):
     Source: paper, section 2 (batch 200). Bartlett decomposition: M. S. Bartlett, 1933.
     """
 
-    batch: int = eqx.field(static=True, default=200)
+    batch: int = eqx.field(static=True, converter=_check.plain, default=200)
 
     def __check_init__(self) -> None:
         _check.whole("batch", self.batch, 1, "The paper uses 200; Population() is the limit of large batches")
@@ -137,7 +137,7 @@ class Noisy(Sampled):
     Source: this library; the paper's targets have no noise.
     """
 
-    noise: float = 0.1
+    noise: float = eqx.field(converter=_check.real, default=0.1)
 
     def __check_init__(self) -> None:
         _check.positive("noise", self.noise, "Use Sampled(batch) for targets without noise")
@@ -159,9 +159,16 @@ class Noisy(Sampled):
         return jnp.sum(error**2) / 2 + rest, error @ factor.T
 
 
-def _numbers(values: Any) -> Any:
-    """Numbers as an array of jax; what are no numbers is left to the checks."""
-    return jnp.asarray(values) if np.asarray(values).dtype.kind in "biuf" else np.asarray(values)
+def _classes(values: Any) -> Any:
+    """Classes as an array of jax; what are no whole numbers is left to the checks."""
+    if isinstance(values, jax.Array):
+        return values
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError):  # rows of unequal length, or what is no array
+        found = np.asarray(None)
+    fits = found.dtype.kind in "bf" or (found.dtype.kind in "iu" and found.max(initial=0) < 2**31)
+    return jnp.asarray(found) if fits else found
 
 
 def _features(given: object) -> Array:
@@ -201,8 +208,8 @@ class Examples(Inputs):
     """
 
     features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=_features)
-    classes: Int[Array | np.ndarray, " sample"] = eqx.field(converter=_numbers)
-    batch: int = eqx.field(static=True, default=100)
+    classes: Int[Array | np.ndarray, " sample"] = eqx.field(converter=_classes)
+    batch: int = eqx.field(static=True, converter=_check.plain, default=100)
 
     def __check_init__(self) -> None:
         _check.whole("batch", self.batch, 1, "The paper's Fig. 7 has 100")
@@ -219,10 +226,12 @@ class Examples(Inputs):
             _check.require(bad == 0, "features that are not finite", bad, "must be 0", "Remove nan and inf")
             low = int(np.min(self.classes))
             _check.require(low >= 0, "smallest class", low, "must not be below 0", remedy)
+            high = int(np.max(self.classes))
+            _check.require(high < 2**31, "largest class", high, "must be below 2**31", remedy)
 
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Int[Array, " batch"]:
         """Which examples one step sees."""
-        return jax.random.randint(key, (self.batch,), 0, len(self.classes))
+        return jax.random.randint(key, (self.batch,), 0, len(self.classes), jnp.int32)  # in any precision
 
     def loss(
         self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Int[Array, " batch"]
@@ -264,22 +273,24 @@ def chi_square(key: Key[Array, ""], degrees: Num[np.ndarray, " n"]) -> Float[Arr
 
     `jax.random.chisquare` works through its elements one by one on a CPU, and the draw of a Wishart factor would
     spend most of its time there. One extra uniform per element makes the method valid from one degree of freedom on.
+    All of it is in single precision, for which attempts succeed must not depend on the precision of the run.
     """
     boost_key, key = jax.random.split(key)
-    d = degrees / 2 + 1 - 1 / 3
-    c = 1 / np.sqrt(9 * d)
+    exact = np.asarray(degrees) / 2 + 1 - 1 / 3
+    d, c = exact.astype(np.float32), (1 / np.sqrt(9 * exact)).astype(np.float32)
 
     def propose(state: tuple) -> tuple:
         attempt, gamma = state
         normal_key, uniform_key = jax.random.split(jax.random.fold_in(key, attempt))
-        x = jax.random.normal(normal_key, degrees.shape)
+        x = jax.random.normal(normal_key, d.shape, jnp.float32)
         v = (1 + c * x) ** 3
-        log_u = jnp.log(jax.random.uniform(uniform_key, degrees.shape))
+        log_u = jnp.log(jax.random.uniform(uniform_key, d.shape, jnp.float32))
         good = (v > 0) & (log_u < x**2 / 2 + d - d * v + d * jnp.log(jnp.where(v > 0, v, 1.0)))
         return attempt + 1, jnp.where((gamma == 0) & good, d * v, gamma)
 
     # an element is done once it is not 0: a second array of flags could be rounded differently by the compiler
-    start = (0, jnp.zeros(degrees.shape))
+    start = (0, jnp.zeros(d.shape, jnp.float32))
     _, gamma = jax.lax.while_loop(lambda state: jnp.any(state[1] == 0), propose, start)
-    boost = (1 - jax.random.uniform(boost_key, degrees.shape)) ** (2 / degrees)  # 1 - u: never zero
-    return 2 * gamma * boost
+    power = (2 / np.asarray(degrees)).astype(np.float32)
+    boost = (1 - jax.random.uniform(boost_key, d.shape, jnp.float32)) ** power  # 1 - u: never zero
+    return (2 * gamma * boost).astype(float)

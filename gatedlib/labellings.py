@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib import _check
-from gatedlib.teachers import Teachers, nested
+from gatedlib.teachers import Teachers
 
 
 class Labellings(Teachers):
@@ -38,7 +38,7 @@ class Labellings(Teachers):
 
     dims: ClassVar[tuple[str, ...]] = ("task", "out", "class")
 
-    labels: tuple[tuple[int, ...], ...] = eqx.field(static=True, converter=nested)
+    labels: tuple[tuple[int, ...], ...] = eqx.field(static=True, converter=_check.plain)
 
     def __check_init__(self) -> None:
         remedy = "Write ((0, 1), (1, 0)) for two tasks that name two classes"

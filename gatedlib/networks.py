@@ -106,9 +106,9 @@ class GatedLinear(LinearNetwork):
     weight_dims: ClassVar[tuple[str, ...]] = ("path", "out", "in")
     gate_dims: ClassVar[tuple[str, ...]] = ("path",)
 
-    paths: int = eqx.field(static=True, default=2)
-    gate_init: float = 0.5
-    weight_scale: float = 0.01
+    paths: int = eqx.field(static=True, converter=_check.plain, default=2)
+    gate_init: float = eqx.field(converter=_check.real, default=0.5)
+    weight_scale: float = eqx.field(converter=_check.real, default=0.01)
 
     def __check_init__(self) -> None:
         _check.whole("paths", self.paths, 1, "Use one path per task, 2 in the paper's Fig. 2")
@@ -212,9 +212,9 @@ class TwoLayer(LinearNetwork):
     weight_dims: ClassVar[tuple[str, ...]] = ("hidden", "in")
     gate_dims: ClassVar[tuple[str, ...]] = ("hidden", "out")
 
-    hidden: int = eqx.field(static=True, default=20)
-    gate_spread: float = 0.07
-    weight_scale: float = 0.01
+    hidden: int = eqx.field(static=True, converter=_check.plain, default=20)
+    gate_spread: float = eqx.field(converter=_check.real, default=0.07)
+    weight_scale: float = eqx.field(converter=_check.real, default=0.01)
 
     def __check_init__(self) -> None:
         _check.whole("hidden", self.hidden, 1, "The paper's Fig. 6 has 20")

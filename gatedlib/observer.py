@@ -47,12 +47,12 @@ def filtered(
 
     Source: the forward algorithm for a hidden task; for two tasks, Glaze, Kable and Gold 2015.
     """
-    evidence = np.asarray(log_likelihood, float)
+    evidence = _check.numbers("log_likelihood", log_likelihood)
     tasks = evidence.shape[-1] if evidence.ndim > 1 else 0
     _check.require(tasks > 1, "number of tasks", tasks, "must be 2 or more", "Give one column for each task")
     bad = int(np.sum(~np.isfinite(evidence)))
     _check.require(bad == 0, "log likelihoods that are not finite", bad, "must be 0", "Remove nan and inf")
-    _check.positive("hazard", hazard, "Use 1 / 200 for a switch every 200 steps")
+    hazard = _check.positive("hazard", hazard, "Use 1 / 200 for a switch every 200 steps")
     _check.require(hazard <= 1, "hazard", hazard, "is a chance at each step, at most 1", "Use 1 / 200, for instance")
     switching = np.full((tasks, tasks), hazard / (tasks - 1))
     np.fill_diagonal(switching, 1 - hazard)
@@ -193,7 +193,7 @@ def steps_to_certainty(belief: xr.DataArray, results: xr.Dataset, level: float =
     Source: this library.
     """
     one_run(results)
-    _check.positive("level", level, "Use 0.9 for 90 % certainty")
+    level = _check.positive("level", level, "Use 0.9 for 90 % certainty")
     _check.require(level < 1, "level", level, "must be below 1", "Use 0.9 for 90 % certainty")
     steps = 1 + per_block(_of_active(belief, results) >= level, results, first_true)
     return steps.fillna(results.block_stop - results.block_start).rename("steps_to_certainty")

@@ -53,7 +53,7 @@ class Nonnegative(Penalty):
     Source: paper, section 2; a is the effective coefficient (the released code hides a factor in it).
     """
 
-    a: float
+    a: float = eqx.field(converter=_check.real)
 
     def __check_init__(self) -> None:
         _check.nonnegative("a", self.a, "The paper's Fig. 2 has 0.0909; 0 switches the penalty off")
@@ -95,9 +95,9 @@ class UnitNorm(Penalty):
     Source: paper, section 2; b is the effective coefficient. The released code holds all gates together.
     """
 
-    b: float
-    ord: int = eqx.field(static=True, default=1)
-    per_neuron: bool = eqx.field(static=True, default=False)
+    b: float = eqx.field(converter=_check.real)
+    ord: int = eqx.field(static=True, converter=_check.plain, default=1)
+    per_neuron: bool = eqx.field(static=True, converter=_check.plain, default=False)
 
     def __check_init__(self) -> None:
         _check.nonnegative("b", self.b, "The paper's Fig. 2 has 0.909; 0 switches the penalty off")
@@ -149,7 +149,7 @@ class WeightCost(Penalty):
     Source: paper, Fig. A.3.
     """
 
-    w: float
+    w: float = eqx.field(converter=_check.real)
 
     def __check_init__(self) -> None:
         _check.nonnegative("w", self.w, "The paper's Fig. A.3 has 0.194; 0 switches the penalty off")
@@ -186,7 +186,7 @@ class WeightDecay(Penalty):
     Source: this library; for what it does to the first of two layers, see the book's *Gating without gates*.
     """
 
-    w: float
+    w: float = eqx.field(converter=_check.real)
 
     def __check_init__(self) -> None:
         _check.nonnegative("w", self.w, "Use 0.01; 0 switches the penalty off")
@@ -221,8 +221,8 @@ class Scaled(Penalty):
     Source: paper, Fig. 5B.
     """
 
-    strength: float
-    penalties: tuple[Penalty, ...]
+    strength: float = eqx.field(converter=_check.real)
+    penalties: tuple[Penalty, ...] = eqx.field(converter=_check.plain)
 
     def __check_init__(self) -> None:
         _check.nonnegative("strength", self.strength, "1 leaves the penalties as they are, 0 switches them off")

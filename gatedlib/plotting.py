@@ -61,8 +61,8 @@ __all__ = [
 
 
 def use_style() -> None:
-    """Give all figures of this session the look of the book."""
-    mpl.style.use(str(files("gatedlib") / "gatedlib.mplstyle"))
+    """Give all figures of this session the look of the book, whatever a `matplotlibrc` or an earlier style set."""
+    mpl.style.use(["default", str(files("gatedlib") / "gatedlib.mplstyle")])
 
 
 def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:

@@ -11,6 +11,7 @@ Write your own in two lines:
 and pass it in: `gl.simulate(experiment, record=(gl.record.loss, largest_weight), every=10)`.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -63,6 +64,16 @@ class Quantity:
     def __post_init__(self) -> None:
         object.__setattr__(self, "__doc__", self.fn.__doc__)  # so that help() tells what it is
 
+    def __reduce__(self) -> tuple:
+        """Other processes look a function up by its name; if the quantity bears that name, they find it there."""
+        name = getattr(self.fn, "__qualname__", "")
+        found: Any = sys.modules.get(getattr(self.fn, "__module__", ""))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            self.fn.__qualname__ = f"{name}.fn"
+        return Quantity, (self.name, self.dims, self.fn)
+
     def dims_for(self, network: Network) -> tuple[str, ...]:
         """The names of the axes when this network is recorded."""
         return self.dims(network) if callable(self.dims) else self.dims
@@ -114,13 +125,25 @@ def population_loss(frame: Frame) -> Array:
     return quadratic_loss(_matrix(frame) - frame.teachers[frame.task], None)[0]
 
 
-@quantity(of=lambda network: network.gate_dims)
+def _gate_dims(network: Network) -> tuple[str, ...]:
+    return network.gate_dims
+
+
+def _weight_dims(network: Network) -> tuple[str, ...]:
+    return network.weight_dims
+
+
+def _alignment_dims(network: Network) -> tuple[str, ...]:
+    return "task", *network.gate_dims
+
+
+@quantity(of=_gate_dims)
 def gates(frame: Frame) -> Array:
     """The gates."""
     return frame.params.gates
 
 
-@quantity(of=lambda network: network.weight_dims)
+@quantity(of=_weight_dims)
 def weights(frame: Frame) -> Array:
     """The weights, all of them: large, so best recorded rarely."""
     return frame.params.weights
@@ -132,7 +155,7 @@ def matrix(frame: Frame) -> Array:
     return _matrix(frame)
 
 
-@quantity(of=lambda network: ("task", *network.gate_dims))
+@quantity(of=_alignment_dims)
 def alignment(frame: Frame) -> Array:
     """The cosine of each teacher with each path's weights, row by row; averaged over rows that share one gate.
 
@@ -215,20 +238,24 @@ def accuracy(examples: Examples) -> Quantity:
     """
 
     _check.kind("examples", examples, Examples, "Use features.held_out(), or Examples(features, classes)")
+    return Quantity("accuracy", (), _Accuracy(examples))
 
-    most = int(jnp.max(examples.classes))
 
-    def accuracy(frame: Frame) -> Array:
+class _Accuracy:
+    """The part of some examples that a frame's network calls as the task that is on does."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples, self.largest = examples, int(jnp.max(examples.classes))
+
+    def __call__(self, frame: Frame) -> Array:
         rule, remedy = "have no labels to be right about", "Use Labellings"
         _check.require(isinstance(frame.inputs, Examples), "teachers", "no Labellings", rule, remedy)
         classes = frame.teachers.shape[-1]
         rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
-        _check.require(most < classes, "largest class", most, rule, remedy)
-        answers = jnp.argmax(frame.network.respond(frame.params, examples.features), -1)
-        labels = jnp.argmax(examples.labels(frame.teachers[frame.task]), -1)
+        _check.require(self.largest < classes, "largest class", self.largest, rule, remedy)
+        answers = jnp.argmax(frame.network.respond(frame.params, self.examples.features), -1)
+        labels = jnp.argmax(self.examples.labels(frame.teachers[frame.task]), -1)
         return jnp.mean(answers == labels)
-
-    return Quantity("accuracy", (), accuracy)
 
 
 def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:

@@ -56,16 +56,21 @@ class Eigenspace:
     def project(self, weights: Float[np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any mode 1"]:
         """Coordinates of some matrices, as the column of weights that they are in the reduced system."""
         rule, remedy = f"must end with {self.basis.shape[1:]}, the shape of a teacher", "Give matrices (…, out, in)"
-        _check.require(np.shape(weights)[-2:] == self.basis.shape[1:], "shape", np.shape(weights), rule, remedy)
-        return np.einsum("koi,...oi->...k", self.basis, np.asarray(weights, float))[..., None]
+        matrices = _check.numbers("weights", weights, remedy)
+        _check.require(matrices.shape[-2:] == self.basis.shape[1:], "shape", matrices.shape, rule, remedy)
+        return np.einsum("koi,...oi->...k", self.basis, matrices)[..., None]
 
     def lift(self, coordinates: Float[np.ndarray, "*any mode 1"]) -> Float[np.ndarray, "*any out in"]:
         """Matrices with these coordinates, and nothing outside the eigenspace."""
-        return np.einsum("...k,koi->...oi", np.asarray(coordinates, float)[..., 0], self.basis)
+        remedy = "Give what project returns"
+        column = _check.numbers("coordinates", coordinates, remedy)
+        rule = f"must end with {(len(self.basis), 1)}, one number for each mode"
+        _check.require(column.shape[-2:] == (len(self.basis), 1), "shape", column.shape, rule, remedy)
+        return np.einsum("...k,koi->...oi", column[..., 0], self.basis)
 
     def outside(self, weights: Float[np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any"]:
         """The length of the part of some matrices that has no coordinates."""
-        rest = np.asarray(weights, float) - self.lift(self.project(weights))
+        rest = _check.numbers("weights", weights) - self.lift(self.project(weights))
         return np.sqrt(np.sum(rest**2, (-2, -1)))
 
     def reduce(self, experiment: Experiment) -> Experiment:
@@ -95,7 +100,7 @@ class Eigenspace:
 
 def _checked(teachers: Float[np.ndarray, "task out in"]) -> Float[np.ndarray, "task out in"]:
     """The teachers of one seed, each of which asks for something."""
-    exact = np.asarray(teachers, float)
+    exact = _check.numbers("teachers", teachers, "Give those of one seed, of shape (task, out, in)")
     Given(exact)  # refuses what are no teachers
     idle = np.flatnonzero(~exact.any((1, 2))).tolist()
     _check.require(not idle, "teachers that are zero", idle, "must be none", "Leave them out")
@@ -291,13 +296,15 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
 
     Source: paper, Fig. A.8.
     """
-    _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
-    _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
-    shape = np.shape(params.gates)
+    tau_w = _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
+    tau_c = _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
+    _check.kind("params", params, Params, "Write Params(weights, gates)")
+    shape = _check.numbers("gates", params.gates).shape
     _check.require(len(shape) == 1, "shape of gates", shape, "must be (path,), one gate per path", "Use GatedLinear")
-    weights = np.asarray(params.weights, float)
+    weights = _check.numbers("weights", params.weights)
     rule, remedy = f"must be {shape[0]}, the number of gates", "Give weights of shape (path, out, in)"
-    _check.require(weights.ndim == 3 and len(weights) == shape[0], "paths of weights", len(weights), rule, remedy)
+    paths = len(weights) if weights.ndim == 3 else weights.shape
+    _check.require(paths == shape[0], "paths of weights", paths, rule, remedy)
     flat = weights.reshape(len(weights), -1)
     alignment = flat.T @ flat / tau_c
     return alignment, np.sum(np.square(params.gates)) / tau_w * np.eye(len(alignment))

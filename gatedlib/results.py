@@ -16,6 +16,7 @@ from jaxtyping import Array
 
 import gatedlib
 from gatedlib import _check
+from gatedlib._identity import fingerprint
 from gatedlib.curricula import Schedule
 from gatedlib.experiment import DivergenceError, Experiment
 from gatedlib.networks import Params
@@ -38,6 +39,7 @@ def label(
     final: Params,
     frames: dict[str, Array],
     names: Sequence[str] | None = None,
+    start: int = 0,
 ) -> xr.Dataset:
     """Turn the arrays of some runs into a dataset, or raise `DivergenceError` if they are not all finite.
 
@@ -65,7 +67,7 @@ def label(
         "block_stop": ("block", schedule.stop),
         "block_task": ("block", schedule.block_tasks),
     }
-    data = xr.Dataset(variables, coordinates, {**settings(experiment), "every": every, **VERSIONS})
+    data = xr.Dataset(variables, coordinates, {**settings(experiment), "every": every, "start": start, **VERSIONS})
     indices = {str(dim): np.arange(size) for dim, size in data.sizes.items() if dim not in data.coords}
     return data.assign_coords(indices)
 
@@ -97,17 +99,36 @@ def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
                 kind = type(child).__name__
                 kinds[kind] = kinds.get(kind, 0) + 1
                 flat |= settings(child, f"{name}.{kind}{kinds[kind] if kinds[kind] > 1 else ''}.")
-        elif value is None:
-            flat[name] = "default"
-        elif isinstance(value, bool):  # of which netCDF knows nothing
-            flat[name] = int(value)
-        elif isinstance(value, tuple | np.ndarray | jax.Array):
-            array = np.asarray(value)
-            # netCDF makes one number of a list of one
-            flat[name] = told(array) if array.size > TOLD else array.item() if array.size == 1 else array.ravel()
         else:
-            flat[name] = value
+            flat[name] = _attribute(value)
     return flat
+
+
+def _attribute(value: Any) -> Any:
+    """A setting in the form that an attribute of a netCDF file can have; what is no number is told in a text."""
+    if value is None:
+        return "default"
+    if isinstance(value, bool):  # of which netCDF knows nothing
+        return int(value)
+    if isinstance(value, str | float) or (isinstance(value, int) and -(2**63) <= value < 2**63):
+        return value
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # rows of unequal length, or what is no array
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf" or array.size == 0:
+        return repr(value) if _is_written_out(value) and len(repr(value)) <= TOLD else fingerprint(value)
+    # netCDF makes one number of a list of one
+    return told(array) if array.size > TOLD else array.item() if array.size == 1 else array.ravel()
+
+
+def _is_written_out(value: Any) -> bool:
+    """Whether a value is made of plain values only, so that its text tells a reader all there is."""
+    if isinstance(value, dict):
+        return all(map(_is_written_out, (*value.keys(), *value.values())))
+    if isinstance(value, tuple | list):
+        return all(map(_is_written_out, value))
+    return value is None or isinstance(value, str | bytes | int | float | complex)
 
 
 def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
@@ -136,9 +157,11 @@ def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
     axes = {name: full for name, full in swept(grid).items() if name in grid.dims}
     rule, remedy = "is no result of a sweep", "Use what gatedlib.sweep returned"
     _check.require(len(axes) > 0, "grid", type(grid).__name__, rule, remedy)
-    for name, value in where.items():
+    for name, value in list(where.items()):
         _check.known(name, axes, "swept setting")
         values = grid[name].values.tolist()
+        _check.require(_check.is_number(value), name, value, "must be one number", f"Use one of {values}")
+        where[name] = value = _check.plain(value)
         _check.require(value in values, name, value, "was not swept over", f"Use one of {values}")
     missing = [name for name in axes if name not in where]
     _check.require(not missing, "settings left out", missing, "must be none", "Give a value of each swept setting")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import re
 import time
-import types
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import equinox as eqx
 import jax
 import numpy as np
 import xarray as xr
@@ -20,6 +15,7 @@ from jax.experimental import multihost_utils
 
 from gatedlib import _check
 from gatedlib._files import program, whole, written_whole
+from gatedlib._identity import digest, fingerprint
 from gatedlib.experiment import Experiment
 from gatedlib.record import Quantity
 from gatedlib.results import VERSIONS, settings
@@ -27,9 +23,6 @@ from gatedlib.results import VERSIONS, settings
 if TYPE_CHECKING:
     from gatedlib.sweeps import Measure, Tile
 
-
-INSTALLED = re.compile(r"(gatedlib(?!\.paper)|numpy|jax|xarray|scipy)\b")
-"""Modules whose functions are told by name and by what they hold: a sweep knows the library's code by a checksum."""
 
 PATIENCE = 30
 """Seconds to wait for a file that another process has seen."""
@@ -82,18 +75,18 @@ class Store:
         if not plan.exists() and jax.process_index() == 0:
             cut = [[tile.cells.tolist(), tile.seeds.tolist(), tile.places] for tile in tiles]
             told = json.dumps({"sweep": identity, "tiles": cut})
-            written_whole(plan, lambda to: to.write_text(f"{told}\n{_digest(told)}\n"), new=True)
+            written_whole(plan, lambda to: to.write_text(f"{told}\n{digest(told)}\n", encoding="utf-8"), new=True)
         if plan.exists():  # maybe that of another process, which was faster
             try:
-                told, digest = plan.read_text().splitlines()
-                whole_plan = json.loads(told) if _digest(told) == digest else None
+                told, checksum = plan.read_text(encoding="utf-8").splitlines()
+                whole_plan = json.loads(told) if digest(told) == checksum else None
             except (OSError, ValueError):
                 whole_plan = None
             rule = "is damaged, so that nothing can be said of the chunks beside it"
             remedy = "Remove that folder, or choose another path"
             _check.require(whole_plan is not None, "plan", str(plan), rule, remedy)
             self._resume(whole_plan, json.loads(json.dumps(identity)))
-        self.mark = _digest(json.dumps([identity, [[tile.cells.tolist(), tile.seeds.tolist()] for tile in self.tiles]]))
+        self.mark = digest(json.dumps([identity, [[tile.cells.tolist(), tile.seeds.tolist()] for tile in self.tiles]]))
 
     def _resume(self, plan: Any, here: dict[str, Any]) -> None:
         from gatedlib.sweeps import Tile
@@ -137,63 +130,3 @@ class Store:
         """Put a finished chunk on the disk, whole or not at all."""
         if jax.process_index() == 0:
             written_whole(self._file(number), part.assign_attrs(chunk=number).to_netcdf, sealed=True)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def fingerprint(thing: Any) -> str:
-    """What a function, or an object that can be called, is: its name, its code and the values that it holds.
-
-    Example:
-        >>> from functools import partial
-        >>> from gatedlib.saving import fingerprint
-        >>> fingerprint(partial(max, 1)) == fingerprint(partial(max, 2))
-        False
-    """
-    name = getattr(thing, "__qualname__", type(thing).__qualname__)
-    return f"{name} {_digest(_told(thing))}"
-
-
-def _told(thing: Any, within: tuple[int, ...] = ()) -> str:
-    """A text that is the same in every process, and differs where behaviour does as far as can be seen."""
-    if id(thing) in within:  # a function that calls itself, or what holds itself
-        return "again"
-    within = (*within, id(thing))
-    if isinstance(thing, types.CodeType):
-        return f"{thing.co_code.hex()} {thing.co_names} {_told(thing.co_consts, within)}"
-    if isinstance(thing, types.FunctionType):
-        held = [cell.cell_contents for cell in thing.__closure__ or ()]
-        if INSTALLED.match(thing.__module__):
-            return f"{thing.__module__} {thing.__qualname__} {_told((thing.__defaults__, held), within)}"
-        used = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
-        parts = (thing.__code__, thing.__defaults__, thing.__kwdefaults__, held, used)
-        return f"{thing.__qualname__} {_told(parts, within)}"
-    if hasattr(thing, "__wrapped__"):  # a function that was jitted, or decorated otherwise
-        return _told(thing.__wrapped__, within)
-    if isinstance(thing, functools.partial):
-        return _told((thing.func, thing.args, thing.keywords), within)
-    if isinstance(thing, types.MethodType):
-        return _told((thing.__func__, thing.__self__), within)
-    if isinstance(thing, dict):
-        return _told(list(thing.items()), within)
-    if isinstance(thing, set | frozenset):
-        return f"{{{', '.join(sorted(_told(each, within) for each in thing))}}}"
-    if isinstance(thing, tuple | list):
-        return f"[{', '.join(_told(each, within) for each in thing)}]"
-    if isinstance(thing, np.ndarray | jax.Array):
-        return f"{np.asarray(thing).tolist()}"
-    if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
-        return thing.__name__
-    if isinstance(thing, xr.DataArray | xr.Dataset):  # whose text leaves out the middle of what is long
-        return _told(thing.to_dict(), within)
-    if isinstance(thing, eqx.Module) or type(thing).__repr__ is object.__repr__:  # whose texts tell no numbers
-        return f"{type(thing).__qualname__} {_told((vars(thing), vars(type(thing)).get('__call__')), within)}"
-    return repr(thing)
-
-
-def _names(code: types.CodeType) -> list[str]:
-    """What a function, and those within it, may look for outside of itself."""
-    inside = [name for const in code.co_consts if isinstance(const, types.CodeType) for name in _names(const)]
-    return sorted({*code.co_names, *inside})

@@ -8,7 +8,7 @@ or is let go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from gatedlib import _check
 from gatedlib import record as rec
-from gatedlib._asked import checked_experiment, checked_initial, checked_record, checked_seeds
+from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
 from gatedlib.networks import GatedLinear, Params
@@ -36,8 +36,8 @@ STRETCHES = 1000
 
 def solve(
     experiment: Experiment,
-    seeds: int | Sequence[int] = 10,
-    record: Sequence[rec.Quantity] = rec.DEFAULT,
+    seeds: Seeds = 10,
+    record: Iterable[rec.Quantity] = rec.DEFAULT,
     every: int = 1,
     initial: Params | None = None,
     rtol: float = 1e-9,
@@ -80,7 +80,7 @@ def solve(
     Source: this library. A. F. Filippov, Differential Equations with Discontinuous Righthand Sides, 1988.
     """
     checked_experiment(experiment)
-    _check.positive("rtol", rtol, "Use 1e-9")
+    rtol = _check.positive("rtol", rtol, "Use 1e-9")
     _check.require(1e-12 <= rtol <= 0.1, "rtol", rtol, "must be from 1e-12 to 0.1", "Use 1e-9")
     for name, part, kind in (
         ("network", experiment.network, GatedLinear),
@@ -90,7 +90,7 @@ def solve(
         _check.require(type(part) is kind, name, type(part).__name__, rule, remedy)
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
-    record = checked_record(record, every, len(schedule.tasks))
+    record, every = checked_record(record, every, len(schedule.tasks))
     given = None if initial is None else checked_initial(initial, experiment, len(chosen))
     learning = _Learning.of(experiment)
 

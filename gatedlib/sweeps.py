@@ -6,9 +6,9 @@ import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -17,9 +17,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from gatedlib import _check, engine
+from gatedlib import _check, _random, engine
 from gatedlib import record as rec
-from gatedlib._asked import checked_experiment, checked_record, checked_seeds, listed
+from gatedlib._asked import Seeds, checked_experiment, checked_record, checked_seeds, listed
 from gatedlib.experiment import Experiment, check_settings, setting
 from gatedlib.networks import Params
 
@@ -43,13 +43,13 @@ class Tile(NamedTuple):
 def sweep(
     experiment: Experiment,
     *,
-    seeds: int | Sequence[int] = 10,
-    record: Sequence[rec.Quantity] = rec.DEFAULT,
+    seeds: Seeds = 10,
+    record: Iterable[rec.Quantity] = rec.DEFAULT,
     every: int = 1,
     measure: Measure | None = None,
-    save: str | Path | None = None,
+    save: str | os.PathLike[str] | None = None,
     memory: float = 2**30,
-    **grid: Sequence[float],
+    **grid: Sequence[float] | np.ndarray,
 ) -> xr.Dataset:
     """Run an experiment for every combination of some settings and seeds, and label what comes out.
 
@@ -64,8 +64,8 @@ def sweep(
         measure: what to keep in the end: a function from results to one value, or array, per seed, such as
             `gatedlib.metrics.total_alignment`. It sees the runs of several cells at once along `seed`, with the swept
             settings as coordinates. Without it all that was recorded is kept.
-        save: a folder for finished chunks. A sweep that was stopped goes on from there and ends with the same
-            numbers; one that is finished is read.
+        save: a folder for finished chunks (`~` is your home). A sweep that was stopped goes on from there and ends with
+            the same numbers; one that is finished is read.
         memory: about how many bytes a chunk may take, on all devices together.
         **grid: the values of each setting, found by its name wherever it stands, as in `Experiment.replace`.
 
@@ -98,19 +98,18 @@ def sweep(
     checked_experiment(experiment)
     if measure is not None:
         _check.require(callable(measure), "measure", measure, "must be a function of results", "Use one of metrics")
-    if save is not None:
-        _check.kind("save", save, (str, Path), "Name a folder")
+    folder = None if save is None else _check.folder("save", save, "Name a folder")
     axes = _axes(experiment, grid)
     cells = _cells(experiment, axes)
     chosen = checked_seeds(seeds)
-    _check.positive("memory", memory, "The default is 2**30 bytes")
+    memory = _check.positive("memory", memory, "The default is 2**30 bytes")
     record = listed(record)
     runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
     for cell, label in zip(cells, labels(axes), strict=True):
         with _in(label):
-            checked_record(record, every, len(cell.schedule().tasks))
+            record, every = checked_record(record, every, len(cell.schedule().tasks))
     tiles = [tile for indices in _kinds(cells) for tile in _tiles(cells, indices, chosen, record, every, memory, runs)]
-    store = None if save is None else Store(Path(save), experiment, axes, chosen, record, every, measure, tiles)
+    store = None if folder is None else Store(folder, experiment, axes, chosen, record, every, measure, tiles)
     tiles = tiles if store is None else store.tiles
     parts: dict[int, xr.Dataset] = {} if store is None else store.load()
 
@@ -131,7 +130,7 @@ def sweep(
     return assemble([parts[number] for number in range(len(tiles))], experiment, axes, every)
 
 
-def _axes(experiment: Experiment, grid: dict[str, Sequence[float]]) -> dict[str, list]:
+def _axes(experiment: Experiment, grid: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, list]:
     """The values of every axis as plain numbers, after all checks that need no experiment."""
     rule, remedy = "must name at least one setting", "Write for instance tau_c=[0.02, 0.1], or use simulate"
     _check.require(len(grid) > 0, "grid", grid, rule, remedy)
@@ -142,14 +141,12 @@ def _axes(experiment: Experiment, grid: dict[str, Sequence[float]]) -> dict[str,
         remedy = "Sweep over numbers, and over other things with a loop"
         _check.require(now is None or _check.is_number(now), "setting", name, f"is {now!r}, no number", remedy)
         remedy = f"Write {name}=[…] with at least one number"
-        if isinstance(values, np.ndarray | jax.Array):
-            listed = values.ndim == 1
-        else:
-            listed = isinstance(values, Sequence) and not isinstance(values, str)
+        taken = _check.plain(values)
+        listed = isinstance(taken, tuple) and not (hasattr(values, "__array__") and np.ndim(values) > 1)
         _check.require(listed, name, values, "must be a list of numbers", remedy)
-        plain = [value.item() if np.size(value) == 1 and hasattr(value, "item") else value for value in values]
+        plain = list(taken)
         _check.require(len(plain) > 0, name, plain, "must hold at least one value", remedy)
-        for value in plain:
+        for value in values if isinstance(values, list | tuple) else plain:  # as it was written
             _check.require(_check.is_number(value), name, value, "must be a number", "Sweep over numbers only")
         _check.require(len(set(plain)) == len(plain), name, plain, "must not repeat a value", "Leave repeats out")
         axes[name] = plain
@@ -208,7 +205,7 @@ def _tiles(
     cell = cells[indices[0]]
     steps = len(cell.schedule().tasks)
     leaves, structure = jax.tree.flatten(engine.stacked([cell]))
-    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    shapes = tuple((leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype)) for leaf in leaves)
     results, params = _bytes(structure, shapes, steps, record, every)
     # a tile's results are there twice, as they leave the device; a step holds its parameters several times over
     runs = max(1, min(runs, int(memory / (2 * results + 6 * params + 4 * steps))))
@@ -229,7 +226,7 @@ def _bytes(
 ) -> tuple[int, int]:
     """How many bytes one run gives back, and how many of them are its parameters; found by tracing, without running."""
     cells = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
-    tasks, seeds = (jax.ShapeDtypeStruct(shape, int) for shape in ((steps, 1), (1,)))
+    tasks, seeds = (jax.ShapeDtypeStruct(shape, np.int32) for shape in ((steps, 1), (1,)))
     out = jax.eval_shape(partial(engine.run, initial=None, record=record, every=every), cells, tasks, seeds)
     results, params = (
         sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(part)) for part in (out, out[1])
@@ -264,14 +261,15 @@ def _run(
 
     parts = engine.stacked(padded)
     spread = jax.tree.map(lambda own: split if own and by_cell else shared, engine.of_cells(parts))
-    out = engine.compiled()(
-        jax.tree.map(lay, parts, spread),
-        lay(tasks, PartitionSpec(None, "run") if by_cell else shared),
-        lay(all_seeds, shared if by_cell else split),
-        None,
-        record=record,
-        every=every,
-    )
+    with _random.own_bits():
+        out = engine.compiled()(
+            jax.tree.map(lay, parts, spread),
+            lay(tasks, PartitionSpec(None, "run") if by_cell else shared),
+            lay(all_seeds, shared if by_cell else split),
+            None,
+            record=record,
+            every=every,
+        )
     if jax.process_count() > 1:
         out = multihost_utils.process_allgather(out, tiled=True)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(seeds), : len(cells)], out)

@@ -19,14 +19,6 @@ from gatedlib._orthonormal import orthonormal
 from gatedlib._random import normal
 
 
-def nested(table: object) -> object:
-    """A table as tuples in tuples, which stay hashable; what is no table is left to the checks."""
-    rows = table.tolist() if isinstance(table, np.ndarray | jax.Array) else table
-    if not isinstance(rows, list | tuple):
-        return rows
-    return tuple(tuple(row) if isinstance(row, list | tuple | range | np.ndarray | jax.Array) else row for row in rows)
-
-
 class Teachers(eqx.Module):
     """A distribution over sets of teacher matrices, one set per seed; `dims` names their axes in results."""
 
@@ -76,10 +68,10 @@ class Orthogonal(Teachers):
     Source: paper, section 2 and appendix on the settings of Fig. 2.
     """
 
-    tasks: int = eqx.field(static=True, default=2)
-    d_in: int = eqx.field(static=True, default=20)
-    d_out: int = eqx.field(static=True, default=10)
-    scale: float | None = None
+    tasks: int = eqx.field(static=True, converter=_check.plain, default=2)
+    d_in: int = eqx.field(static=True, converter=_check.plain, default=20)
+    d_out: int = eqx.field(static=True, converter=_check.plain, default=10)
+    scale: float | None = eqx.field(converter=_check.real, default=None)
 
     def __check_init__(self) -> None:
         _check.whole("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
@@ -135,7 +127,7 @@ class Correlated(Orthogonal):
     Source: paper, Fig. A.13.
     """
 
-    correlation: float = 0.0
+    correlation: float = eqx.field(converter=_check.real, default=0.0)
 
     def __check_init__(self) -> None:
         _check.nonnegative("correlation", self.correlation, "Use 0 for orthogonal teachers")
@@ -180,10 +172,10 @@ class Spectral(Teachers):
     Source: paper, Fig. A.2.
     """
 
-    values: tuple[float, ...] = eqx.field(converter=_check.ordered)
-    tasks: int = eqx.field(static=True, default=2)
-    d_in: int = eqx.field(static=True, default=30)
-    d_out: int = eqx.field(static=True, default=30)
+    values: tuple[float, ...] = eqx.field(converter=_check.plain)
+    tasks: int = eqx.field(static=True, converter=_check.plain, default=2)
+    d_in: int = eqx.field(static=True, converter=_check.plain, default=30)
+    d_out: int = eqx.field(static=True, converter=_check.plain, default=30)
 
     def __check_init__(self) -> None:
         _check.whole("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")

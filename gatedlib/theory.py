@@ -70,6 +70,7 @@ class Switch:
 
             \bar w(\bar c) = \sqrt{\bar w_0^2 - \kappa\,(1 - \bar c^2)}
         """
+        gates, apart = _check.numbers("gates", gates), _check.numbers("apart", apart)
         with np.errstate(invalid="ignore"):
             return np.sqrt(np.square(apart) - self.kappa * (1 - np.square(gates)))
 
@@ -82,11 +83,12 @@ class Switch:
             \qquad \sqrt\kappa\, \bar c = \sqrt H \sinh\theta, \quad H = \bar w_0^2 - \kappa, \quad
             h = \frac{H}{2\sqrt\kappa}, \quad T = \frac{2 \sqrt{\tau_w \tau_c}}{D \sqrt{1 + h^2}}
         """
+        gates, apart = _check.numbers("gates", gates), _check.numbers("apart", apart)
         height, h, scale = self._constants(apart)
-        place = [np.tanh(np.arcsinh(np.sqrt(self.kappa / height) * np.asarray(end))) for end in (gates, -1.0)]
+        place = [np.tanh(np.arcsinh(np.sqrt(self.kappa / height) * end)) for end in (gates, -1.0)]
         with np.errstate(invalid="ignore", divide="ignore"):
             end, start = (np.arctanh((x + h) / np.sqrt(1 + h**2)) for x in place)
-            short = np.asarray(gates) * self.curve(gates, apart) < 1 - 1e-12  # where the product is 1 nothing moves
+            short = gates * self.curve(gates, apart) < 1 - 1e-12  # where the product is 1 nothing moves
         return np.where(short & np.isfinite(end), scale * (end - start), np.inf)
 
     def course(self, time: Numbers, apart: float = 1.0) -> tuple[Numbers, Numbers]:
@@ -100,13 +102,17 @@ class Switch:
         Raises:
             ValueError: if the paths are too much alike, the square of `apart` not above :math:`\kappa`.
         """
-        _check.positive("apart", apart, "Use 1 for paths that are the teachers")
+        passed = _check.numbers("time", time)
+        _check.require(
+            bool(np.all(passed >= 0)), "time", time, "must be 0 or above throughout", "Count it from the switch"
+        )
+        apart = _check.positive("apart", apart, "Use 1 for paths that are the teachers")
         rule = f"must be above sqrt(kappa) = {self.kappa**0.5:.4g}, or the weights turn over in place of the gates"
         _check.require(apart**2 > self.kappa, "apart", apart, rule, "Use 1")
         height, h, scale = self._constants(apart)
         root = np.sqrt(1 + h**2)
         start = np.arctanh((np.tanh(np.arcsinh(-np.sqrt(self.kappa / height))) + h) / root)
-        theta = np.arctanh(root * np.tanh(np.asarray(time) / scale + start) - h)
+        theta = np.arctanh(root * np.tanh(passed / scale + start) - h)
         return np.sqrt(height / self.kappa) * np.sinh(theta), np.sqrt(height) * np.cosh(theta)
 
     def _constants(self, apart: Numbers | float) -> tuple[Numbers, Numbers, Numbers]:
@@ -165,24 +171,37 @@ def spreading(
 
     Source: this library.
     """
-    _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
-    _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
-    rule = f"must be the number of tasks, {len(tasks)}"
-    _check.require(len(lengths) == len(tasks), "number of lengths", len(lengths), rule, "Give one per block")
-    _check.require(len(tasks) > 0, "tasks", tasks, "must name at least one task", "Use [0, 1] for one round")
-    for task, length in zip(tasks, lengths, strict=True):
+    tau_w = _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
+    tau_c = _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
+    aims, difference = _check.numbers("targets", targets), _check.numbers("apart", apart)
+    rule, remedy = "must be (task, mode), two axes", "Use the targets of reduction.span"
+    _check.require(aims.ndim == 2, "shape of targets", aims.shape, rule, remedy)
+    order, times = _check.plain(tasks), _check.plain(lengths)
+    for name, value in (("tasks", order), ("lengths", times)):
+        _check.require(isinstance(value, tuple), name, value, "must be a list", "Give one for each block")
+    rule = f"must be the number of tasks, {len(order)}"
+    _check.require(len(times) == len(order), "number of lengths", len(times), rule, "Give one per block")
+    _check.require(len(order) > 0, "tasks", tasks, "must name at least one task", "Use [0, 1] for one round")
+    for task, length in zip(order, times, strict=True):
         _check.whole("task", task, 0, "Tasks are counted from 0")
-        _check.require(task < len(targets), "task", task, f"there are {len(targets)} targets", "Give it a target")
+        _check.require(task < len(aims), "task", task, f"there are {len(aims)} targets", "Give it a target")
         _check.positive("length", length, "Give each block a length in time units")
-    modes = np.shape(targets)[-1]
+    modes = aims.shape[-1]
     rule, remedy = f"must end with {modes}, the number of modes of the targets", "Use reduction.span(...).project"
-    _check.require(np.shape(apart)[-1:] == (modes,), "shape of apart", np.shape(apart), rule, remedy)
-    weights = np.sqrt(tau_w) * np.asarray(apart, float)
+    _check.require(difference.shape[-1:] == (modes,), "shape of apart", difference.shape, rule, remedy)
+    weights = np.sqrt(tau_w) * difference
     gates = np.zeros(weights.shape[:-1])
-    reached = np.zeros(weights.shape) if start is None else np.broadcast_to(np.asarray(start, float), weights.shape)
+    reached = np.zeros(weights.shape)
+    if start is not None:
+        mean = _check.numbers("start", start)
+        rule, remedy = f"must be that of apart, {weights.shape}", "Use the mean of the paths' weights"
+        fits = mean.shape[-1:] == (modes,) and mean.ndim <= weights.ndim
+        _check.require(fits, "shape of start", mean.shape, rule, remedy)
+        _check.require(bool(np.isfinite(mean).all()), "start", "nan or inf", "must be finite", "Mend it")
+        reached = np.broadcast_to(mean, weights.shape)
     spread = []
-    for task, length in zip(tasks, lengths, strict=True):
-        error = targets[task] - reached
+    for task, length in zip(order, times, strict=True):
+        error = aims[task] - reached
         size = np.sqrt(np.sum(error**2, -1))
         ahead = error / np.where(size > 0, size, 1.0)[..., None]
         left = np.exp(-length / (2 * tau_w))
@@ -191,7 +210,7 @@ def spreading(
         turned = np.sinh(angle) * gates + np.cosh(angle) * along
         gates = np.cosh(angle) * gates + np.sinh(angle) * along
         weights = weights + (turned - along)[..., None] * ahead
-        reached = targets[task] - left * error
+        reached = aims[task] - left * error
         spread.append(np.abs(gates) / np.sqrt(tau_c))
     return np.stack(spread, -1)
 
@@ -235,11 +254,15 @@ def steady_spread(
 
     Source: this library.
     """
-    for name, value in (("block_length", block_length), ("tau_w", tau_w), ("tau_c", tau_c), ("distance", distance)):
-        _check.require(bool(np.all(np.asarray(value) > 0)), name, value, "must be above 0 throughout", "See the paper")
-    ratio = np.sqrt(np.asarray(tau_w) / tau_c)
-    angle = 2 * distance * ratio * np.tanh(np.asarray(block_length) / (4 * np.asarray(tau_w)))
-    return np.abs(ratio * apart * np.sinh(angle) + gates * np.cosh(angle))
+    settings = {"block_length": block_length, "tau_w": tau_w, "tau_c": tau_c, "distance": distance}
+    length, slow, fast, far = (_check.numbers(name, value) for name, value in settings.items())
+    for name, value in zip(settings, (length, slow, fast, far), strict=True):
+        _check.require(bool(np.all(value > 0)), name, settings[name], "must be above 0 throughout", "See the paper")
+    _check.require(bool(np.isfinite(far).all()), "distance", distance, "must be finite", "See the paper")
+    ratio = np.sqrt(slow / fast)
+    angle = 2 * far * ratio * np.tanh(length / (4 * slow))
+    difference, begun = _check.numbers("apart", apart), _check.numbers("gates", gates)
+    return np.abs(ratio * difference * np.sinh(angle) + begun * np.cosh(angle))
 
 
 def next_block(
@@ -283,7 +306,10 @@ def next_block(
 
     Source: this library.
     """
-    _check.positive("block_length", block_length, "The paper's Fig. 2 has 1.0")
+    block_length = _check.positive("block_length", block_length, "The paper's Fig. 2 has 1.0")
+    new, old = _check.real(new), _check.real(old)
+    for name, value in (("new", new), ("old", old)):  # nan goes on from block to block
+        _check.require(isinstance(value, float) and abs(value) != np.inf, name, value, "must be a number", "Use 0.5")
     kappa = Switch(tau_w, tau_c, distance).kappa
     mean, lead = (new + old) / 2, (new - old) / 2
     if mean <= np.sqrt(kappa):
@@ -340,10 +366,10 @@ def alternation_loss(run_length: Numbers | float, tau_c: float, distance: float,
 
     Source: this library.
     """
-    runs = np.asarray(run_length, float)
+    runs = _check.numbers("run_length", run_length)
     _check.require(bool(np.all(runs > 0)), "run_length", run_length, "must be above 0 throughout", "Use 0.1 or 1.0")
-    for name, value in (("tau_c", tau_c), ("distance", distance), ("dt", dt)):
-        _check.positive(name, value, "Use those of the experiment")
+    settings = {"tau_c": tau_c, "distance": distance, "dt": dt}
+    tau_c, distance, dt = (_check.positive(*named, "Use those of the experiment") for named in settings.items())
     rate = distance**2 / (2 * tau_c)
     _check.require(rate * dt < 1, "dt", dt, f"must be below {1 / rate:.3g}, or gates overshoot", "Use a shorter step")
     log, steps = np.log1p(-rate * dt), runs / dt  # of r; differences from 1 keep their digits

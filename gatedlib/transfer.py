@@ -274,16 +274,16 @@ def adapt(
             was: Any = results.attrs.get(name)
             rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
             _check.require(np.array_equal(was, value), name, value, rule, remedy)
-    _check.positive("duration", duration, "Use 1.0")
+    duration = _check.positive("duration", duration, "Use 1.0")
     curricula.whole_steps("duration", duration, float(experiment.flow.dt))
     known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
     rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
-    listed = isinstance(weights, Sequence | np.ndarray) and not isinstance(weights, str)
-    _check.require(listed, "weights", weights, "must be a list of numbers", remedy)
-    _check.require(len(weights) == known, "number of weights", len(weights), rule, remedy)
-    for weight in weights:
+    listed = _check.plain(weights)
+    _check.require(isinstance(listed, tuple), "weights", weights, "must be a list of numbers", remedy)
+    _check.require(len(listed) == known, "number of weights", len(listed), rule, remedy)
+    for weight in listed:
         _check.require(_check.is_number(weight), "weight", weight, "must be a number", remedy)
-    row = (*(float(weight) for weight in weights), *[0.0] * (tasks - known))
+    row = (*(float(weight) for weight in listed), *[0.0] * (tasks - known))
     new = experiment.replace(
         teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.Sequence((tasks,), (duration,))
     )
@@ -323,9 +323,9 @@ def adaptation_time(distance: float, size: float, tau_c: float, theta: float, sp
 
     Source: this library.
     """
-    _check.nonnegative("distance", distance, "Use the length of the difference of the two mixtures")
+    distance = _check.nonnegative("distance", distance, "Use the length of the difference of the two mixtures")
     named = {"size": size, "tau_c": tau_c, "theta": theta, "specialization": specialization}
-    for name, value in named.items():
-        _check.positive(name, value, "Use the squared length of a teacher, a time constant, a loss, and a ratio")
+    remedy = "Use the squared length of a teacher, a time constant, a loss, and a ratio"
+    size, tau_c, theta, specialization = (_check.positive(name, value, remedy) for name, value in named.items())
     excess = size * distance**2 / (2 * theta)
     return tau_c / (2 * size * specialization) * math.log(excess) if excess > 1 else 0.0

@@ -19,7 +19,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key
 
-from gatedlib import _check
+from gatedlib import _check, _random
 from gatedlib._files import written_whole
 from gatedlib._random import normal
 from gatedlib.images import Pictures, cache
@@ -137,13 +137,14 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
     """
     rule, remedy = "must be Pictures", 'Write features(images.load("digits"))'
     _check.require(isinstance(pictures, Pictures), "pictures", pictures, rule, remedy)
-    _check.whole("units", units, 1, "The paper's Fig. 7 has 64")
-    _check.whole("steps", steps, 1, "Use 2000")
-    _check.whole("seed", seed, 0, "Use 0")
+    units = _check.whole("units", units, 1, "The paper's Fig. 7 has 64")
+    steps = _check.whole("steps", steps, 1, "Use 2000")
+    seed = _check.whole("seed", seed, 0, "Use 0")
     file = cache() / f"features-{pictures.name}-{_checksum(pictures, units, steps, seed)}.npz"
     kept = _kept(file)
     if kept is None:
-        kept = _learned(pictures, units, steps, seed)
+        with _random.own_bits(), jax.enable_x64(False):  # the same features whatever the settings around
+            kept = _learned(pictures, units, steps, seed)
         try:
             written_whole(file, partial(_save, kept))
         except OSError as failure:  # what was learned is not lost for that
@@ -181,7 +182,7 @@ def _learned(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str,
     import optax
     from tqdm import tqdm
 
-    trunk_key, readout_key, batch_key = jax.random.split(jax.random.key(seed), 3)
+    trunk_key, readout_key, batch_key = jax.random.split(_random.key(seed), 3)
     images, classes = jnp.asarray(pictures.train_images), jnp.asarray(pictures.train_classes)
     names = len(pictures.names)
     model = Trunk.draw(trunk_key, images.shape[1], units), _layer(readout_key, units, names)
@@ -196,7 +197,7 @@ def _learned(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str,
 
     def step(state: tuple, key: Array) -> tuple[tuple, None]:
         model, memory = state
-        chosen = jax.random.randint(key, (BATCH,), 0, len(images))
+        chosen = jax.random.randint(key, (BATCH,), 0, len(images), jnp.int32)
         change, memory = adam.update(jax.grad(loss)(model, chosen), memory)
         return (optax.apply_updates(model, change), memory), None
 
@@ -259,7 +260,7 @@ class FineTuned(Network):
 
     trunk: Trunk
     head: GatedLinear = GatedLinear()
-    trunk_rate: float = 1.0
+    trunk_rate: float = eqx.field(converter=_check.real, default=1.0)
 
     def __check_init__(self) -> None:
         _check.kind("trunk", self.trunk, Trunk, "Use the trunk of gatedlib.trunk.features")

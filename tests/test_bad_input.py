@@ -574,7 +574,7 @@ BAD = [
         lambda: gl.sweep(small(), tau_c=[0.1], measure=3),
         "measure = 3: must be a function of results. Use one of metrics.",
     ),
-    (lambda: gl.sweep(small(), tau_c=[0.1], save=3), "save = 3: must be a str or a Path. Name a folder."),
+    (lambda: gl.sweep(small(), tau_c=[0.1], save=3), "save = 3: must be a str or a PathLike. Name a folder."),
     (lambda: small().draw(-1), "seed = -1: must be a whole number, 0 or above. Seeds are 0, 1, …."),
     (lambda: small().draw("a"), "seed = 'a': must be a whole number, 0 or above. Seeds are 0, 1, …."),
     (lambda: gl.record.quantity(3), 'name of an axis = 3: must be a str. Write for instance @quantity("path").'),
@@ -608,7 +608,7 @@ BAD = [
     (lambda: gl.Blocked(order=3), "order = 3: must be a list of tasks. Use (0, 1) to alternate two tasks."),
     (
         lambda: gl.Blocked(order="ab"),
-        "task in order = 'a': must be a whole number, 0 or above. Tasks are counted from 0.",
+        "order = 'ab': must be a list of tasks. Use (0, 1) to alternate two tasks.",
     ),
     (lambda: gl.Sequence((), ()), "tasks = (): must name at least one task. Use (0, 1) to alternate two tasks."),
     (lambda: gl.Sequence(3, (1.0,)), "tasks = 3: must be a list of tasks. Use (0, 1) to alternate two tasks."),

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import metrics, sweeps
-from gatedlib.saving import fingerprint
+from gatedlib._identity import fingerprint
 from tests.examples import CONSTRAINTS, small
 
 GRID = {"tau_c": [0.05, 0.1, 0.3], "block_length": [0.5, 1.0]}
@@ -238,7 +238,7 @@ def test_a_quantity_with_other_axes_is_another_sweep(tmp_path):
 
 def test_fingerprints_are_the_same_in_every_process():
     code = (
-        "from gatedlib.saving import fingerprint; from gatedlib import metrics; from functools import partial; "
+        "from gatedlib._identity import fingerprint; from gatedlib import metrics; from functools import partial; "
         "print(fingerprint(partial(lambda r, f: f(r) in {'a', 'b', 'c', 'd'}, f=metrics.end_loss)))"
     )
     told = {

@@ -11,14 +11,15 @@ import functools
 import hashlib
 import os
 import pickle
+import re
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import jax
 
+from gatedlib import _check
 from gatedlib._files import program, whole, written_whole
 from gatedlib.results import VERSIONS
 
@@ -48,13 +49,15 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
 
     @functools.wraps(compute)
     def look(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        folder = os.environ.get("GATEDLIB_RESULTS")
-        if not folder:
+        named = os.environ.get("GATEDLIB_RESULTS")
+        if not named:
             return compute(*args, **kwargs)
+        folder = _check.folder("GATEDLIB_RESULTS", named, "Name a folder")
         asked = pickle.dumps((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
         versions = sorted(VERSIONS.items())
         state = f"{program('**/*.py')} {versions} {jax.config.jax_enable_x64}".encode()  # type: ignore[attr-defined]
-        file = Path(folder) / f"{compute.__qualname__}-{hashlib.sha256(asked + state).hexdigest()[:24]}.pickle"
+        name = re.sub(r"\W+", "-", compute.__qualname__)  # on some disks a file may not be called <lambda>
+        file = folder / f"{name}-{hashlib.sha256(asked + state).hexdigest()[:24]}.pickle"
         found = whole(file)
         if found is not None:
             seconds, result = pickle.loads(found.read_bytes())

@@ -42,7 +42,7 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
         [True]
     """
     jobs = os.cpu_count() or 1 if jobs is None else jobs
-    _check.whole("jobs", jobs, 1, "Leave it out to use all cores")
+    jobs = _check.whole("jobs", jobs, 1, "Leave it out to use all cores")
     chapters: dict[str, list[str]] = collections.defaultdict(list)
     for claim in chosen:
         chapters[claim.chapter].append(claim.id)
