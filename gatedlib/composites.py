@@ -6,6 +6,7 @@ match paths to tasks match them to components only.
 
 import abc
 import itertools
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -16,8 +17,8 @@ from jaxtyping import Array, Float, Key
 from gatedlib import _check
 from gatedlib.teachers import Teachers
 
-Rows = tuple[tuple[int, ...], ...]
-Weights = tuple[tuple[float, ...], ...]
+Rows = Sequence[Sequence[int]] | np.ndarray
+Weights = Sequence[Sequence[float]] | np.ndarray
 
 
 def _check_table(name: str, table: object, of: Teachers, width: int, what: str, remedy: str) -> None:

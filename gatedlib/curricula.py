@@ -32,7 +32,7 @@ class Schedule(NamedTuple):
     block_tasks: Int[np.ndarray, " block"]
 
 
-def schedule(tasks: Ordered[int], lengths: Ordered[float], dt: float) -> Schedule:
+def schedule(tasks: Ordered[int] | np.ndarray, lengths: Ordered[float] | np.ndarray, dt: float) -> Schedule:
     """Lay blocks of the given tasks and lengths (in time units) out on whole steps of `dt`.
 
     Raises:
@@ -76,7 +76,7 @@ def _table(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) ->
     return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
 
 
-def _check_tasks(name: str, tasks: tuple[int, ...]) -> None:
+def _check_tasks(name: str, tasks: Ordered[int] | np.ndarray) -> None:
     _check.require(
         isinstance(tasks, tuple), name, tasks, "must be a list of tasks", "Use (0, 1) to alternate two tasks"
     )
@@ -123,7 +123,7 @@ class Blocked(Curriculum):
 
     blocks: int | None = eqx.field(static=True, converter=_check.plain, default=None)
     block_length: float = eqx.field(converter=_check.real, default=1.0)
-    order: tuple[int, ...] = eqx.field(static=True, converter=_check.plain, default=(0, 1))
+    order: Ordered[int] | np.ndarray = eqx.field(static=True, converter=_check.plain, default=(0, 1))
     duration: float | None = eqx.field(converter=_check.real, default=None)
 
     def __check_init__(self) -> None:
@@ -169,8 +169,8 @@ class Sequence(Curriculum):
     Source: this library; unequal exposure is not in the paper.
     """
 
-    tasks: tuple[int, ...] = eqx.field(static=True, converter=_check.plain)
-    lengths: tuple[float, ...] = eqx.field(converter=_check.plain)
+    tasks: Ordered[int] | np.ndarray = eqx.field(static=True, converter=_check.plain)
+    lengths: Ordered[float] | np.ndarray = eqx.field(converter=_check.plain)
 
     def __check_init__(self) -> None:
         _check_tasks("tasks", self.tasks)
@@ -212,7 +212,7 @@ class Phases(Curriculum):
     Source: paper, Fig. 3C and D: single tasks, then composites.
     """
 
-    phases: tuple[Curriculum, ...] = eqx.field(converter=_check.plain)
+    phases: Ordered[Curriculum] = eqx.field(converter=_check.plain)
 
     def __check_init__(self) -> None:
         listed = isinstance(self.phases, tuple) and len(self.phases) > 0

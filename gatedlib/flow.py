@@ -1,5 +1,6 @@
 """Learning: joint gradient descent on weights and gates, each with its own time constant."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -42,7 +43,7 @@ class Flow(eqx.Module):
     tau_w: float = eqx.field(converter=_check.real)
     tau_c: float = eqx.field(converter=_check.real)
     dt: float = eqx.field(converter=_check.real, default=1e-3)
-    penalties: tuple[Penalty, ...] = eqx.field(converter=_check.plain, default=())
+    penalties: Sequence[Penalty] = eqx.field(converter=_check.plain, default=())
     inputs: Inputs = Population()
 
     def __check_init__(self) -> None:

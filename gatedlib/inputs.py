@@ -19,6 +19,8 @@ from gatedlib._random import normal
 from gatedlib.objectives import cross_entropy, quadratic_loss
 from gatedlib.teachers import Teachers
 
+Matrix = Float[Array | np.ndarray, "out other"]
+
 
 class Inputs(eqx.Module):
     """What a learning step sees of tasks whose teachers have d_in inputs, by default through the second moment."""
@@ -27,9 +29,7 @@ class Inputs(eqx.Module):
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
         """What one step sees of tasks of this size: by default L with `L @ L.T = S`, or None for S = I."""
 
-    def loss(
-        self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Any
-    ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
         """The loss of a student that is this matrix on what is seen, and its gradient: by default squared error."""
         return quadratic_loss(matrix - teacher, seen)
 
@@ -58,7 +58,7 @@ class Population(Inputs):
     Source: paper, appendix on the reduction, which works in this limit.
     """
 
-    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> None:
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
         return None
 
 
@@ -151,9 +151,7 @@ class Noisy(Sampled):
         rest = chi_square(rest_key, np.array([left]))[0] if left > 0 else 0.0
         return factor, noise, self.noise**2 / (2 * self.batch) * rest
 
-    def loss(
-        self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Any
-    ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
         factor, noise, rest = seen
         error = (matrix - teacher) @ factor - noise
         return jnp.sum(error**2) / 2 + rest, error @ factor.T
@@ -208,7 +206,7 @@ class Examples(Inputs):
     """
 
     features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=_features)
-    classes: Int[Array | np.ndarray, " sample"] = eqx.field(converter=_classes)
+    classes: Any = eqx.field(converter=_classes)  # an array of whole numbers, shape (sample,), from any list of such
     batch: int = eqx.field(static=True, converter=_check.plain, default=100)
 
     def __check_init__(self) -> None:
@@ -233,9 +231,7 @@ class Examples(Inputs):
         """Which examples one step sees."""
         return jax.random.randint(key, (self.batch,), 0, len(self.classes), jnp.int32)  # in any precision
 
-    def loss(
-        self, matrix: Float[Array, "out in"], teacher: Float[Array, "out other"], seen: Int[Array, " batch"]
-    ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
         rule, remedy = "a linear network sees rows of numbers", "Flatten them, or use gatedlib.trunk.FineTuned"
         _check.require(self.features.ndim == 2, "shape of features", self.features.shape, rule, remedy)
         x = self.features[seen]
@@ -243,7 +239,7 @@ class Examples(Inputs):
         return loss, pull.T @ x
 
     def labels(
-        self, teacher: Float[Array, "out other"], seen: Int[Array, " batch"] | slice = slice(None)
+        self, teacher: Matrix, seen: Int[Array | np.ndarray, " batch"] | slice = slice(None)
     ) -> Float[Array, "sample out"]:
         """What a teacher calls some examples, by default all: one row for each."""
         return jnp.asarray(teacher).T[self.classes[seen]]

@@ -1,5 +1,6 @@
 """Labellings: tasks on a data set, each a way to call its classes."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -38,7 +39,7 @@ class Labellings(Teachers):
 
     dims: ClassVar[tuple[str, ...]] = ("task", "out", "class")
 
-    labels: tuple[tuple[int, ...], ...] = eqx.field(static=True, converter=_check.plain)
+    labels: Sequence[Sequence[int]] | np.ndarray = eqx.field(static=True, converter=_check.plain)
 
     def __check_init__(self) -> None:
         remedy = "Write ((0, 1), (1, 0)) for two tasks that name two classes"

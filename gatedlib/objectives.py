@@ -2,11 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
 def quadratic_loss(
-    error: Float[Array, "out in"], factor: Float[Array, "in rank"] | None
+    error: Float[Array | np.ndarray, "out in"], factor: Float[Array, "in rank"] | None
 ) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
     r"""The squared error of a linear student and its gradient with respect to the student's matrix.
 
@@ -31,8 +32,8 @@ def quadratic_loss(
     Source: paper, section 2.
     """
     if factor is None:
-        return jnp.sum(error**2) / 2, error
-    seen = error @ factor
+        return jnp.sum(error**2) / 2, jnp.asarray(error)
+    seen = jnp.asarray(error) @ factor
     return jnp.sum(seen**2) / 2, seen @ factor.T
 
 

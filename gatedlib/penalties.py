@@ -2,6 +2,7 @@
 
 import abc
 import math
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -222,7 +223,7 @@ class Scaled(Penalty):
     """
 
     strength: float = eqx.field(converter=_check.real)
-    penalties: tuple[Penalty, ...] = eqx.field(converter=_check.plain)
+    penalties: Sequence[Penalty] = eqx.field(converter=_check.plain)
 
     def __check_init__(self) -> None:
         _check.nonnegative("strength", self.strength, "1 leaves the penalties as they are, 0 switches them off")

@@ -79,7 +79,9 @@ class Quantity:
         return self.dims(network) if callable(self.dims) else self.dims
 
 
-def quantity(*dims: str, of: Callable[[Network], tuple[str, ...]] | None = None) -> Callable:
+def quantity(
+    *dims: str, of: Callable[[Network], tuple[str, ...]] | None = None
+) -> Callable[[Callable[[Frame], Array]], Quantity]:
     """Make a function of a frame a quantity of the same name, with these axes (or those that `of` gives)."""
 
     for dim in dims:

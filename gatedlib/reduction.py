@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from gatedlib import _check
 from gatedlib._measuring import in_each_cell, needs, paths_and_teachers
@@ -53,14 +53,14 @@ class Eigenspace:
     basis: Float[np.ndarray, "mode out in"]
     targets: Float[np.ndarray, "task mode"]
 
-    def project(self, weights: Float[np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any mode 1"]:
+    def project(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any mode 1"]:
         """Coordinates of some matrices, as the column of weights that they are in the reduced system."""
         rule, remedy = f"must end with {self.basis.shape[1:]}, the shape of a teacher", "Give matrices (…, out, in)"
         matrices = _check.numbers("weights", weights, remedy)
         _check.require(matrices.shape[-2:] == self.basis.shape[1:], "shape", matrices.shape, rule, remedy)
         return np.einsum("koi,...oi->...k", self.basis, matrices)[..., None]
 
-    def lift(self, coordinates: Float[np.ndarray, "*any mode 1"]) -> Float[np.ndarray, "*any out in"]:
+    def lift(self, coordinates: Float[Array | np.ndarray, "*any mode 1"]) -> Float[np.ndarray, "*any out in"]:
         """Matrices with these coordinates, and nothing outside the eigenspace."""
         remedy = "Give what project returns"
         column = _check.numbers("coordinates", coordinates, remedy)
@@ -68,7 +68,7 @@ class Eigenspace:
         _check.require(column.shape[-2:] == (len(self.basis), 1), "shape", column.shape, rule, remedy)
         return np.einsum("...k,koi->...oi", column[..., 0], self.basis)
 
-    def outside(self, weights: Float[np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any"]:
+    def outside(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any"]:
         """The length of the part of some matrices that has no coordinates."""
         rest = _check.numbers("weights", weights) - self.lift(self.project(weights))
         return np.sqrt(np.sum(rest**2, (-2, -1)))
@@ -98,7 +98,7 @@ class Eigenspace:
         return experiment.replace(teachers=Given(self.targets[:, :, None]), inputs=Population())
 
 
-def _checked(teachers: Float[np.ndarray, "task out in"]) -> Float[np.ndarray, "task out in"]:
+def _checked(teachers: Float[Array | np.ndarray, "task out in"]) -> Float[np.ndarray, "task out in"]:
     """The teachers of one seed, each of which asks for something."""
     exact = _check.numbers("teachers", teachers, "Give those of one seed, of shape (task, out, in)")
     Given(exact)  # refuses what are no teachers
@@ -107,7 +107,7 @@ def _checked(teachers: Float[np.ndarray, "task out in"]) -> Float[np.ndarray, "t
     return exact
 
 
-def modes(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
+def modes(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
     r"""One coordinate for every singular mode of every teacher.
 
     .. math::
@@ -150,7 +150,7 @@ def modes(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
     return Eigenspace(basis, targets)
 
 
-def span(teachers: Float[np.ndarray, "task out in"]) -> Eigenspace:
+def span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
     r"""One coordinate for every teacher: learning feels teachers only through their inner products.
 
     .. math::

@@ -8,7 +8,7 @@ or is let go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -118,7 +118,7 @@ def _evaluated(record: tuple[rec.Quantity, ...], experiment: Experiment, *state:
     return rec.evaluate(record, frame)
 
 
-def _coefficients(penalties: tuple[Penalty, ...], times: float = 1.0) -> np.ndarray:
+def _coefficients(penalties: Sequence[Penalty], times: float = 1.0) -> np.ndarray:
     """How strong nonnegativity (a) and the bounds (b for k = 1, b for k = 2) are together."""
     total = np.zeros(3)
     for penalty in penalties:

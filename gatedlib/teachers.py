@@ -6,6 +6,7 @@ subclasses of `Teachers`. On task m the target of an input x is `W*[m] x`.
 
 import abc
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -172,7 +173,7 @@ class Spectral(Teachers):
     Source: paper, Fig. A.2.
     """
 
-    values: tuple[float, ...] = eqx.field(converter=_check.plain)
+    values: Sequence[float] | np.ndarray = eqx.field(converter=_check.plain)
     tasks: int = eqx.field(static=True, converter=_check.plain, default=2)
     d_in: int = eqx.field(static=True, converter=_check.plain, default=30)
     d_out: int = eqx.field(static=True, converter=_check.plain, default=30)

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from gatedlib import _check
 
 Numbers = Float[np.ndarray, "..."]
+Given = Numbers | Sequence[float] | float
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Switch:
         r""":math:`\kappa`: gates turn over only where :math:`\bar w^2 > \kappa`; else the weights do."""
         return self.tau_c / (self.distance**2 * self.tau_w)
 
-    def curve(self, gates: Numbers | float, apart: Numbers | float = 1.0) -> Numbers:
+    def curve(self, gates: Given, apart: Given = 1.0) -> Numbers:
         r"""How far apart the paths are when the gates are there, from :math:`(-1, \bar w_0)`; nan if they never are.
 
         .. math::
@@ -74,7 +75,7 @@ class Switch:
         with np.errstate(invalid="ignore"):
             return np.sqrt(np.square(apart) - self.kappa * (1 - np.square(gates)))
 
-    def time(self, gates: Numbers | float, apart: Numbers | float = 1.0) -> Numbers:
+    def time(self, gates: Given, apart: Given = 1.0) -> Numbers:
         r"""How long the gates' difference takes from -1 to a value; infinite where it never gets there.
 
         .. math::
@@ -91,7 +92,7 @@ class Switch:
             short = gates * self.curve(gates, apart) < 1 - 1e-12  # where the product is 1 nothing moves
         return np.where(short & np.isfinite(end), scale * (end - start), np.inf)
 
-    def course(self, time: Numbers, apart: float = 1.0) -> tuple[Numbers, Numbers]:
+    def course(self, time: Given, apart: float = 1.0) -> tuple[Numbers, Numbers]:
         r"""The gates' difference and how far apart the paths are after a time, of a network that switches by its gates.
 
         .. math::
@@ -115,7 +116,7 @@ class Switch:
         theta = np.arctanh(root * np.tanh(passed / scale + start) - h)
         return np.sqrt(height / self.kappa) * np.sinh(theta), np.sqrt(height) * np.cosh(theta)
 
-    def _constants(self, apart: Numbers | float) -> tuple[Numbers, Numbers, Numbers]:
+    def _constants(self, apart: Given) -> tuple[Numbers, Numbers, Numbers]:
         """H, h and T; nan where the weights turn over."""
         height = np.square(apart) - self.kappa
         height = np.where(height > 0, height, np.nan)
@@ -216,9 +217,9 @@ def spreading(
 
 
 def steady_spread(
-    block_length: Numbers | float,
-    tau_w: Numbers | float,
-    tau_c: Numbers | float,
+    block_length: Given,
+    tau_w: Given,
+    tau_c: Given,
     distance: float,
     apart: float,
     gates: float = 0.0,
@@ -327,7 +328,7 @@ def next_block(
     return float(grown), float(old - moved), float(time)
 
 
-def alternation_loss(run_length: Numbers | float, tau_c: float, distance: float, dt: float) -> Numbers:
+def alternation_loss(run_length: Given, tau_c: float, distance: float, dt: float) -> Numbers:
     r"""The mean loss of a network whose paths are its two tasks, while these alternate in runs of equal length.
 
     .. math::

@@ -106,7 +106,7 @@ def parts(results: xr.Dataset) -> xr.DataArray:
     return _shares(results.final_weights, results.teachers, "task", _own(results)).rename("parts")
 
 
-def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]]) -> xr.DataArray:
+def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarray) -> xr.DataArray:
     r"""New tasks made of the tasks of a run, as targets for the functions below.
 
     .. math::
@@ -229,7 +229,7 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
 def adapt(
     experiment: Experiment,
     results: xr.Dataset,
-    weights: Sequence[float],
+    weights: Sequence[float] | np.ndarray,
     duration: float = 1.0,
     *,
     gates_only: bool = False,

@@ -10,9 +10,9 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics
+from gatedlib._identity import canonical
 from gatedlib.paper import dynamics
 from gatedlib.paper.estimates import fraction, mean, median
-from gatedlib._identity import canonical
 from tests.examples import small
 
 GRID = {"tau_c": [0.1, 0.2]}

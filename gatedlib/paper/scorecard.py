@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-import jax
-
 from gatedlib import _check
 from gatedlib.paper.claims import CHAPTERS, Claim, Verdict, registry
+from gatedlib.paper.compiling import quick_flags
 
 PAGES = {"observing": "observer", "problems": "cognition"}
 """The page of the book on which a chapter's claims are, where its name is another one."""
@@ -100,24 +99,16 @@ def shared_results() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quick_to_compile() -> Iterator[None]:
-    """Let new processes use the older of XLA's two code generators, which needs half the time, unless flags are set.
-
-    Half of the time of all claims goes into compiling. A flag that XLA does not know would end a process, so it is
-    tried on a program here first.
-    """
-    flag = "xla_cpu_use_fusion_emitters"
-    try:
-        jax.jit(lambda x: x).lower(1.0).compile(compiler_options={flag: False})
-        known = "XLA_FLAGS" not in os.environ
-    except RuntimeError:
-        known = False
-    if known:
-        os.environ["XLA_FLAGS"] = f"--{flag}=false"
+    """Let new processes compile with the quickest flags that this jaxlib knows."""
+    before, flags = os.environ.get("XLA_FLAGS"), quick_flags()
+    os.environ["XLA_FLAGS"] = flags
     try:
         yield
     finally:
-        if known:
+        if before is None:
             del os.environ["XLA_FLAGS"]
+        else:
+            os.environ["XLA_FLAGS"] = before
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,89 @@
+"""Make a virtual environment with what requirements.txt names, unless the one that is there is the one asked for.
+
+`PYTHON .ci/environment.py .venv`: the environment is that of the Python which runs this. An environment remembers what
+it was made of: which Python, in which folder, from which requirements. If one of them is another now, it is made anew.
+This runs on whatever Python there is, so that an old one can be refused in words.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+NEEDED = (3, 11)
+ELSEWHERE = ("PIP_PREFIX", "PIP_TARGET", "PIP_USER")  # settings of pip that would install beside the environment
+FILES = ("requirements.txt", "pyproject.toml")
+
+
+def made_of(root, folder):
+    """What an environment in this folder would be made of, by name."""
+    asked = hashlib.sha256()
+    for name in FILES:
+        with open(os.path.join(root, name), "rb") as opened:
+            asked.update(opened.read())
+    return {
+        "Python": " ".join([platform.python_implementation(), platform.python_version(), platform.machine()]),
+        "home of Python": os.path.realpath(getattr(sys, "base_prefix", sys.prefix)),
+        "folder": os.path.realpath(folder),
+        "requirements": asked.hexdigest(),
+    }
+
+
+def found(folder):
+    """What the environment in this folder was made of, if it is finished and its Python still runs."""
+    try:
+        with open(os.path.join(folder, "made-of"), encoding="utf-8") as opened:
+            told = dict(line.rstrip("\n").split(": ", 1) for line in opened)
+        subprocess.run([program(folder), "-c", ""], check=True, stderr=subprocess.DEVNULL)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return None
+    return told
+
+
+def program(folder):
+    """The Python of an environment."""
+    return os.path.join(folder, "bin", "python")
+
+
+def make(root, folder, asked):
+    """Make the environment, and say last of all what it was made of."""
+    python = getattr(sys, "_base_executable", None) or sys.executable  # this one may stand in the folder to be removed
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([python, "-m", "venv", folder], check=True)
+    pip = [program(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    here = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    subprocess.run([*pip, "-r", os.path.join(root, "requirements.txt")], check=True, env=here)
+    subprocess.run([*pip, "--no-deps", "-e", root], check=True, env=here)
+    with open(os.path.join(folder, "made-of"), "w", encoding="utf-8") as opened:
+        opened.writelines(f"{name}: {value}\n" for name, value in asked.items())
+
+
+def main(folder):
+    """Make the environment if need be; the exit status."""
+    version = platform.python_version()
+    if sys.version_info < NEEDED:
+        needed = ".".join(map(str, NEEDED))
+        print(f"gatedlib needs Python {needed} or newer; this is {version}. Set PYTHON=...")
+        return 1
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    asked, there = made_of(root, folder), found(folder)
+    if there == asked:
+        return 0
+    if os.path.exists(folder):
+        other = [name for name in asked if there.get(name) != asked[name]] if there else []
+        why = f"it has another {', another '.join(other)}" if other else "it is unfinished, or its Python is gone"
+        print(f"{folder} is not the environment asked for: {why}.")
+    print(f"Making {folder} with Python {version} and installing what requirements.txt names (a minute or two) ...")
+    sys.stdout.flush()
+    try:
+        make(root, folder, asked)
+    except subprocess.CalledProcessError as failure:
+        print(f"This failed (status {failure.returncode}): {' '.join(failure.cmd)}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

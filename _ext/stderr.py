@@ -1,0 +1,50 @@
+"""What a cell writes to stderr is shown to who builds the book, and not in the page; a warning of ours is a warning.
+
+Libraries write there whatever they like: that there is a GPU, that a cache of fonts is made. None of it is a fault of
+the book. A Python warning that points at a line of gatedlib or of a chapter is one, and fails a build that asks for no
+warnings.
+"""
+
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+WARNING = re.compile(r"^(?P<file>.+):\d+: \w*Warning: .*", re.MULTILINE)
+CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]")
+
+
+def warnings_of_ours(text):
+    """The warnings in a text that point at a line of the library or of a cell."""
+    package = str(Path(find_spec("gatedlib").origin).parent)
+    return [
+        found[0] for found in WARNING.finditer(text) if CELL.search(found["file"]) or found["file"].startswith(package)
+    ]
+
+
+def written(notebook):
+    """What the cells of an executed notebook wrote to stderr: the number of each such cell, and the text."""
+    for number, cell in enumerate(notebook["cells"], 1):
+        streams = [out for out in cell.get("outputs", ()) if out["output_type"] == "stream" and out["name"] == "stderr"]
+        if streams:
+            yield number, "".join("".join(stream["text"]) for stream in streams)
+
+
+def report(app, doctree):
+    """Tell the builder, once a chapter was executed."""
+    page = app.env.docname
+    if app.env.doc2path(page).endswith(".ipynb"):
+        executed = Path(app.env.mystnb_config.output_folder, f"{page}.ipynb")
+        for number, text in written(json.loads(executed.read_text(encoding="utf-8"))):
+            logger.info("%s: cell %d wrote to stderr:\n%s", page, number, text.rstrip())
+            for warning in warnings_of_ours(text):
+                logger.warning("cell %d: %s", number, warning, location=page, type="gatedlib", subtype="stderr")
+
+
+def setup(app):
+    """Run whenever a page was read."""
+    app.connect("doctree-read", report)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
