@@ -5,6 +5,7 @@ A seed means the same network whatever the precision, the generator that JAX was
 """
 
 import contextlib
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,18 @@ def key(seed: int | Array) -> Key[Array, ""]:
     return jax.random.key(seed, impl=GENERATOR)
 
 
-def own_bits() -> contextlib.AbstractContextManager:
-    """Let all numbers drawn in this context have the bits that a seed means here, whatever JAX was told."""
-    partitionable = getattr(jax, "threefry_partitionable", None)  # a later JAX may know this layout only
-    return contextlib.nullcontext() if partitionable is None else partitionable(True)
+SETTINGS = {"threefry_partitionable": True, "numpy_rank_promotion": "allow", "numpy_dtype_promotion": "standard"}
+"""Settings of JAX on which the bits of a seed, or the way this library writes its sums, depend."""
+
+
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """Let a seed mean here what it always means, whatever JAX was told."""
+    with contextlib.ExitStack() as settings:
+        for name, value in SETTINGS.items():
+            if hasattr(jax, name):  # a later JAX may leave no choice
+                settings.enter_context(getattr(jax, name)(value))
+        yield
 
 
 def normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:

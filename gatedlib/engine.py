@@ -8,6 +8,7 @@ span, which is the same flow at a fraction of the cost.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,9 @@ DRAWN_TOGETHER = 100
 PROGRAMS = 60
 """Compiled programs that are kept: each takes some 300 memory maps, and Linux ends a process that asks for 65 530."""
 
+LONG = 2.0
+"""Seconds after which a run shows that it is still running."""
+
 Parts = tuple[Teachers, Network, Flow]
 
 
@@ -48,6 +52,7 @@ class Home(NamedTuple):
     first: Float[Array, "path 1 rank"]
 
 
+@_random.own_settings()
 def simulate(
     experiment: Experiment,
     seeds: Seeds = 10,
@@ -58,7 +63,8 @@ def simulate(
 ) -> xr.Dataset:
     """Run an experiment for some seeds, all at once, and label what comes out.
 
-    A seed draws the teachers, the initial weights and the inputs; what it gives does not depend on its company.
+    A seed draws the teachers, the initial weights and the inputs; what it gives does not depend on its company. A run
+    that takes long says so, and ends at once for who presses Ctrl-C.
 
     Args:
         experiment: what to run.
@@ -106,15 +112,30 @@ def simulate(
     record, every = checked_record(record, every, len(schedule.tasks))
     start = checked_start(start, len(schedule.tasks))
     begin = None if initial is None else checked_initial(initial, experiment, len(chosen))
-    with _random.own_bits():
-        out = compiled()(
-            stacked([experiment]), schedule.tasks[:, None], chosen, begin, start, record=record, every=every
-        )
+    out = compiled()(stacked([experiment]), schedule.tasks[:, None], chosen, begin, start, record=record, every=every)
+    wait(out, f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps")
     teachers, final, frames = jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], out)
 
     from gatedlib.results import label  # xarray takes a while to import; `import gatedlib` should not
 
     return label(experiment, schedule, chosen, record, every, teachers, final, frames, start=start)
+
+
+def wait(out: Any, title: str | None = None) -> None:
+    """Wait for arrays that are being computed, and say so if it takes long and there is a title.
+
+    Who reads such an array hears of no Ctrl-C until it is there; who waits here does at once. What was begun then ends
+    in the background, and is dropped.
+    """
+    from tqdm import tqdm
+
+    begun, nap = time.perf_counter(), 0.0
+    silent = {"disable": True} if title is None else {}  # else TQDM_DISABLE decides
+    with tqdm(desc=title, bar_format="{desc} … {elapsed}", leave=False, delay=LONG, **silent) as progress:
+        while not all(leaf.is_ready() for leaf in jax.tree.leaves(out)):
+            time.sleep(nap)
+            nap = min(0.1, (time.perf_counter() - begun) / 20)
+            progress.update()
 
 
 def stacked(experiments: Sequence[Experiment]) -> Parts:

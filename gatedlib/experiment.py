@@ -87,14 +87,14 @@ class Experiment(eqx.Module):
         """The curriculum in whole steps of this experiment's dt."""
         return self.curriculum.schedule(float(self.flow.dt))
 
+    @_random.own_settings()
     def draw(self, seed: int | Array | np.ndarray) -> tuple[Float[Array, "task out in"], Params]:
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
         if not isinstance(seed, jax.core.Tracer):
             seed = _check.whole("seed", seed, 0, "Seeds are 0, 1, …")
-        with _random.own_bits():
-            teacher_key, network_key, _ = keys(seed)
-            teachers = self.teachers.sample(teacher_key)
-            return teachers, self.network.init(network_key, *self.sizes)
+        teacher_key, network_key, _ = keys(seed)
+        teachers = self.teachers.sample(teacher_key)
+        return teachers, self.network.init(network_key, *self.sizes)
 
     @property
     def sizes(self) -> tuple[int, int]:

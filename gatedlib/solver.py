@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from gatedlib import _check
+from gatedlib import _check, _random
 from gatedlib import record as rec
 from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds
 from gatedlib.experiment import Experiment
@@ -34,6 +34,7 @@ STRETCHES = 1000
 """How many smooth stretches one block may have."""
 
 
+@_random.own_settings()
 def solve(
     experiment: Experiment,
     seeds: Seeds = 10,

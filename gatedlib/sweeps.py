@@ -40,6 +40,7 @@ class Tile(NamedTuple):
     places: tuple[int, int]
 
 
+@_random.own_settings()
 def sweep(
     experiment: Experiment,
     *,
@@ -261,15 +262,15 @@ def _run(
 
     parts = engine.stacked(padded)
     spread = jax.tree.map(lambda own: split if own and by_cell else shared, engine.of_cells(parts))
-    with _random.own_bits():
-        out = engine.compiled()(
-            jax.tree.map(lay, parts, spread),
-            lay(tasks, PartitionSpec(None, "run") if by_cell else shared),
-            lay(all_seeds, shared if by_cell else split),
-            None,
-            record=record,
-            every=every,
-        )
+    out = engine.compiled()(
+        jax.tree.map(lay, parts, spread),
+        lay(tasks, PartitionSpec(None, "run") if by_cell else shared),
+        lay(all_seeds, shared if by_cell else split),
+        None,
+        record=record,
+        every=every,
+    )
+    engine.wait(out)
     if jax.process_count() > 1:
         out = multihost_utils.process_allgather(out, tiled=True)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(seeds), : len(cells)], out)

@@ -273,7 +273,7 @@ def adapt(
         if name.startswith(("teachers", "network")):
             was: Any = results.attrs.get(name)
             rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
-            _check.require(np.array_equal(was, value), name, value, rule, remedy)
+            _check.require(_check.plain(was) == _check.plain(value), name, value, rule, remedy)
     duration = _check.positive("duration", duration, "Use 1.0")
     curricula.whole_steps("duration", duration, float(experiment.flow.dt))
     known, tasks = experiment.teachers.components, experiment.teachers.shape[0]

@@ -143,7 +143,7 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
     file = cache() / f"features-{pictures.name}-{_checksum(pictures, units, steps, seed)}.npz"
     kept = _kept(file)
     if kept is None:
-        with _random.own_bits(), jax.enable_x64(False):  # the same features whatever the settings around
+        with _random.own_settings(), jax.enable_x64(False):  # the same features whatever the settings around
             kept = _learned(pictures, units, steps, seed)
         try:
             written_whole(file, partial(_save, kept))

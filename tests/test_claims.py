@@ -15,6 +15,8 @@ from gatedlib.paper import dynamics, regimes, robustness
 from gatedlib.paper.claims import Claim, Outcome, registry
 from gatedlib.paper.estimates import exact, fraction, mean, median
 
+pytestmark = pytest.mark.slow
+
 NAMES = {
     "time_to_criterion_flexible", "time_to_criterion_forgetful", "end_loss_flexible", "end_loss_forgetful",
     "switch_loss_flexible", "switch_loss_forgetful", "gate_on", "gate_off",

@@ -23,6 +23,8 @@ from gatedlib.paper import (
 from gatedlib.paper.claims import registry
 from tests.test_claims import NOT_BORNE_OUT, need
 
+pytestmark = pytest.mark.slow
+
 
 def calm(experiment):
     """No penalties: what no network becomes flexible with."""

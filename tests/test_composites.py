@@ -14,6 +14,8 @@ from gatedlib import metrics, transfer
 from gatedlib.curricula import Curriculum
 from tests.examples import CONSTRAINTS, small
 
+pytestmark = pytest.mark.slow
+
 THREE = gl.Orthogonal(tasks=3, d_in=9, d_out=3)
 HALVES = ((0.5, 0.5, 0.0), (0.0, 0.5, 0.5))
 WEIGHT = st.floats(-2, 2, allow_nan=False, width=32)

@@ -36,6 +36,7 @@ def test_relabelled_paths_give_relabelled_results(order):
     np.testing.assert_array_equal(np.asarray(order)[gl.metrics.matching(turned).values], served)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inputs", [gl.Population(), gl.Sampled(3), gl.Sampled(40)])
 def test_a_seed_alone_is_the_seed_in_company(inputs):
     experiment = small(inputs=inputs)
@@ -50,6 +51,7 @@ def test_same_call_same_numbers():
     xr.testing.assert_identical(gl.simulate(experiment, seeds=3), gl.simulate(experiment, seeds=3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [2, 40, 200])
 def test_a_sparser_record_is_a_thinned_record(every):
     experiment = small(inputs=gl.Sampled(20))
@@ -94,6 +96,7 @@ class Whole(gl.GatedLinear):
     """The same network under another name, which the engine does not know: it learns all weights one by one."""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("paths", [1, 2, 3])
 @pytest.mark.parametrize("weight_scale", [0.0, 0.01, 1.0])
@@ -204,6 +207,7 @@ def test_replace_finds_settings_wherever_they_stand():
     assert small().flow.tau_c == 0.1
 
 
+@pytest.mark.slow
 def test_compiled_programs_are_forgotten_before_there_are_too_many(monkeypatch):
     """Each takes hundreds of memory maps; a process that asks for more than the system gives is ended by it."""
     monkeypatch.setattr(engine, "PROGRAMS", 2)

@@ -76,6 +76,7 @@ def moved(slider):
     return type(slider.value)(slider.value * 0.6 + 0.07)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", EXPLORERS.values(), ids=EXPLORERS)
 def test_every_slider_changes_the_picture_and_moving_back_restores_it(make):
     explorer = make()
@@ -107,6 +108,7 @@ def test_reset_takes_all_sliders_back_and_draws_once(name):
     assert drawn == [before]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_the_code_that_makes_the_picture_runs(name, capsys):
     explorer = EXPLORERS[name]()

@@ -20,6 +20,8 @@ from gatedlib import metrics
 from gatedlib._files import whole, written_whole
 from tests.examples import small
 
+pytestmark = pytest.mark.slow
+
 GRID = {"tau_c": [0.05, 0.1, 0.2, 0.3], "b": [0.1, 0.2, 0.3, 0.4, 0.5]}
 SWEEP = """
     import sys

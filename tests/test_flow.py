@@ -13,6 +13,8 @@ import gatedlib as gl
 from gatedlib.objectives import quadratic_loss
 from tests.examples import CONSTRAINTS, small
 
+pytestmark = pytest.mark.slow
+
 SIZES = st.sampled_from([(1, 1, 1), (3, 2, 5)])  # each is compiled once
 
 

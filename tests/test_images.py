@@ -22,7 +22,7 @@ from gatedlib.paper import pictures
 LABELS = ((0, 1, 2), (1, 2, 0))
 
 # a download that fails leaves its socket to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 
 def idx(array, shape=None):

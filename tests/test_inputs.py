@@ -24,6 +24,7 @@ def second_moments(batch, d_in, raw=False):
     return np.asarray(jax.vmap(draw)(jax.random.split(jax.random.key(int(raw)), DRAWS)), float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3, 4, 5, 12, 200])
 def test_moments_of_s_are_those_of_a_minibatch(batch):
     # E[S] = I, Var[S_ii] = 2/B, Var[S_ij] = 1/B, and the same for raw samples; 5 standard errors elementwise
@@ -38,6 +39,7 @@ def test_moments_of_s_are_those_of_a_minibatch(batch):
     assert (abs(mine.var(0) - raw.var(0)) < 5 * np.sqrt(2) * spread).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [4, 5, 12])
 def test_determinant_of_s_has_the_law_of_a_minibatch(batch):
     # a nonlinear function of all entries: the moments above do not fix it
@@ -54,6 +56,7 @@ def test_chi_square_law():
     assert abs(correlation).max() < 5 / np.sqrt(len(drawn))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [2, 10])
 def test_loss_after_some_steps_is_distributed_as_with_raw_minibatches(batch):
     """Two samples of 1500 runs, one drawn by gatedlib and one by the naive reference, from the same start."""
@@ -78,6 +81,7 @@ def test_loss_after_some_steps_is_distributed_as_with_raw_minibatches(batch):
         assert stats.ks_2samp(mine.loss.sel(time=step * 0.02), raw[:, step]).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_large_batches_tend_to_the_population_limit():
     """The distance to the deterministic run falls like 1/sqrt(B)."""
     experiment = gl.Experiment(

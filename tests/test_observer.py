@@ -16,6 +16,8 @@ import gatedlib as gl
 from gatedlib import metrics, observer, record
 from tests.examples import small
 
+pytestmark = pytest.mark.slow
+
 RECORD = (record.loss, record.gates, record.alignment, record.teacher_losses)
 
 

@@ -5,10 +5,13 @@ import re
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
+
+pytestmark = pytest.mark.slow
 
 ODD = (0, -1.0, 0.5, 3, 10**4, math.inf, math.nan, None, "fast", True)
 """What may stand where a number is wanted."""

@@ -11,6 +11,8 @@ import gatedlib as gl
 from gatedlib import record, reduction
 from tests.examples import small
 
+pytestmark = pytest.mark.slow
+
 SETS = {
     "orthogonal": gl.Orthogonal(tasks=3, d_in=12, d_out=3),
     "unequal singular values": gl.Spectral(values=(2.0, 1.0, 0.3), tasks=3, d_in=12, d_out=5),

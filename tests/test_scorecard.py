@@ -14,6 +14,8 @@ from gatedlib.paper.claims import Outcome, registry
 from gatedlib.paper.estimates import Estimate
 from gatedlib.paper.scorecard import Scorecard, judge_all, shared_results
 
+pytestmark = pytest.mark.slow
+
 QUICK = [claim for claim in registry() if claim.id in ("A.8", "invariant", "4H")]  # of three chapters
 
 

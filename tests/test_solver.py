@@ -13,6 +13,8 @@ from gatedlib.paper.reduction import SPECIALIST, TOY
 from gatedlib.theory import Switch
 from tests.examples import CONSTRAINTS, small
 
+pytestmark = pytest.mark.slow
+
 KEEP = (record.loss, record.gates, record.weights)
 EASY = small(blocks=3, dt=0.02, penalties=())
 

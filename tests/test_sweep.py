@@ -30,6 +30,7 @@ def timed(**settings):
     return small(curriculum=gl.Blocked(duration=4.0), **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inputs", [gl.Population(), gl.Sampled(3), gl.Sampled(40)])
 def test_every_cell_is_its_own_simulation(inputs):
     experiment = timed(inputs=inputs)
@@ -46,6 +47,7 @@ def test_every_cell_is_its_own_simulation(inputs):
             }
 
 
+@pytest.mark.slow
 def test_cells_of_unequal_shape_are_padded_and_come_back_whole():
     axes = {"paths": [2, 3], "dt": [0.02, 0.04], "tau_c": [0.1, 0.2]}
     grid = gl.sweep(small(block_length=0.4), seeds=2, record=KEEP, **axes)
@@ -69,6 +71,7 @@ def test_a_measure_sees_the_swept_settings():
     np.testing.assert_allclose(grid.value.isel(seed=1, block_length=0), GRID["tau_c"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("memory", "together"), [(1e3, 99), (1e9, 1), (1e9, 2), (1e9, 4), (1e9, 7)])
 def test_the_cut_into_chunks_changes_nothing(monkeypatch, memory, together):
     """Down to a run at a time, with cells and with seeds that do not divide evenly."""
@@ -110,6 +113,7 @@ def test_a_chunk_stays_within_its_memory(monkeypatch):
     assert max(seen) < 2e5
 
 
+@pytest.mark.slow
 def test_a_sweep_is_traced_once_for_every_shape():
     traces = []
 
@@ -136,6 +140,7 @@ gl.sweep(timed(inputs=gl.Sampled(5)), seeds=2, record=KEEP, save=sys.argv[1], **
 """
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "RUNS_PER_CPU", 2)
     experiment = timed(inputs=gl.Sampled(5))
@@ -236,6 +241,7 @@ def test_a_quantity_with_other_axes_is_another_sweep(tmp_path):
         gl.sweep(timed(), seeds=2, record=[named("gate")], save=tmp_path, **GRID)
 
 
+@pytest.mark.slow
 def test_fingerprints_are_the_same_in_every_process():
     code = (
         "from gatedlib._identity import fingerprint; from gatedlib import metrics; from functools import partial; "
@@ -283,6 +289,7 @@ for name, experiment in (("population", timed()), ("sampled", timed(inputs=gl.Sa
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_two_devices_give_the_numbers_of_one(tmp_path, processes):
     """Two devices of one process, and two processes with one each that talk over loopback."""

@@ -8,6 +8,7 @@ import gatedlib as gl
 from gatedlib._orthonormal import orthonormal
 
 
+@pytest.mark.slow
 @settings(max_examples=25)  # each shape is compiled
 @given(tasks=st.integers(1, 4), d_out=st.integers(1, 4), spare=st.integers(0, 3), seed=st.integers(0, 99))
 def test_orthogonal_teachers_share_nothing_and_have_the_stated_size(tasks, d_out, spare, seed):
@@ -41,6 +42,7 @@ def test_each_seed_has_teachers_of_its_own_and_given_ones_stay():
     np.testing.assert_array_equal(kept, [drawn[0], drawn[0]])
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(tasks=st.sampled_from([2, 5]), correlation=st.floats(0, 1), seed=st.integers(0, 99))
 def test_correlated_teachers_have_exactly_the_stated_correlation_and_size(tasks, correlation, seed):

@@ -13,6 +13,8 @@ from gatedlib import metrics, record
 from gatedlib.paper import depth
 from tests.examples import small
 
+pytestmark = pytest.mark.slow
+
 HIDDEN, OUT, IN = 4, 2, 6
 
 

@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 RUN = """
 import jaxtyping
 modules = ["composites", "curricula", "flow", "inputs", "labellings", "networks", "objectives", "observer", "penalties"]

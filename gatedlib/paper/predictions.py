@@ -64,8 +64,8 @@ def sample_size(effect: float, groups: int = 2) -> int:
     def power(n: int) -> float:
         degrees, shift = groups * (n - 1), abs(effect) * math.sqrt(n / groups)
         beyond = stats.t.ppf(1 - LEVEL / 2, degrees)
-        # far out scipy's lower tail is nan, and nothing
-        return float(stats.nct.sf(beyond, degrees, shift) + np.nan_to_num(stats.nct.cdf(-beyond, degrees, shift)))
+        with np.errstate(divide="ignore", invalid="ignore"):  # far out scipy's lower tail is nan, and nothing
+            return float(stats.nct.sf(beyond, degrees, shift) + np.nan_to_num(stats.nct.cdf(-beyond, degrees, shift)))
 
     few, many = 1, 2
     while power(many) < POWER:
