@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8000
+CHAPTERS ?= book
 # Programs are called as modules: the scripts in bin name the place where an environment was made.
 RUN := $(VENV)/bin/python -m
 JUPYTER_BOOK := $(VENV)/bin/python -c 'import sys; from jupyter_book.cli.main import main; sys.exit(main())'
@@ -17,10 +18,12 @@ export JAX_PLATFORMS ?= cpu
 # Programs that compile much do it with the quickest flags that this jaxlib knows; one that it does not know ends it.
 QUICK := flags=$$($(RUN) gatedlib.paper.compiling) && XLA_FLAGS="$$flags"
 
+TESTED := tests gatedlib --doctest-modules --ignore tests/browser
+
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
 
-.PHONY: environment book html notebooks test quick claims lab serve clean lock benchmarks
+.PHONY: environment book html notebooks test quick unit lint claims lab serve clean lock benchmarks
 
 # The one that is there is kept if it was made by this Python, in this folder, from these requirements.
 environment:
@@ -37,22 +40,31 @@ html: environment
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
 notebooks: environment
-	$(QUICK) $(RUN) pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env book -W default
+	$(QUICK) $(RUN) pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
-test: environment
-	rm -rf .results
+# Everything that takes seconds: what to run while writing.
+quick: lint unit
+
+unit: environment
+	$(QUICK) $(RUN) pytest -n 2 --dist loadscope -m "not slow" $(TESTED)
+
+lint: environment
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) codespell_lib
-	$(QUICK) $(RUN) pytest -n 2 --dist loadscope tests gatedlib --doctest-modules --ignore tests/browser
+
+test: environment
+	rm -rf .results
+	$(MAKE) --no-print-directory lint
+	$(QUICK) $(RUN) pytest -n 2 --dist loadscope $(TESTED)
 	@echo "Running the chapters as tests and building the book, side by side …"
 	$(MAKE) --no-print-directory --jobs 2 notebooks html
 	$(RUN) pytest -n 2 tests/browser
 
 # Claims that fail are an answer, not an error of make.
 claims: environment
-	@$(RUN) gatedlib claims --exit-zero
+	@$(RUN) gatedlib claims --exit-zero $(if $(FIGURE),--figure $(FIGURE))
 
 lab: environment
 	$(RUN) jupyterlab --notebook-dir book $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -195,6 +195,8 @@ def whole_run(results: xr.Dataset) -> None:
 def final_params(results: xr.Dataset) -> Params:
     """The parameters at the end of a run, to start another from: shapes (seed, path, out, in) and (seed, path).
 
+    Give `simulate` the number of steps that were taken as `start` too, so that random inputs go on.
+
     Example:
         >>> import gatedlib as gl, math
         >>> experiment = gl.Experiment(

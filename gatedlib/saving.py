@@ -67,6 +67,7 @@ class Store:
             "measure": None if measure is None else fingerprint(measure),
             "library": program("*.py"),
             "double precision": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
+            "matrix products": str(jax.config.jax_default_matmul_precision),  # type: ignore[attr-defined]
             **VERSIONS,
         }
         rule, remedy = "is a file; a sweep is saved in a folder", "Choose another path"

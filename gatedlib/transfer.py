@@ -235,7 +235,7 @@ def adapt(
     gates_only: bool = False,
     record: Sequence[rec.Quantity] = (rec.loss, rec.gates),
 ) -> xr.Dataset:
-    r"""Let trained networks go on with one new task, a weighted sum of the tasks they know.
+    r"""Let trained networks go on, on new inputs, with one new task: a weighted sum of the tasks they know.
 
     .. math::
 
@@ -288,7 +288,8 @@ def adapt(
         teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.Sequence((tasks,), (duration,))
     )
     frozen = new.replace(tau_w=math.inf) if gates_only else new
-    return simulate(frozen, results.seed.values.tolist(), record, initial=final_params(results))
+    before = int(results.attrs.get("start", 0)) + int(results.block_stop[-1])
+    return simulate(frozen, results.seed.values, record, initial=final_params(results), start=before)
 
 
 def adaptation_time(distance: float, size: float, tau_c: float, theta: float, specialization: float = 1.0) -> float:

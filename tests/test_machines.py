@@ -69,7 +69,7 @@ def other_home(environment, monkeypatch):
 
 
 def other_requirements(environment, monkeypatch):
-    Path("requirements.txt").write_text("other")
+    Path("requirements.txt").write_text("other", encoding="utf-8")
 
 
 def its_python_is_gone(environment, monkeypatch):

@@ -125,3 +125,13 @@ def test_a_run_that_goes_on_sees_new_inputs():
     again, on = (gl.simulate(experiment, 2, initial=gl.results.final_params(begun), start=start) for start in (0, 200))
     assert (again.loss.values != on.loss.values).mean() > 0.9
     xr.testing.assert_identical(again, gl.simulate(experiment, 2, initial=gl.results.final_params(begun)))
+
+
+def test_networks_that_adapt_see_new_inputs():
+    experiment = small(inputs=gl.Sampled(3), blocks=2)
+    known = gl.simulate(experiment, 2)
+    sums = gl.Sums(experiment.teachers, [(1.0, 0.0)])
+    adapted = gl.transfer.adapt(experiment, known, (1.0, 0.0), 0.2)
+    last = experiment.replace(teachers=sums, curriculum=gl.Sequence((2,), (0.2,)))
+    expected = gl.simulate(last, 2, (gl.record.loss,), initial=gl.results.final_params(known), start=100)
+    np.testing.assert_array_equal(adapted.loss, expected.loss)
