@@ -11,8 +11,10 @@ JUPYTER_BOOK := $(VENV)/bin/python -c 'import sys; from jupyter_book.cli.main im
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
-# Packages that were put in the way of other programs are none of ours.
-unexport PYTHONHOME PYTHONPATH
+# What its user set for other programs changes neither the book nor its tests.
+unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS
+html notebooks: export IPYTHONDIR := $(CURDIR)/.ipython
+export no_proxy := 127.0.0.1,localhost,$(no_proxy)
 # What is built and checked here needs no accelerator. Set JAX_PLATFORMS to use yours.
 export JAX_PLATFORMS ?= cpu
 # Programs that compile much do it with the quickest flags that this jaxlib knows; one that it does not know ends it.
@@ -84,4 +86,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --quiet pyproject.toml -o requirements.txt
 
 clean:
-	rm -rf _build .venv* .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build .venv* .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

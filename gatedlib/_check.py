@@ -78,7 +78,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic) or hasattr(value, "__array__"):
         try:
             listed = np.asarray(value).tolist()
-        except (TypeError, ValueError):  # an array that cannot be read from here: the checks say so
+        except (RuntimeError, TypeError, ValueError):  # an array that cannot be read from here: the checks say so
             return value
         return tuple(map(plain, listed)) if isinstance(listed, list) else listed
     if not isinstance(value, Iterable):

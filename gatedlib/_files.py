@@ -41,8 +41,10 @@ def written_whole(path: Path, write: Callable[[Path], Any], *, sealed: bool = Fa
 
 
 def _replace(partial: Path, path: Path) -> None:
-    """Give a file its name, in place of what bears it. Windows refuses that while someone reads the one that is there:
-    which is no loss if it holds the same."""
+    """Give a file its name, in place of what bears it.
+
+    Windows refuses that while someone reads the one that is there, which is no loss if it holds the same.
+    """
     try:
         partial.replace(path)
     except PermissionError:

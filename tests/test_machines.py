@@ -129,8 +129,9 @@ def test_the_book_is_built_on_the_cpu_unless_its_user_says_otherwise(set_by_user
     assert ran.stdout.split() == [platform], ran.stderr
 
 
-def test_paths_of_other_programs_stay_out():
-    ran = make("--eval", "told: ; @echo [$$PYTHONPATH$$PYTHONHOME]", "told", PYTHONPATH="/opt/ros")
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS", "MPLBACKEND"])
+def test_what_is_set_for_other_programs_stays_out(name):
+    ran = make("--eval", f"told: ; @echo [$${name}]", "told", **{name: "1"})
     assert ran.stdout.split() == ["[]"], ran.stderr
 
 
