@@ -1,6 +1,6 @@
 # `make book` builds the book, `make test` runs every check. Both start from nothing but Python 3.11 or newer.
 PYTHON ?= python3
-VENV ?= .venv
+VENV := .venv
 PORT ?= 8000
 CHAPTERS ?= book
 # Programs are called as modules: the scripts in bin name the place where an environment was made.
@@ -44,7 +44,7 @@ html: environment
 notebooks: environment
 	$(QUICK) $(RUN) pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
-# Everything that takes seconds: what to run while writing.
+# Everything that answers soon: what to run while writing.
 quick: lint unit
 
 unit: environment

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 NEEDED = (3, 11)
-ELSEWHERE = ("PIP_PREFIX", "PIP_TARGET", "PIP_USER")  # settings of pip that would install beside the environment
+ELSEWHERE = ("PIP_PREFIX", "PIP_TARGET")  # settings of pip that would install beside the environment
 FILES = ("requirements.txt", "pyproject.toml")
 
 
@@ -42,6 +42,14 @@ def found(folder):
     return told
 
 
+def ours(root, folder):
+    """Whether a folder may be removed: an environment that this program made, or any one in the project, or nothing."""
+    if not os.path.isdir(folder) or not os.listdir(folder) or os.path.exists(os.path.join(folder, "made-of")):
+        return True
+    inside = os.path.dirname(os.path.realpath(folder)) == os.path.realpath(root)
+    return inside and os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+
+
 def program(folder):
     """The Python of an environment."""
     return os.path.join(folder, "bin", "python")
@@ -54,6 +62,7 @@ def make(root, folder, asked):
     subprocess.run([python, "-m", "venv", folder], check=True)
     pip = [program(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     here = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    here["PIP_USER"] = "0"  # stronger than pip.conf
     subprocess.run([*pip, "-r", os.path.join(root, "requirements.txt")], check=True, env=here)
     subprocess.run([*pip, "--no-deps", "-e", root], check=True, env=here)
     with open(os.path.join(folder, "made-of"), "w", encoding="utf-8") as opened:
@@ -72,9 +81,16 @@ def main(folder):
     if there == asked:
         return 0
     if os.path.exists(folder):
+        if not ours(root, folder):
+            print(f"{folder} was not made by this program, and is left as it is. Choose another one: VENV=.venv")
+            return 1
         other = [name for name in asked if there.get(name) != asked[name]] if there else []
-        why = f"it has another {', another '.join(other)}" if other else "it is unfinished, or its Python is gone"
-        print(f"{folder} is not the environment asked for: {why}.")
+        why = (
+            f"another {', another '.join(other)}"
+            if other
+            else "unfinished, made by something else, or without its Python"
+        )
+        print(f"{folder} is not the environment asked for ({why}).")
     print(f"Making {folder} with Python {version} and installing what requirements.txt names (a minute or two) ...")
     sys.stdout.flush()
     try:

@@ -6,6 +6,7 @@ warnings.
 """
 
 import json
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,16 +14,13 @@ from pathlib import Path
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
-WARNING = re.compile(r"^(?P<file>.+):\d+: \w*Warning: .*", re.MULTILINE)
-CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]")
+CELL = r"[/\\]ipykernel_\d+[/\\]"
 
 
 def warnings_of_ours(text):
     """The warnings in a text that point at a line of the library or of a cell."""
-    package = str(Path(find_spec("gatedlib").origin).parent)
-    return [
-        found[0] for found in WARNING.finditer(text) if CELL.search(found["file"]) or found["file"].startswith(package)
-    ]
+    package = re.escape(str(Path(find_spec("gatedlib").origin).parent) + os.sep)
+    return [found[0] for found in re.finditer(rf"(?:{package}|{CELL})[^\n]*?:\d+: \w*Warning: .*", text)]
 
 
 def written(notebook):

@@ -42,6 +42,7 @@ def numeric(name: str, value: object, remedy: str) -> np.ndarray | jax.Array:
     """The value as an array of real numbers, of jax if it is one, or else of numpy."""
     try:
         found = value if isinstance(value, jax.Array) else np.asarray(value)
+        found = found.astype(float) if found.dtype == np.longdouble else found  # of which JAX knows nothing
     except (ValueError, TypeError):  # rows of unequal length, or what refuses to be an array
         found = np.asarray(None)
     real = found.dtype.kind in "biuf" or jnp.issubdtype(found.dtype, jnp.floating)  # bfloat16 is of no kind
@@ -77,9 +78,12 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, np.generic) or hasattr(value, "__array__"):
         try:
-            listed = np.asarray(value).tolist()
+            array = np.asarray(value)
         except (RuntimeError, TypeError, ValueError):  # an array that cannot be read from here: the checks say so
             return value
+        if array.dtype.kind in "mM":  # times are no numbers
+            return str(value)
+        listed = (array.astype(float) if array.dtype.kind == "f" else array).tolist()
         return tuple(map(plain, listed)) if isinstance(listed, list) else listed
     if not isinstance(value, Iterable):
         return value
@@ -143,15 +147,18 @@ def whole(name: str, value: Any, at_least: int, remedy: str, *, below: int = 2**
 
 
 def folder(name: str, value: Any, remedy: str) -> Path:
-    """Require the path of a folder on this machine, and return it whole: `~` is the user's home, here as in a shell."""
+    """Require the path of a folder on this machine, and return it whole: `~` and `$HOME` mean what a shell says."""
     kind(name, value, (str, os.PathLike), remedy)
     typed = os.fspath(value)
     require(isinstance(typed, str) and typed != "", name, value, "must be the path of a folder", remedy)
     require("://" not in typed, name, value, "is an address, and no folder of this machine", remedy)
     try:
-        return Path(typed).expanduser().absolute()
-    except RuntimeError as failure:
-        raise ValueError(f"{name} = {value!r}: the home folder is not known ({failure}). Write it out.") from failure
+        path = Path(os.path.expandvars(typed)).expanduser().absolute()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            os.stat(path)
+    except (OSError, RuntimeError, ValueError) as failure:
+        raise ValueError(f"{name} = {value!r}: is no path here ({failure}). {remedy}.") from failure
+    return path
 
 
 def known(name: str, names: Iterable[str], what: str) -> None:

@@ -1,9 +1,11 @@
 """What a thing is, in a text that is the same in every process and differs where behaviour does."""
 
+import collections
 import functools
 import hashlib
 import re
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +13,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 INSTALLED = re.compile(r"(gatedlib(?!\.paper)|numpy|jax|xarray|scipy)\b")
 """Modules whose functions are told by name and by what they hold: a sweep knows the library's code by a checksum."""
 
@@ -29,8 +32,12 @@ def fingerprint(thing: Any) -> str:
         >>> fingerprint(partial(max, 1)) == fingerprint(partial(max, 2))
         False
     """
-    name = getattr(thing, "__qualname__", type(thing).__qualname__)
-    return f"{name} {digest(canonical(thing))}"
+    return f"{_name(thing)} {digest(canonical(thing))}"
+
+
+def _name(thing: Any) -> str:
+    """What a function, or the class of an object, is called; a quantity that was pickled calls its function `….fn`."""
+    return getattr(thing, "__qualname__", type(thing).__qualname__).removesuffix(".fn")
 
 
 def canonical(thing: Any, within: tuple[int, ...] = ()) -> str:
@@ -43,21 +50,21 @@ def canonical(thing: Any, within: tuple[int, ...] = ()) -> str:
     if isinstance(thing, types.FunctionType):
         held = [cell.cell_contents for cell in thing.__closure__ or ()]
         if INSTALLED.match(thing.__module__):
-            return f"{thing.__module__} {thing.__qualname__} {canonical((thing.__defaults__, held), within)}"
+            return f"{thing.__module__} {_name(thing)} {canonical((thing.__defaults__, held), within)}"
         used = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
         parts = (thing.__code__, thing.__defaults__, thing.__kwdefaults__, held, used)
-        return f"{thing.__qualname__} {canonical(parts, within)}"
+        return f"{_name(thing)} {canonical(parts, within)}"
     if hasattr(thing, "__wrapped__"):  # a function that was jitted, or decorated otherwise
         return canonical(thing.__wrapped__, within)
     if isinstance(thing, functools.partial):
         return canonical((thing.func, thing.args, thing.keywords), within)
     if isinstance(thing, types.MethodType):
         return canonical((thing.__func__, thing.__self__), within)
-    if isinstance(thing, dict):
+    if isinstance(thing, Mapping):
         return canonical(list(thing.items()), within)
     if isinstance(thing, set | frozenset):
         return f"{{{', '.join(sorted(canonical(each, within) for each in thing))}}}"
-    if isinstance(thing, tuple | list):
+    if isinstance(thing, tuple | list | collections.deque):
         return f"[{', '.join(canonical(each, within) for each in thing)}]"
     if isinstance(thing, np.ndarray | jax.Array):
         return f"{np.asarray(thing).tolist()}"
@@ -65,10 +72,19 @@ def canonical(thing: Any, within: tuple[int, ...] = ()) -> str:
         return thing.__name__
     if isinstance(thing, xr.DataArray | xr.Dataset):  # whose text leaves out the middle of what is long
         return canonical(thing.to_dict(), within)
-    if isinstance(thing, eqx.Module) or type(thing).__repr__ is object.__repr__:  # whose texts tell no numbers
-        made_of = {**getattr(thing, "__dict__", {}), "__call__": vars(type(thing)).get("__call__")}
+    said = repr(thing)
+    if isinstance(thing, eqx.Module) or ADDRESS.search(said):  # whose texts tell no numbers, or a place in memory
+        slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+        made_of = {name: getattr(thing, name) for name in slots if hasattr(thing, name) and not name.startswith("__")}
+        made_of |= {**getattr(thing, "__dict__", {}), "__call__": vars(type(thing)).get("__call__")}
         return f"{type(thing).__qualname__} {canonical(made_of, within)}"
-    return repr(thing)
+    return said
+
+
+def settings_of_jax() -> dict[str, str]:
+    """The settings of JAX on which the numbers of a run depend, by what they mean."""
+    names = {"double precision": "jax_enable_x64", "matrix products": "jax_default_matmul_precision"}
+    return {meaning: str(getattr(jax.config, name)) for meaning, name in names.items()}
 
 
 def _names(code: types.CodeType) -> list[str]:

@@ -16,8 +16,9 @@ GENERATOR = "threefry2x32"
 
 
 def key(seed: int | Array) -> Key[Array, ""]:
-    """The key that a seed stands for."""
-    return jax.random.key(seed, impl=GENERATOR)
+    """The key that a seed stands for, which `jax.random.key` would shift by `JAX_RANDOM_SEED_OFFSET`."""
+    data = jnp.stack([jnp.uint32(0), jnp.asarray(seed).astype(jnp.uint32)])
+    return jax.random.wrap_key_data(data, impl=GENERATOR)
 
 
 SETTINGS = {"threefry_partitionable": True, "numpy_rank_promotion": "allow", "numpy_dtype_promotion": "standard"}

@@ -64,7 +64,7 @@ def simulate(
     """Run an experiment for some seeds, all at once, and label what comes out.
 
     A seed draws the teachers, the initial weights and the inputs; what it gives does not depend on its company. A run
-    that takes long says so, and ends at once for who presses Ctrl-C.
+    that takes long says so. Ctrl-C is heard at once; what was begun is computed to its end in the background.
 
     Args:
         experiment: what to run.

@@ -139,7 +139,7 @@ def load(name: str = "digits", folder: str | os.PathLike[str] | None = None, url
     classes = [parts[n].astype(np.int32) for n in (1, 3)]
     for file, each in zip(files[1::2], classes, strict=True):
         rule = f"must hold classes below {len(source.names)}, but holds {each.max()}"
-        _check.require(each.max() < len(source.names), "file", str(file), rule, "Get it anew")
+        _check.require(bool(each.max() < len(source.names)), "file", str(file), rule, "Get it anew")
     return Pictures(name, images[0], classes[0], images[1], classes[1], source.names)
 
 

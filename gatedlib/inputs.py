@@ -165,7 +165,8 @@ def _classes(values: Any) -> Any:
         found = np.asarray(values)
     except (TypeError, ValueError):  # rows of unequal length, or what is no array
         found = np.asarray(None)
-    fits = found.dtype.kind in "bf" or (found.dtype.kind in "iu" and found.max(initial=0) < 2**31)
+    known = found.dtype in (bool, np.float16, np.float32, np.float64)
+    fits = known or (found.dtype.kind in "iu" and found.max(initial=0) < 2**31)
     return jnp.asarray(found) if fits else found
 
 

@@ -118,6 +118,8 @@ def _attribute(value: Any) -> Any:
         array = np.asarray(None)
     if array.dtype.kind not in "iuf" or array.size == 0:
         return repr(value) if _is_written_out(value) and len(repr(value)) <= TOLD else fingerprint(value)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):  # of which netCDF knows nothing
+        array = array.astype(float)
     # netCDF makes one number of a list of one
     return told(array) if array.size > TOLD else array.item() if array.size == 1 else array.ravel()
 
@@ -226,11 +228,11 @@ def _refuse_divergence(
         if bad.any():
             when = int(steps[bad.any(0).argmax()])
             if worst is None or when < worst[0]:
-                worst = when, name, names[bad[:, bad.any(0).argmax()].argmax()]
+                worst = when, name, names[int(bad[:, bad.any(0).argmax()].argmax())]
     for name, value in ends.items():
         bad = ~np.isfinite(value).reshape(len(names), -1).all(-1)
         if worst is None and bad.any():
-            worst = last, name, names[bad.argmax()]
+            worst = last, name, names[int(bad.argmax())]
     if worst is not None:
         step, name, run = worst
         if all(np.isfinite(end).all() for end in ends.values()):

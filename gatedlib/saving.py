@@ -15,7 +15,7 @@ from jax.experimental import multihost_utils
 
 from gatedlib import _check
 from gatedlib._files import program, whole, written_whole
-from gatedlib._identity import digest, fingerprint
+from gatedlib._identity import digest, fingerprint, settings_of_jax
 from gatedlib.experiment import Experiment
 from gatedlib.record import Quantity
 from gatedlib.results import VERSIONS, settings
@@ -66,8 +66,7 @@ class Store:
             "every": every,
             "measure": None if measure is None else fingerprint(measure),
             "library": program("*.py"),
-            "double precision": bool(jax.config.jax_enable_x64),  # type: ignore[attr-defined]
-            "matrix products": str(jax.config.jax_default_matmul_precision),  # type: ignore[attr-defined]
+            **settings_of_jax(),
             **VERSIONS,
         }
         rule, remedy = "is a file; a sweep is saved in a folder", "Choose another path"
@@ -93,7 +92,8 @@ class Store:
         from gatedlib.sweeps import Tile
 
         there = plan["sweep"]
-        differ = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+        told, asked = ({name: json.dumps(value) for name, value in each.items()} for each in (there, here))
+        differ = sorted(name for name in told.keys() | asked.keys() if told.get(name) != asked.get(name))
         rule = f"holds another sweep, which differs in {', '.join(differ)}"
         _check.require(not differ, "save", str(self.path), rule, "Choose another path, or remove that folder")
         self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in plan["tiles"]]
@@ -104,7 +104,7 @@ class Store:
     def load(self) -> dict[int, xr.Dataset]:
         """The finished chunks by their numbers; those that are damaged are told of, and are to be computed anew."""
         found = [whole(self._file(number)) for number in range(len(self.tiles))]
-        done = np.asarray([file is not None for file in found])
+        done = np.array([file is not None for file in found], bool)
         for number in np.flatnonzero(~done).tolist():
             if any(self.path.glob(f"{self._file(number).stem}.*.nc")):
                 damaged = f"chunk {number} in {self.path} is not what was written: it is computed anew"

@@ -208,7 +208,8 @@ class Spectral(Teachers):
 
 
 def _matrices(given: object) -> Array:
-    return _check.array("matrices", given, "Stack one matrix per task: np.stack([first, second])")
+    matrices = _check.array("matrices", given, "Stack one matrix per task: np.stack([first, second])")
+    return matrices if matrices.dtype in (jnp.float32, jnp.float64) else matrices.astype(float)
 
 
 class Given(Teachers):

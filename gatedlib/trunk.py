@@ -149,7 +149,7 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
             written_whole(file, partial(_save, kept))
         except OSError as failure:  # what was learned is not lost for that
             warnings.warn(f"Features are not kept, and will be learned again: {failure}", stacklevel=2)
-    start = jax.eval_shape(lambda: Trunk.draw(jax.random.key(0), pictures.train_images.shape[1], units))
+    start = jax.eval_shape(lambda: Trunk.draw(_random.key(0), pictures.train_images.shape[1], units))
     leaves = [jnp.asarray(kept[f"trunk{n}"]) for n in range(len(jax.tree.leaves(start)))]
     trunk = jax.tree.unflatten(jax.tree.structure(start), leaves)
     return Features(pictures, kept["train"], kept["test"], float(kept["accuracy"]), trunk)

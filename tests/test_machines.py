@@ -47,6 +47,7 @@ def environment(tmp_path, monkeypatch):
         if command[1:3] == ["-m", "venv"]:
             script.made += 1
             Path(command[3], "bin").mkdir(parents=True)
+            Path(command[3], "pyvenv.cfg").touch()
             Path(command[3], "bin", "python").symlink_to(sys.executable)
         elif "pip" not in command:
             return run(command, **settings)
@@ -94,6 +95,16 @@ def test_an_environment_that_is_not_the_one_asked_for_is_made_anew(environment, 
     assert environment.made == 2
 
 
+def test_a_folder_that_is_no_environment_of_this_project_is_left_as_it_is(environment, tmp_path, capsys):
+    for place in ("thesis", tmp_path / "work-env"):
+        Path(place).mkdir()
+        Path(place, "pyvenv.cfg" if place != "thesis" else "thesis.tex").touch()
+        assert environment.main(str(place)) == 1
+        assert "is left as it is. Choose another one" in capsys.readouterr().out
+        assert len(list(Path(place).iterdir())) == 1
+    assert environment.made == 0
+
+
 def test_an_environment_that_was_moved_is_made_anew(environment, tmp_path, monkeypatch):
     environment.main(".venv")
     moved = (tmp_path / "project").rename(tmp_path / "renamed")
@@ -114,6 +125,18 @@ def test_a_python_that_is_too_old_is_refused_in_words(environment, monkeypatch, 
     assert environment.made == 0
 
 
+@pytest.fixture
+def say(tmp_path):
+    """What make says that a variable of its recipes is."""
+
+    def say(variable, **settings):
+        rule = tmp_path / "say.mk"
+        rule.write_text(f"said: ; @echo [$${variable}]\n", encoding="utf-8")
+        return make("--file", "Makefile", "--file", str(rule), "said", **settings).stdout.strip()
+
+    return say
+
+
 def make(*words, **settings):
     """What make says, with the environment of these tests as the one that is there."""
     for name in ("JAX_PLATFORMS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
@@ -124,15 +147,18 @@ def make(*words, **settings):
 
 
 @pytest.mark.parametrize(("set_by_user", "platform"), [("", "cpu"), ("cuda", "cuda")])
-def test_the_book_is_built_on_the_cpu_unless_its_user_says_otherwise(set_by_user, platform):
-    ran = make("--eval", "told: ; @echo $$JAX_PLATFORMS", "told", JAX_PLATFORMS=set_by_user)
-    assert ran.stdout.split() == [platform], ran.stderr
+def test_the_book_is_built_on_the_cpu_unless_its_user_says_otherwise(say, set_by_user, platform):
+    assert say("JAX_PLATFORMS", JAX_PLATFORMS=set_by_user) == f"[{platform}]"
 
 
 @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS", "MPLBACKEND"])
-def test_what_is_set_for_other_programs_stays_out(name):
-    ran = make("--eval", f"told: ; @echo [$${name}]", "told", **{name: "1"})
-    assert ran.stdout.split() == ["[]"], ran.stderr
+def test_what_is_set_for_other_programs_stays_out(say, name):
+    assert say(name, **{name: "1"}) == "[]"
+
+
+def test_an_environment_that_is_set_for_other_programs_is_not_this_one():
+    commands = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "VENV := .venv\n" in commands  # and not ?=
 
 
 def test_a_port_that_is_taken_is_told():
@@ -244,6 +270,15 @@ def test_what_libraries_print_is_shown_to_the_builder_and_not_in_the_page(tmp_pa
 
 
 @pytest.mark.slow
+def test_warnings_are_told_apart_by_where_they_point():
+    ours = module(ROOT / "_ext" / "stderr.py").warnings_of_ours
+    package = Path(gl.__file__).parent
+    assert len(ours(f"sweep: 50%|█████     | 1/2 [00:01]{package / 'saving.py'}:3: UserWarning: mind this")) == 1
+    assert len(ours("/tmp/ipykernel_12/345.py:1: RuntimeWarning: divide by zero\n  x / 0\n")) == 1
+    for others in (f"{package}2/a.py:1: UserWarning: no", "/usr/lib/a.py:1: UserWarning: no", "UserWarning: no"):
+        assert ours(others) == []
+
+
 @pytest.mark.parametrize("whose", OURS)
 def test_a_warning_of_ours_fails_the_build(tmp_path, whose):
     ran = built(tmp_path, OURS[whose])
@@ -313,16 +348,18 @@ def test_names_of_files_have_no_letters_that_a_disk_refuses(tmp_path, monkeypatc
 def test_text_is_read_and_written_in_one_encoding(tmp_path):
     """In a locale whose encoding is another one, as on Windows, every file of text says its own."""
     program = (
-        "import locale, sys; import gatedlib as gl; from tests.examples import small; "
+        "import sys, warnings; import gatedlib as gl; from tests.examples import small; "
+        "warnings.filterwarnings('error', category=EncodingWarning, module=sys.argv[2]); "
         "asked = dict(seeds=1, record=(gl.record.loss,), save=sys.argv[1], tau_c=[0.1]); "
         "print(gl.sweep(small(), **asked).identical(gl.sweep(small(), **asked)))"
     )
-    flags = ["-X", "warn_default_encoding", "-W", "error::EncodingWarning:gatedlib", "-X", "utf8=0"]
-    ran = subprocess.run(
-        [sys.executable, *flags, "-c", program, str(tmp_path)],
-        cwd=ROOT, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.stdout.split() == ["True"], ran.stderr
+
+    def ran(module):
+        command = [sys.executable, "-X", "warn_default_encoding", "-c", program, str(tmp_path), module]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ran(r"gatedlib\b").stdout.split() == ["True"]
+    assert "EncodingWarning" in ran(r"jax\b|pandas\b").stderr  # others do not say theirs, and are seen
 
 
 # Paths as people type them
@@ -340,7 +377,9 @@ def test_a_sweep_is_saved_at_home(home, tmp_path):
     saved = gl.sweep(small(), save="~/night", **asked)
     assert (home / "night" / "plan.json").exists()
     assert list(tmp_path.iterdir()) == [home]
-    assert gl.sweep(small(), save=home / "night", **asked).identical(saved)
+    for same in (home / "night", "$HOME/night"):
+        assert gl.sweep(small(), save=same, **asked).identical(saved)
+    assert list(tmp_path.iterdir()) == [home]
 
 
 def test_a_folder_stays_the_same_when_the_working_folder_changes(home, tmp_path, monkeypatch):
@@ -369,7 +408,9 @@ def test_the_cache_and_data_may_be_at_home(home, monkeypatch):
             "s3://bucket/night",
             "save = 's3://bucket/night': is an address, and no folder of this machine. Name a folder.",
         ),
-        ("~nobody-here/night", r"save = '~nobody-here/night': the home folder is not known"),
+        ("~nobody-here/night", r"save = '~nobody-here/night': is no path here (Could not determine home directory"),
+        ("a\0b", r"save = 'a\x00b': is no path here (embedded null byte). Name a folder."),
+        ("a" * 300, "File name too long"),
         (b"night", "save = b'night': must be a str or a PathLike"),
     ],
 )

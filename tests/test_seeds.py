@@ -24,7 +24,7 @@ INPUTS = {
 }
 KEEP = (gl.record.loss, gl.record.gates)
 AROUND = {
-    "another generator": {"JAX_DEFAULT_PRNG_IMPL": "rbg"},
+    "another generator, and other seeds": {"JAX_DEFAULT_PRNG_IMPL": "rbg", "JAX_RANDOM_SEED_OFFSET": "7"},
     "another layout of bits, and strict rules": {
         "JAX_THREEFRY_PARTITIONABLE": "0",
         "JAX_NUMPY_RANK_PROMOTION": "raise",

@@ -36,7 +36,8 @@ LISTS = {
 ODD = [
     None, True, np.bool_(False), -1, 0, 2**31, 10**400, 0.5, math.nan, math.inf, -math.inf, 1j, "", "a", b"a",
     np.float32(0.5), np.array(0.5), np.array([0.5, 0.5]), np.array(["a"]), np.array([None]), np.array(1j),
-    np.datetime64("2020-01-01"), jnp.array(0.5), jnp.array([0.5]), jnp.bfloat16(0.5), xr.DataArray(0.5),
+    np.datetime64("2020-01-01"), np.timedelta64(3, "ns"), np.longdouble("nan"),
+    jnp.array(0.5), jnp.array([0.5]), jnp.bfloat16(0.5), xr.DataArray(0.5),
     xr.DataArray([0.5, 0.5], dims="a"), pd.Series([0.5]), pd.DataFrame([[0, 1], [1, 0]]), pd.NA, [], (), {}, {0, 1},
     {"a": 1}, [[0, 1], [1, 0]], [[0], [1, 0]], [(0.5, 0.5)], object(), print, int, fractions.Fraction(1, 2),
     decimal.Decimal("0.5"), gl, gl.Orthogonal(), gl.GatedLinear(), gl.UnitNorm(1.0), [gl.UnitNorm(1.0)],
@@ -195,6 +196,7 @@ def test_numbers_come_out_of_results_and_go_in_again(grid):
     """What a cell of a sweep was measured at is a setting again."""
     assert small(tau_c=grid.tau_c[1]) == small(tau_c=0.2)
     assert gl.results.cell(grid, tau_c=grid.tau_c[1]).attrs["flow.tau_c"] == 0.2
+    assert gl.Nonnegative(np.longdouble(0.25)).a == gl.Nonnegative(np.float16(0.25)).a == 0.25
     assert gl.Nonnegative(xr.DataArray(0.25)).a == gl.Nonnegative(jnp.array(0.25)).a == 0.25
 
 

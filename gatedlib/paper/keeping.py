@@ -17,10 +17,9 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-import jax
-
 from gatedlib import _check
 from gatedlib._files import program, whole, written_whole
+from gatedlib._identity import settings_of_jax
 from gatedlib.results import VERSIONS
 
 LONG = 0.3
@@ -55,7 +54,7 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         folder = _check.folder("GATEDLIB_RESULTS", named, "Name a folder")
         asked = pickle.dumps((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
         versions = sorted(VERSIONS.items())
-        state = f"{program('**/*.py')} {versions} {jax.config.jax_enable_x64}".encode()  # type: ignore[attr-defined]
+        state = f"{program('**/*.py')} {versions} {settings_of_jax()}".encode()
         name = re.sub(r"\W+", "-", compute.__qualname__)  # on some disks a file may not be called <lambda>
         file = folder / f"{name}-{hashlib.sha256(asked + state).hexdigest()[:24]}.pickle"
         found = whole(file)
