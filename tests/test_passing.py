@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import multiprocessing
 import pickle
+import signal
 import threading
 import types
 from collections.abc import Callable
@@ -193,6 +194,15 @@ class Never:
         return False
 
 
+@pytest.fixture
+def _ctrl_c():
+    """Programs that are begun in the background hear of no Ctrl-C; these tests do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_who_presses_ctrl_c_need_not_wait_for_a_run():
     threading.Timer(0.3, _thread.interrupt_main).start()
     with pytest.raises(KeyboardInterrupt):
