@@ -115,7 +115,9 @@ def test_curves_can_be_seen_in_the_dark(page):
     page.emulate_media(color_scheme="light")
     by_day = [each.evaluate(color) for each in curves]
     page.emulate_media(color_scheme="dark")
-    assert all(each.evaluate(color) != before for each, before in zip(curves, by_day, strict=True))
+    for each, before in zip(curves, by_day, strict=True):  # the page follows in a moment
+        other = "([curve, before]) => getComputedStyle(curve).stroke !== before"
+        page.wait_for_function(other, arg=[each.element_handle(), before])
 
 
 def test_without_scripts_there_is_a_still_picture(browser, address):
