@@ -35,7 +35,7 @@ def checked_seeds(seeds: Seeds) -> np.ndarray:
     _check.require(flat, "seeds", seeds, "must be a number or a list of numbers", remedy)
     _check.require(len(asked) > 0, "seeds", list(asked), "must hold at least one seed", remedy)
     for seed in asked:
-        seed = _check.whole("seed", seed, 0, remedy)
+        _check.whole("seed", seed, 0, remedy)
     _check.require(len(set(asked)) == len(asked), "seeds", list(asked), "must not repeat a seed", remedy)
     return np.asarray(asked)
 

@@ -187,3 +187,8 @@ def test_every_seed_may_have_a_start_of_its_own():
 def test_bad_input_is_refused(call, refusal):
     with pytest.raises(ValueError, match=refusal):
         call()
+
+
+def test_a_block_may_begin_with_paths_that_are_whole_numbers():
+    rest = {"block_length": 1.0, "tau_w": 1.3, "tau_c": 0.06, "distance": 2**0.5}
+    assert next_block(1, 1, **rest) == next_block(1.0, 1.0, **rest)
