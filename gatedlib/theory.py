@@ -310,7 +310,7 @@ def next_block(
     block_length = _check.positive("block_length", block_length, "The paper's Fig. 2 has 1.0")
     new, old = _check.real(new), _check.real(old)
     for name, value in (("new", new), ("old", old)):  # nan goes on from block to block
-        number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) != np.inf
+        number = (isinstance(value, float) or _check.is_number(value)) and abs(value) != np.inf
         _check.require(number, name, value, "must be a number", "Use 0.5")
     kappa = Switch(tau_w, tau_c, distance).kappa
     mean, lead = (new + old) / 2, (new - old) / 2
