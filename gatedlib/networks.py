@@ -82,13 +82,14 @@ class GatedLinear(LinearNetwork):
         y = \sum_p c_p W_p x, \qquad A = \sum_p c_p W_p, \qquad
         \frac{\partial L}{\partial W_p} = c_p G, \quad \frac{\partial L}{\partial c_p} = \langle W_p, G \rangle
 
-    At the start all gates are `gate_init` and the weights are small:
-    :math:`W_{p,ij} \sim N(0, \sigma^2 / d_\mathrm{in})`.
+    At the start the weights are small, :math:`W_{p,ij} \sim N(0, \sigma^2 / d_\mathrm{in})`, and the gates are
+    `gate_init`, each with a deviation of its own if there is a spread: :math:`c_p \sim N(c_0, s^2)`.
 
     Args:
         paths: number of paths P.
-        gate_init: the gates at the start, one number for all.
+        gate_init: :math:`c_0`, the mean of the gates at the start.
         weight_scale: :math:`\sigma`, the size of the initial weights.
+        gate_spread: s, the standard deviation of the gates at the start; 0 for gates that begin equal.
 
     Raises:
         ValueError: if there is no path, or a number is negative or not finite.
@@ -109,11 +110,13 @@ class GatedLinear(LinearNetwork):
     paths: int = eqx.field(static=True, converter=_check.plain, default=2)
     gate_init: float = eqx.field(converter=_check.real, default=0.5)
     weight_scale: float = eqx.field(converter=_check.real, default=0.01)
+    gate_spread: float = eqx.field(converter=_check.real, default=0.0)
 
     def __check_init__(self) -> None:
         _check.whole("paths", self.paths, 1, "Use one path per task, 2 in the paper's Fig. 2")
         _check.nonnegative("gate_init", self.gate_init, "The paper uses 0.5")
         _check.nonnegative("weight_scale", self.weight_scale, "The paper uses 0.01")
+        _check.nonnegative("gate_spread", self.gate_spread, "Use 0 for gates that begin equal")
 
     def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
         return {"weights": (self.paths, d_out, d_in), "gates": (self.paths,)}
@@ -121,7 +124,9 @@ class GatedLinear(LinearNetwork):
     def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
         shapes = self.shapes(d_out, d_in)
         weights = self.weight_scale / np.sqrt(d_in) * normal(key, shapes["weights"])
-        return Params(weights, jnp.full(shapes["gates"], self.gate_init))
+        # a key of their own, so that a seed's weights are the same whatever the spread of its gates
+        deviations = normal(jax.random.fold_in(key, 1), shapes["gates"])
+        return Params(weights, self.gate_init + self.gate_spread * deviations)
 
     def effective(self, params: Params) -> Float[Array, "out in"]:
         return jnp.einsum("p,pij->ij", params.gates, params.weights)
@@ -147,8 +152,9 @@ class NeuronGated(GatedLinear):
 
     Args:
         paths: number of paths P.
-        gate_init: the gates at the start, one number for all.
+        gate_init: the mean of the gates at the start.
         weight_scale: :math:`\sigma`, the size of the initial weights, as in `GatedLinear`.
+        gate_spread: the standard deviation of the gates at the start; 0 for gates that begin equal.
 
     Raises:
         ValueError: if there is no path, or a number is negative or not finite.

@@ -132,6 +132,7 @@ def spreading(
     tau_c: float,
     apart: Float[np.ndarray, "*any mode"],
     start: Float[np.ndarray, "*any mode"] | None = None,
+    gates: Float[np.ndarray, "*any"] | float = 0.0,
 ) -> Float[np.ndarray, "*any block"]:
     r"""How far the gates of two nearly equal paths are driven apart: one hyperbolic turn per block.
 
@@ -156,6 +157,7 @@ def spreading(
         tau_c: time constant of the gates.
         apart: the difference of the two paths' weights at the start, in the same coordinates; one or many.
         start: the mean weights at the start, of one shape with `apart`; zero unless given.
+        gates: :math:`\Delta c_0`, the difference of the gates at the start; one for all, or one for each of `apart`.
 
     Returns:
         The size of :math:`\Delta c` at the end of each block.
@@ -191,7 +193,11 @@ def spreading(
     rule, remedy = f"must end with {modes}, the number of modes of the targets", "Use reduction.span(...).project"
     _check.require(difference.shape[-1:] == (modes,), "shape of apart", difference.shape, rule, remedy)
     weights = np.sqrt(tau_w) * difference
-    gates = np.zeros(weights.shape[:-1])
+    begun = _check.numbers("gates", gates)
+    rule, remedy = f"must be one number, or of shape {weights.shape[:-1]}", "Use the difference of the paths' gates"
+    _check.require(begun.shape in ((), weights.shape[:-1]), "shape of gates", begun.shape, rule, remedy)
+    _check.require(bool(np.isfinite(begun).all()), "gates", "nan or inf", "must be finite", "Mend it")
+    turning = np.broadcast_to(np.sqrt(tau_c) * begun, weights.shape[:-1])
     reached = np.zeros(weights.shape)
     if start is not None:
         mean = _check.numbers("start", start)
@@ -208,11 +214,11 @@ def spreading(
         left = np.exp(-length / (2 * tau_w))
         angle = 2 * size * np.sqrt(tau_w / tau_c) * (1 - left)
         along = np.sum(weights * ahead, -1)
-        turned = np.sinh(angle) * gates + np.cosh(angle) * along
-        gates = np.cosh(angle) * gates + np.sinh(angle) * along
+        turned = np.sinh(angle) * turning + np.cosh(angle) * along
+        turning = np.cosh(angle) * turning + np.sinh(angle) * along
         weights = weights + (turned - along)[..., None] * ahead
         reached = aims[task] - left * error
-        spread.append(np.abs(gates) / np.sqrt(tau_c))
+        spread.append(np.abs(turning) / np.sqrt(tau_c))
     return np.stack(spread, -1)
 
 

@@ -764,7 +764,7 @@ BAD = [
     (
         lambda: gl.explore.regimes(small(penalties=())),
         "setting = 'a': there is no such setting. Did you mean block_length, blocks, curriculum, d_in, "
-        "d_out, dt, duration, flow, gate_init, inputs, network, order, paths, penalties, scale, tasks, "
+        "d_out, dt, duration, flow, gate_init, gate_spread, inputs, network, order, paths, penalties, scale, tasks, "
         "tau_c, tau_w, teachers, weight_scale?",
     ),
     (

@@ -175,8 +175,21 @@ def test_grids_are_five_by_five_in_json():
 
 
 def test_the_published_grid_agrees_with_itself():
-    assert regimes.agreeing(regimes.PUBLISHED_5A[None]) == 25
-    assert regimes.agreeing(1 - regimes.PUBLISHED_5A[None] / 2) < 25
+    for published in (regimes.PUBLISHED_5A, regimes.PUBLISHED_5B):
+        assert regimes.agreeing(published[None], published) == 25
+        assert regimes.agreeing(1 - published[None] / 2, published) < 25
+
+
+def test_two_tasks_on_one_path_count_as_its_mean_cosine_with_both():
+    results = dynamics.run(dynamics.FLEXIBLE)
+    one = regimes.on_one_path(results).transpose("seed", "path").values
+    teachers, weights = (results[name].transpose("seed", ...).values for name in ("teachers", "final_weights"))
+    for seed in range(3):
+        for path in range(2):
+            student = np.concatenate([weights[seed, path]] * 2, axis=-1)
+            both = np.concatenate(list(teachers[seed]), axis=-1)
+            cosine = (student * both).sum(-1) / np.linalg.norm(student, axis=-1) / np.linalg.norm(both, axis=-1)
+            np.testing.assert_allclose(one[seed, path], cosine.mean(), rtol=1e-4)
 
 
 def test_rounds_until_fast_counts_rounds_not_blocks():

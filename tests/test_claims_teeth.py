@@ -37,10 +37,14 @@ def uneven():
 
 
 BREAKS = {
-    "5A-longer": lambda c: c.measure(regimes.BY_SPEED_LONGER.replace(tau_w=0.1)),
+    "5A": lambda c: c.measure(regimes.BY_SPEED_RELEASED),
+    "5A-released": lambda c: c.measure(regimes.BY_SPEED),
     "5A-needs": lambda c: c.measure(regimes.BY_SPEED.replace(b=0.0)),
     "5B": lambda c: c.measure(regimes.BY_PENALTY.replace(tau_c=0.1)),
+    "5B-released": lambda c: c.measure(regimes.BY_PENALTY_RELEASED.replace(tau_c=0.1)),
     "A.3": lambda c: c.measure(robustness.COSTLY, robustness.FREE),
+    "A.13": lambda c: c.measure(robustness.ALIKE_RELEASED),
+    "A.13-released": lambda c: c.measure(robustness.ALIKE),
     "A.13-flexible": lambda c: c.measure(calm(robustness.ALIKE_FLEXIBLE)),
     "A.16": lambda c: c.measure(robustness.FEW_SHOT_FORGETFUL, robustness.FEW_SHOT),
     "tasks": lambda c: c.measure(rounds=3),

@@ -76,10 +76,10 @@ TURNS = {"seed": st.integers(0, 10**6), "tau_w": st.floats(0.3, 3), "tau_c": st.
 @given(**TURNS)
 def test_spreading_solves_the_linear_equations_of_nearly_equal_paths(seed, tau_w, tau_c):
     rng = np.random.default_rng(seed)
-    targets, apart, mean = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=4)
+    targets, apart, mean, gates = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=4), rng.normal()
     tasks, lengths = rng.integers(3, size=4), rng.uniform(0.1, 0.5, 4)
-    told = spreading(targets, tasks, lengths, tau_w, tau_c, apart, mean)
-    state, seen = np.concatenate([[0.0], apart, mean]), []
+    told = spreading(targets, tasks, lengths, tau_w, tau_c, apart, mean, gates)
+    state, seen = np.concatenate([[gates], apart, mean]), []
     for task, length in zip(tasks, lengths, strict=True):
 
         def learn(_, state, target=targets[task]):
@@ -97,6 +97,9 @@ def test_spreading_takes_many_seeds_at_once():
     assert told.shape == (6, 3)
     np.testing.assert_allclose(told[2], spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[2]))
     np.testing.assert_allclose(spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, 3 * apart), 3 * told)
+    gates = np.linspace(-0.1, 0.1, 6)
+    told = spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart, gates=gates)
+    np.testing.assert_allclose(told[2], spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[2], gates=gates[2]))
 
 
 @settings(max_examples=25)
@@ -109,6 +112,10 @@ def test_in_the_steady_state_every_other_block_turns_back(length, tau_w, tau_c):
     one = steady_spread(length, tau_w, tau_c, np.sqrt(2), 0.01)
     np.testing.assert_allclose(told[::2], one, rtol=1e-6)
     np.testing.assert_allclose(told[1::2], 0, atol=1e-6 * one)
+    begun = spreading(np.eye(2), [0, 1] * 3, [length] * 6, tau_w, tau_c, 0.01 * axis, steady, gates=0.1)
+    further = steady_spread(length, tau_w, tau_c, np.sqrt(2), 0.01, gates=0.1)
+    np.testing.assert_allclose(begun[::2], further, rtol=1e-6)
+    np.testing.assert_allclose(begun[1::2], 0.1, atol=1e-6 * further)
 
 
 def test_spread_gates_spread_further():

@@ -45,6 +45,9 @@ KINDS = {
 }
 """The three kinds of claims."""
 
+FORMS = ("released", "earlier")
+"""The two normalisations of the model (see `gatedlib.paper.forms`)."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -59,9 +62,10 @@ class Claim:
     """A sentence of the paper, or of ours, and the function that measures whether it holds.
 
     `data` names the data set that it needs, if that may be missing. `as_given` is false for a claim about a figure of
-    the paper at settings that are ours. `reference` holds, under the names of its
-    numbers, what the authors' code gave: arrays of the same shapes, nan where nothing is known. `note` is what to know
-    besides the verdict: where a claim that fails holds, or what one that holds depends on.
+    the paper at settings that are ours. `form` is the normalisation that it is measured in, one of `FORMS`. Under the
+    names of its numbers, `reference` holds what the authors' released code gave when it was run again, and `published`
+    what stands in the paper's pictures: arrays of the same shapes, nan where nothing is known. `note` is what to know
+    besides the verdict.
     """
 
     id: str
@@ -72,6 +76,8 @@ class Claim:
     reference: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
     as_given: bool = True
     note: str = ""
+    form: str = "released"
+    published: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
 
     @property
     def kind(self) -> str:
@@ -81,7 +87,8 @@ class Claim:
     @property
     def origin(self) -> str:
         """The same in print."""
-        given, ours = f"Fig. {self.figure}", f"Fig. {self.figure}, our settings"
+        form = ", earlier form" if self.form == "earlier" else ""
+        given, ours = f"Fig. {self.figure}{form}", f"Fig. {self.figure}, our settings"
         return {"given": given, "ours": ours, "beyond": "beyond the paper"}[self.kind]
 
     @property
@@ -126,24 +133,27 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON, which knows no nan and no infinity: None stands for both."""
-        numbers, known = self.outcome.numbers, self.claim.reference
+        numbers, known = self.outcome.numbers, {**self.claim.reference, **self.claim.published}
         return {
             "id": self.claim.id,
             "figure": self.claim.figure,
             "kind": self.claim.kind,
+            "form": self.claim.form,
             "statement": self.claim.statement,
             "numbers": {name: _plain(e.value) for name, e in numbers.items()},
             "interval": {name: [_plain(e.low), _plain(e.high)] for name, e in numbers.items()},
             "seeds": {name: e.seeds for name, e in numbers.items()},
-            "mean": {name: _plain(self._mean(name)) for name in known},
-            "reference": {name: _plain(values) for name, values in known.items()},
+            "mean": {name: _plain(self.mean(name)) for name in known},
+            "reference": {name: _plain(values) for name, values in self.claim.reference.items()},
+            "published": {name: _plain(values) for name, values in self.claim.published.items()},
             "expected": self.expected,
             "holds": self.holds,
             "note": self.claim.note,
             "seconds": round(self.seconds, 3),
         }
 
-    def _mean(self, name: str) -> np.ndarray:
+    def mean(self, name: str) -> np.ndarray:
+        """The mean over seeds of one of its numbers, which is what references are; or else the number itself."""
         estimate = self.outcome.numbers[name]
         return np.asarray(estimate.value if estimate.mean is None else estimate.mean)
 
@@ -151,34 +161,37 @@ class Verdict:
         """Each number for which there is a reference: what it is called, the estimate, the mean, the reference."""
         found = []
         for name, known in self.claim.reference.items():
-            estimate, mean = self.outcome.numbers[name], self._mean(name)
-            for place in zip(*np.nonzero(~np.isnan(np.atleast_1d(known))), strict=True):
-                at = place if np.ndim(known) else ()
-                where = f" {', '.join(str(i + 1) for i in at)}" if at else ""
+            estimate, mean = self.outcome.numbers[name], self.mean(name)
+            for at in map(tuple, np.argwhere(~np.isnan(known)).tolist()):
+                where = f", {estimate.place(at)}" if at else ""
                 found.append((name + where, estimate.at(at), float(mean[at]), float(known[at])))
         return found
 
     def rows(self) -> list[tuple[str, list[str]]]:
-        """Each number with its interval in print; where there is a reference, that and the mean it compares with.
+        """Each number with its interval in print; what it compares with, and the mean, where there is such a thing.
 
-        Of a long list these are the elements with a reference, or else the first, middle and last, with their places.
+        Of a long list these are the elements that compare, or else the first, middle and last, with their places.
         """
         printed = []
         for name, estimate in self.outcome.numbers.items():
-            value, low, high = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high))
-            known = np.ravel(self.claim.reference.get(name, np.full(value.shape, np.nan)))
-            mean = np.ravel(self._mean(name))
-            (referred,) = np.nonzero(~np.isnan(known))
+            value, low, high, mean = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high, self.mean(name)))
+            known = {
+                word: np.ravel(source.get(name, np.full(value.shape, np.nan)))
+                for word, source in (("ref", self.claim.reference), ("published", self.claim.published))
+            }
+            (compared,) = np.nonzero(np.any([~np.isnan(each) for each in known.values()], 0))
             if len(value) < 6:
                 shown = list(range(len(value)))
             else:
-                shown = referred.tolist() if 0 < len(referred) <= 6 else [0, len(value) // 2, len(value) - 1]
+                shown = compared.tolist() if 0 < len(compared) <= 6 else [0, len(value) // 2, len(value) - 1]
             cells = []
             for i in shown:
-                place = f"{i + 1} of {len(value)}: " if len(value) > len(shown) else ""
-                beside = "" if estimate.mean is None else f", mean {mean[i]:.3g}"
-                ref = "" if np.isnan(known[i]) else f"{beside}, ref {known[i]:.3g}"
-                cells.append(f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]{ref}")
+                at = np.unravel_index(i, np.shape(estimate.value))
+                named = estimate.place(at) if estimate.axes else f"{i + 1} of {len(value)}"
+                place = f"{named}: " if len(value) > len(shown) else ""
+                beside = f", mean {mean[i]:.3g}" if estimate.mean is not None and i in compared else ""
+                beside += "".join(f", {word} {each[i]:.3g}" for word, each in known.items() if not np.isnan(each[i]))
+                cells.append(f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]{beside}")
             printed.append((name, cells))
         return printed
 
@@ -232,13 +245,17 @@ def claim(
     reference: Mapping[str, Any] | None = None,
     as_given: bool = True,
     note: str = "",
+    form: str = "released",
+    published: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Outcome]], Claim]:
     """Register a function as the measure of a claim; the other arguments are those of `Claim`."""
-    known = {name: np.asarray(value, float) for name, value in (reference or {}).items()}
+    known, drawn = (
+        {name: np.asarray(value, float) for name, value in (values or {}).items()} for values in (reference, published)
+    )
 
     def register(measure: Callable[..., Outcome]) -> Claim:
         _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
-        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known, as_given, note)
+        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known, as_given, note, form, drawn)
         return _REGISTRY[id]
 
     return register

@@ -240,7 +240,10 @@ def similarity(flexible: gl.Experiment = LEARNER) -> Outcome:
     found = [exposure(flexible, correlation).cued for correlation in CORRELATIONS]
     mixed = [each.sel(block_length=0.05) for each in found]
     one, two = (
-        stacked([median(1 - each.sel(block_length=length) / base) for each, base in zip(found, mixed, strict=True)])
+        stacked(
+            [median(1 - each.sel(block_length=length) / base) for each, base in zip(found, mixed, strict=True)],
+            correlation=CORRELATIONS,
+        )
         for length in (1.0, 2.0)
     )
     return Outcome(

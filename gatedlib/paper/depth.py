@@ -276,7 +276,8 @@ def bound(bounded: gl.Experiment = BOUNDED, nonnegative: gl.Experiment = NONNEGA
 @claim("kick", "beyond", "Other things equal, a step makes the second layer gate-like through the size of its kick.")
 def kick(steps: tuple[float, ...] = STEPS, cost: float = 0.0) -> Outcome:
     """Total alignment by the kick a dt / tau_c that a negative weight gets in one step, for three step lengths."""
-    aligned = stacked([median(by_kick(dt, 30, cost)) for dt in steps])  # kicked networks are chaotic: ten are too few
+    # kicked networks are chaotic: ten are too few
+    aligned = stacked([median(by_kick(dt, 30, cost)) for dt in steps], dt=steps)
     gap = float(np.ptp(aligned.value, axis=0).max())
     return Outcome(
         {

@@ -17,24 +17,25 @@ from gatedlib.paper.estimates import Estimate, bootstrap, exact, fraction, media
 from gatedlib.paper.invariant import CONSERVED, least_gate
 from gatedlib.paper.keeping import kept
 from gatedlib.paper.reduction import TOY, drawn
-from gatedlib.paper.regimes import BY_SPEED, BY_SPEED_LONGER
+from gatedlib.paper.regimes import BY_SPEED, BY_SPEED_RELEASED
 
-Starts = tuple[np.ndarray, np.ndarray, np.ndarray]
+Starts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def starts(experiment: gl.Experiment, seeds: int) -> Starts:
-    """Targets, and for each seed the difference and the mean of the two paths at the start, in the teachers' span."""
-    spaces, _, inside = drawn(experiment, seeds)
-    return spaces[0].targets, (inside[:, 0] - inside[:, 1])[..., 0], inside.mean(1)[..., 0]
+    """Targets, and of each seed's two paths at the start: difference and mean in the teachers' span, and of gates."""
+    spaces, start, inside = drawn(experiment, seeds)
+    gates = np.asarray(start.gates)
+    return spaces[0].targets, (inside[:, 0] - inside[:, 1])[..., 0], inside.mean(1)[..., 0], gates[:, 0] - gates[:, 1]
 
 
 def predicted_spread(experiment: gl.Experiment, begin: Starts) -> xr.DataArray:
-    """How far the gates of each seed part by each block, from its initial weights alone, dims seed and block."""
-    targets, apart, mean = begin
+    """How far the gates of each seed part by each block, from its initial parameters alone, dims seed and block."""
+    targets, apart, mean, gates = begin
     plan, dt = experiment.schedule(), float(experiment.flow.dt)
     lengths = (plan.stop - plan.start) * dt
     constants = float(experiment.flow.tau_w), float(experiment.flow.tau_c)
-    spread = theory.spreading(targets, plan.block_tasks, lengths, *constants, apart, mean)
+    spread = theory.spreading(targets, plan.block_tasks, lengths, *constants, apart, mean, gates)
     return xr.DataArray(spread, {"seed": np.arange(len(apart))}, ("seed", "block"))
 
 
@@ -90,12 +91,14 @@ GRID = {
 }
 """256 cells over the ranges of the maps in *Regimes*."""
 
-GRID_LONGER = {
+GRID_GIVEN_TIME = {
     "block_length": tuple(np.linspace(0.06, 1.02, 16).round(3)),
-    "tau_c": tuple(np.geomspace(0.006, 0.2, 16).round(5)),
+    "tau_c": tuple(np.geomspace(0.01, 1.0, 16).round(4)),
 }
 
-GIVEN_TIME = BY_SPEED_LONGER.replace(duration=100.0, dt=2e-3)
+GIVEN_TIME = BY_SPEED.replace(duration=100.0, dt=2e-3)
+"""Fig. 5A in the form that drew it, with time enough for most networks to be done."""
+
 TOY_LENGTHS = tuple((np.geomspace(0.1, 6.0, 15) / 0.02).round() * 0.02)
 TOY_SPEEDS = tuple(np.geomspace(0.01, 0.6, 15).round(4))
 TOY_APART = 0.01
@@ -175,25 +178,30 @@ def toy_diagram() -> xr.Dataset:
 
 @claim("boundary", "beyond", "A formula without free parameters says at which settings abstractions emerge.")
 def boundary(scale: float = 1.0) -> Outcome:
-    """Share of cells right: the toy, the map of Fig. 5A as stated, and with longer teachers and enough time."""
-    toy, stated, longer = toy_diagram(), diagram(BY_SPEED, **GRID), diagram(GIVEN_TIME, **GRID_LONGER)
+    """Share of cells right: the toy; the map of Fig. 5A in the released form; in the earlier one, also with more time."""
+    toy, released, time = toy_diagram(), diagram(BY_SPEED_RELEASED, **GRID), diagram(GIVEN_TIME, **GRID_GIVEN_TIME)
+    drawn = diagram(BY_SPEED, **GRID)
     small = float(((scale * toy.spread >= 1) == toy.specialized).mean())
-    full, slow = (cells_right(runs, "specialized", scale) for runs in (stated, longer))
-    by_one, missed = cells_right_by_one_setting(stated), [cells_missed(stated), cells_missed(longer)]
+    full, slow = (cells_right(runs, "specialized", scale) for runs in (released, time))
+    reached = cells_right(drawn, "reached", scale)
+    by_one, missed = cells_right_by_one_setting(released), [cells_missed(runs) for runs in (released, drawn, time)]
     return Outcome(
         {
             "boundary_cells_right": full,
             "boundary_cells_right_toy": exact(small),
-            "boundary_cells_right_longer": slow,
-            "boundary_cells_reached_right_longer": cells_right(longer, "reached", scale),
-            "cells_right_by_tau_c_alone": exact([by_one, cells_right_by_one_setting(longer)]),
+            "boundary_cells_right_earlier": cells_right(drawn, "specialized", scale),
+            "boundary_cells_reached_right_earlier": reached,
+            "boundary_cells_right_given_time": slow,
+            "boundary_cells_reached_right_given_time": cells_right(time, "reached", scale),
+            "cells_right_by_tau_c_alone": exact([by_one, cells_right_by_one_setting(time)]),
             "cells_specialized_though_not_predicted": exact(missed),
         },
         {
             "toy (225 cells): at least 0.9": small >= 0.9,
-            "full network, Fig. 5A as stated (256 cells): at least 0.9": full.low >= 0.9,
+            "full network, Fig. 5A in the released form (256 cells): at least 0.9": full.low >= 0.9,
             "and more than the best threshold on tau_c, fitted to the cells": full.low > by_one,
-            "full network, longer teachers (256 cells): at least 0.85": slow.low >= 0.85,
+            "in the form that drew it: right about zeros in at least 0.9": reached.low >= 0.9,
+            "and, given 100 time units, about specialization in at least 0.85": slow.low >= 0.85,
             "paths specialized though not predicted in at most 1 % of the cells": max(missed) <= 0.01,
         },
     )

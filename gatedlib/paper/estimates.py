@@ -6,6 +6,7 @@ interval: over seeds, networks come in two kinds (most specialize, a few never d
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +19,16 @@ from gatedlib import _check
 
 CONFIDENCE = 0.95
 
+Axes = tuple[tuple[str, tuple[Any, ...]], ...]
+
 
 @dataclass(frozen=True)
 class Estimate:
     """A number, or an array of numbers, with the ends of its 95 % interval over seeds.
 
     `seeds` is how many there were, 0 for what has none. `mean` is the mean over them where the number is another
-    statistic: references are means.
+    statistic: references are means. `axes` are the names of the array's axes, each with its labels, where these are
+    known.
     """
 
     value: np.ndarray
@@ -32,11 +36,38 @@ class Estimate:
     high: np.ndarray
     seeds: int = 0
     mean: np.ndarray | None = None
+    axes: Axes = ()
 
     def at(self, index: int | tuple[int, ...]) -> Estimate:
         """The estimate of one element."""
         mean = None if self.mean is None else self.mean[index]
         return Estimate(self.value[index], self.low[index], self.high[index], self.seeds, mean)
+
+    def place(self, index: tuple[int, ...]) -> str:
+        """Where an element stands, in words: by the names of its axes, or else by its numbers from 1.
+
+        Example:
+            >>> import xarray as xr
+            >>> from gatedlib.paper.estimates import median
+            >>> samples = xr.DataArray([[1.0, 2.0]] * 6, {"block": [10, 20]}, ("seed", "block"))
+            >>> median(samples).place((1,))
+            'block 20'
+        """
+        if not self.axes:
+            return ", ".join(str(number + 1) for number in index)
+        named = ((name, labels[number]) for (name, labels), number in zip(self.axes, index, strict=True))
+        return ", ".join(f"{name} {label if isinstance(label, str) else format(label, '.4g')}" for name, label in named)
+
+
+def _axes(samples: xr.DataArray) -> Axes:
+    """The names and labels of all axes but the seeds'; where there are no labels, numbers from 1."""
+    dims = [str(dim) for dim in samples.dims if dim != "seed"]
+    if any(samples[dim].values.dtype.kind not in "iufU" for dim in dims):
+        return ()
+    return tuple(
+        (dim, tuple(samples[dim].values.tolist() if dim in samples.coords else range(1, samples.sizes[dim] + 1)))
+        for dim in dims
+    )
 
 
 def median(samples: xr.DataArray) -> Estimate:
@@ -64,7 +95,7 @@ def median(samples: xr.DataArray) -> Estimate:
     below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
     ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
     middle = np.median(ordered, axis=0)
-    return Estimate(middle, ordered[below - 1], ordered[count - below], count, ordered.mean(axis=0))
+    return Estimate(middle, ordered[below - 1], ordered[count - below], count, ordered.mean(axis=0), _axes(samples))
 
 
 def exact(values: Any) -> Estimate:
@@ -134,7 +165,7 @@ def mean(samples: xr.DataArray) -> Estimate:
         >>> float(estimate.value), bool(1.0 <= estimate.low < 2.0 < estimate.high <= 3.0)
         (2.0, True)
     """
-    return bootstrap(samples, lambda values: values.mean(0))
+    return dataclasses.replace(bootstrap(samples, lambda values: values.mean(0)), axes=_axes(samples))
 
 
 def fraction(successes: xr.DataArray) -> Estimate:
@@ -158,16 +189,23 @@ def fraction(successes: xr.DataArray) -> Estimate:
     counts, total = successes.sum("seed").values, successes.sizes["seed"]
     ends = [stats.binomtest(int(count), total).proportion_ci(CONFIDENCE, "wilson") for count in np.ravel(counts)]
     low, high = (np.reshape(end, np.shape(counts)) for end in zip(*ends, strict=True))
-    return Estimate(np.asarray(counts / total), low, high, total)
+    return Estimate(np.asarray(counts / total), low, high, total, axes=_axes(successes))
 
 
-def stacked(estimates: Sequence[Estimate]) -> Estimate:
+def stacked(estimates: Sequence[Estimate], **axis: Sequence[Any]) -> Estimate:
     """Several estimates as one list of them, whose means are left out.
+
+    Args:
+        estimates: of one shape.
+        **axis: what tells them apart, by its name: its value for each.
 
     Example:
         >>> from gatedlib.paper.estimates import exact, stacked
-        >>> stacked([exact(1.0), exact(2.0)]).value.tolist()
-        [1.0, 2.0]
+        >>> both = stacked([exact(1.0), exact(2.0)], tasks=(2, 3))
+        >>> both.value.tolist(), both.place((1,))
+        ([1.0, 2.0], 'tasks 3')
     """
     value, low, high = (np.stack([getattr(e, end) for e in estimates]) for end in ("value", "low", "high"))
-    return Estimate(value, low, high, max(e.seeds for e in estimates))
+    known = len(estimates[0].axes) == np.ndim(estimates[0].value)
+    axes = (*((name, tuple(labels)) for name, labels in axis.items()), *estimates[0].axes) if known else ()
+    return Estimate(value, low, high, max(e.seeds for e in estimates), axes=axes)

@@ -103,16 +103,17 @@ def near_optimal(speeds: tuple[float, ...] = SPEEDS) -> Outcome:
     """How often each is wrong, one sample a step; gates of the best speed, chosen on other parts of the run."""
     best = [best_speed(noise, 1, speeds) for noise in NOISES]
     ideal = [watched(noise, 1, None).isel(seed=slice(PARTS // 2, None)) for noise in NOISES]
-    ratio = stacked([median(gates.wrong / judge.wrong) for gates, judge in zip(best[2:], ideal[2:], strict=True)])
+    ratios = [median(gates.wrong / judge.wrong) for gates, judge in zip(best[2:], ideal[2:], strict=True)]
+    ratio = stacked(ratios, noise=NOISES[2:])
     fastest = [float(each.tau_c) for each in best]
     fixed = [watched(noise, 1).wrong.isel(seed=slice(PARTS // 2, None)) for noise in NOISES]
     clear = median(best[0].wrong / ideal[0].wrong)
     return Outcome(
         {
             "noise": exact(NOISES),
-            "observer_wrong": stacked([mean(each.wrong) for each in ideal]),
-            "gates_wrong_best": stacked([mean(each.wrong) for each in best]),
-            "gates_wrong_paper": stacked([mean(each) for each in fixed]),
+            "observer_wrong": stacked([mean(each.wrong) for each in ideal], noise=NOISES),
+            "gates_wrong_best": stacked([mean(each.wrong) for each in best], noise=NOISES),
+            "gates_wrong_paper": stacked([mean(each) for each in fixed], noise=NOISES),
             "best_tau_c": exact(fastest),
             "ratio_noise_1_and_2": ratio,
             "ratio_noise_0.2": clear,
@@ -226,11 +227,12 @@ def slow_gates(slower: tuple[float, ...] = SLOWER) -> Outcome:
     hurt = [lesion(tau_c=by, blocks=LATER) for by in slower]
     first = slice(0, 3)  # training ended on the other task: the first block begins with a switch
     persevered, recovered = (
-        stacked([median(each[name].isel(block=first).mean("block")) for each in hurt])
+        stacked([median(each[name].isel(block=first).mean("block")) for each in hurt], slowed_by=slower)
         for name in ("perseveration", "recovery")
     )
     aligned, cued, free, cured = (
-        stacked([median(each[name]) for each in hurt]) for name in ("total_alignment", "cued", "any_sign", "cured")
+        stacked([median(each[name]) for each in hurt], slowed_by=slower)
+        for name in ("total_alignment", "cued", "any_sign", "cured")
     )
     growth = persevered.value[:3] / persevered.value[0] / np.array(slower[:3])
     return Outcome(

@@ -203,7 +203,7 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
     Subjects without penalties, and forgetful ones, for comparison.
     """
     pairs = [deeper_and_shorter(switches, experiment) for switches in AVERAGED]
-    first, later = (stacked([effect(pair[side]) for pair in pairs]) for side in (0, 1))
+    first, later = (stacked([effect(pair[side]) for pair in pairs], switches=AVERAGED) for side in (0, 1))
     sizes = [needed(each, groups=1) for each in (first, later)]
     loose, plain = (effect(deeper_and_shorter(AVERAGED[-1], UNPENALIZED, slower)[0]) for slower in (1.0, SLOWER))
     return Outcome(
@@ -229,9 +229,9 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
 def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Outcome:
     """Between groups: blocks of 0.1 against blocks of 1, tested alike, for tasks of correlation 0, 0.5 and 0.8."""
     pairs = [(exposed(short, c).values, exposed(long, c).values) for c in CORRELATIONS]
-    found = stacked([effect(*pair) for pair in pairs])
+    found = stacked([effect(*pair) for pair in pairs], correlation=CORRELATIONS)
     apart = 1 - np.array(CORRELATIONS)  # the squared distance of the tasks, which bounds what there is to save
-    saved = stacked([difference(*pair) for pair in pairs])
+    saved = stacked([difference(*pair) for pair in pairs], correlation=CORRELATIONS)
     share = Estimate(saved.value / apart, saved.low / apart, saved.high / apart, saved.seeds)
     size = needed(found, groups=2)
     return Outcome(

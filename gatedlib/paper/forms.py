@@ -1,0 +1,52 @@
+"""The two normalisations of the model: that of the released code, and an earlier one that drew some of the figures."""
+
+from __future__ import annotations
+
+import math
+
+import gatedlib as gl
+from gatedlib.experiment import setting
+
+SPREAD = 0.1
+"""The standard deviation of the gates at the start in Figs. 5 and A.14, found by search: .05 to .3 fit as well."""
+
+
+def earlier(experiment: gl.Experiment, gate_spread: float = 0.0) -> gl.Experiment:
+    r"""An experiment of the released form as it is in the earlier one, in the units of the released form.
+
+    The released code adds up the loss over outputs, and its teachers have rows of length
+    :math:`1/\sqrt{d_\mathrm{in}}`. The earlier form took the mean over outputs and rows of length one,
+
+    .. math::
+
+        L = \frac{1}{2 d_\mathrm{out}} \|(A' - W'^*)\, x\|^2, \qquad
+        \tau_w\, \dot W' = -\frac{\partial L}{\partial W'}, \quad
+        \tau_c\, \dot c = -\frac{\partial L}{\partial c}
+
+    In the weights :math:`W = W' / \sqrt{d_\mathrm{out}}` that is the sum again:
+
+    .. math::
+
+        L = \tfrac12 \|(A - W^*)\, x\|^2, \qquad
+        \tau_w d_\mathrm{out}\, \dot W = -\frac{\partial L}{\partial W}, \quad
+        \tau_c\, \dot c = -\frac{\partial L}{\partial c}
+
+    with rows of length :math:`1/\sqrt{d_\mathrm{out}}`, slower weights, and smaller ones at the start.
+
+    Args:
+        experiment: an experiment of the released form.
+        gate_spread: the standard deviation of the gates at the start.
+
+    Example:
+        >>> from gatedlib.paper import forms, regimes
+        >>> drawn = forms.earlier(regimes.BY_SPEED_RELEASED)
+        >>> drawn.teachers.scale**-2, drawn.flow.tau_w
+        (10.0, 1.0)
+    """
+    d_out, _ = experiment.sizes
+    return experiment.replace(
+        scale=d_out**-0.5,
+        tau_w=d_out * setting(experiment, "tau_w"),
+        weight_scale=setting(experiment, "weight_scale") / math.sqrt(d_out),
+        gate_spread=gate_spread,
+    )
