@@ -106,7 +106,7 @@ def test_json_has_all_that_was_promised(capsys):
     [
         (("4", "A.1", "A.2", "A.8", "A.10"), NAMES_REDUCTION),
         (("beyond",), NAMES_BEYOND),
-        (("3", "A.14"), NAMES_COMPOSITION),
+        (("3", "A.12", "A.14"), NAMES_COMPOSITION),
         (("6", "A.4", "A.7"), NAMES_DEPTH),
         (("8B",), NAMES_8),
     ],

@@ -13,15 +13,19 @@ import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import SEEDS
-from gatedlib.paper.estimates import Estimate, median
+from gatedlib.paper.estimates import median
+from gatedlib.paper.forms import earlier
 from gatedlib.paper.keeping import kept
 from gatedlib.results import final_params
 
 PAIRS = ((0, 1), (1, 2), (2, 0))
 """A and B, B and C, C and A: what composites are made of."""
 
-SINGLE, NEW = 22, 8
-"""Blocks of single tasks and of composites: the first three quarters of 30, and the rest."""
+SINGLE, NEW = 23, 7
+"""Blocks of single tasks and of composites: three quarters of 30, as in the released runs, and the rest."""
+
+NEW_ORDER = (5, 3, 4)
+"""(C + A) / 2 comes first: it holds nothing of B, the last single task."""
 
 THETA = 0.02
 """The loss below which a new task counts as solved."""
@@ -40,7 +44,7 @@ def halves(pairs: Sequence[tuple[int, int]] = PAIRS, tasks: int = 3) -> tuple[tu
 
 def phases(single: int = SINGLE, new: int = NEW) -> gl.Phases:
     """Three tasks in turn, and then three composites in turn."""
-    return gl.Phases((gl.Blocked(blocks=single, order=(0, 1, 2)), gl.Blocked(blocks=new, order=(3, 4, 5))))
+    return gl.Phases((gl.Blocked(blocks=single, order=(0, 1, 2)), gl.Blocked(blocks=new, order=NEW_ORDER)))
 
 
 THREE = gl.Orthogonal(tasks=3, d_in=20, d_out=6)
@@ -58,7 +62,11 @@ TASKS = gl.Experiment(
 )
 """Fig. 3C: new tasks that are the mean of two known ones."""
 
-TASKS_FORGETFUL = TASKS.replace(tau_c=0.2, penalties=())
+TASKS_FORGETFUL = TASKS.replace(penalties=())
+"""The same without penalties; its gates are as fast, as in the released notebook."""
+
+TASKS_EARLIER = earlier(TASKS)
+"""Fig. A.12 in the form that drew it."""
 
 ROWS = gl.Experiment(
     teachers=gl.RowMixtures(THREE, rows=tuple(pair * 3 for pair in PAIRS)),
@@ -74,10 +82,10 @@ ROWS = gl.Experiment(
 )
 """Fig. 3D: new tasks that take every other output from one of two known ones; one norm for all gates."""
 
-ROWS_FORGETFUL = ROWS.replace(tau_c=0.2, penalties=())
+ROWS_FORGETFUL = ROWS.replace(penalties=())
 
-SLOW = TASKS.replace(tau_w=1.3, scale=10**-0.5, dt=2e-3, inputs=gl.Population(), curriculum=phases(66, 9))
-"""Fig. 3C with the weights as slow as in Fig. 2, longer teachers, and three times the blocks that this takes."""
+LONGER = TASKS_EARLIER.replace(dt=2e-3, inputs=gl.Population(), curriculum=phases(66, 9))
+"""The earlier form in the limit of large batches, for 66 blocks, the last of them of task C."""
 
 
 def single(experiment: gl.Experiment) -> gl.Experiment:
@@ -108,11 +116,14 @@ def first_new(results: xr.Dataset) -> int:
 
 
 def new_task_times(experiment: gl.Experiment, gates_only: bool = False) -> xr.DataArray:
-    """Time to a loss of 0.02 on the first composite after the last single task, in steps of 0.001, one per seed."""
+    """Time to a loss of 0.02 on the first composite after the last single task, one per seed."""
     known = trained(experiment)
-    then = experiment.replace(curriculum=gl.Sequence(tasks=(3,), lengths=(1.0,)), dt=1e-3)
+    then = experiment.replace(curriculum=gl.Sequence(tasks=NEW_ORDER[:1], lengths=(1.0,)))
     then = then.replace(tau_w=math.inf) if gates_only else then
-    results = gl.simulate(then, known.seed.values.tolist(), (record.loss,), initial=final_params(known))
+    start = int(single(experiment).schedule().stop[-1])
+    results = gl.simulate(
+        then, known.seed.values.tolist(), (record.loss,), initial=final_params(known), start=start
+    )
     return metrics.time_to_criterion(results, THETA).sel(block=1)
 
 
@@ -141,32 +152,45 @@ def tasks(flexible: gl.Experiment = TASKS, forgetful: gl.Experiment = TASKS_FORG
     )
 
 
-def _spelled_out(gates: Estimate) -> dict[str, bool]:
-    near = (gates.low > np.array([0.4, 0.4, -0.1])) & (gates.high < np.array([0.6, 0.6, 0.1]))
-    return {"gates lie within 0.1 of (1/2, 1/2, 0)": bool(near.all())}
+MIXTURE = np.array(halves()[NEW_ORDER[0] - 3])
+"""What the gates read on the first composite if paths are the tasks: a half, nothing, a half."""
 
 
 @claim(
     "3C-gates",
-    "3",
-    "On (A + B) / 2 the gates spell out the mixture: a half, a half, nothing.",
-    note="The weights follow too fast for paths to be pure. See 3C-slow; with time even those gates drift.",
+    "A.12",
+    "In the form that drew the figure, the gates on the first new task spell out the mixture: a half, nothing, a half.",
+    published={"gates_on_composite": [0.49, 0.0, 0.51]},
+    form="earlier",
+    note="With hundreds of blocks more these gates drift too.",
 )
-def gates(experiment: gl.Experiment = TASKS) -> Outcome:
-    """Gates at the end of the first composite block, at the settings of the figure."""
+def gates(experiment: gl.Experiment = TASKS_EARLIER) -> Outcome:
+    """Gates for A, B and C at the end of the first composite block, on which (C + A) / 2 is on."""
     on_composite = median(composite_gates(run(experiment)))
-    return Outcome({"gates_on_composite": on_composite}, _spelled_out(on_composite))
+    off = np.maximum(on_composite.high - MIXTURE, MIXTURE - on_composite.low)
+    return Outcome({"gates_on_composite": on_composite}, {"gates lie within 0.1 of (1/2, 0, 1/2)": bool((off < 0.1).all())})
 
 
 @claim(
-    "3C-slow",
-    "3",
-    "With weights as slow as in Fig. 2 and longer teachers, after 66 blocks, the gates spell it out.",
-    as_given=False,
+    "3C-gates-released",
+    "A.12",
+    "In the released form the new task is solved as well, but with gates that do not spell it out.",
+    reference={"gates_on_composite": [0.345, 0.196, 0.497]},
+    note="The released code's numbers are medians.",
 )
-def gates_slow(experiment: gl.Experiment = SLOW) -> Outcome:
-    """The same with tau_w 1.3, teachers of length 1/sqrt(10) and 66 blocks of single tasks."""
-    return gates.measure(experiment)
+def gates_released(experiment: gl.Experiment = TASKS) -> Outcome:
+    """The same in the released form, and the loss at the end of that block."""
+    results = run(experiment)
+    on_composite = median(composite_gates(results))
+    end = median(metrics.end_loss(results).sel(block=first_new(results)))
+    return Outcome(
+        {"gates_on_composite": on_composite, "end_loss_on_composite": end},
+        {
+            "the task is solved: the block ends below 0.001": bool(end.high < 1e-3),
+            "the gate for A, which is a half of it, is below 0.4": bool(on_composite.high[0] < 0.4),
+            "and that for B, which is no part of it, above 0.1": bool(on_composite.low[1] > 0.1),
+        },
+    )
 
 
 @claim(
@@ -180,7 +204,7 @@ def rows(flexible: gl.Experiment = ROWS, forgetful: gl.Experiment = ROWS_FORGETF
     fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
     alone = median(new_task_times(flexible, gates_only=True))
     spelled = median(composite_gates(run(flexible)).transpose("seed", "path", "out"))
-    wanted = np.array(PAIRS[0] * 3) == np.arange(3)[:, None]
+    wanted = np.array(PAIRS[NEW_ORDER[0] - 3] * 3) == np.arange(3)[:, None]
     return Outcome(
         {
             "new_task_time_flexible_subtask": fast,
@@ -192,8 +216,9 @@ def rows(flexible: gl.Experiment = ROWS, forgetful: gl.Experiment = ROWS_FORGETF
             "the flexible network needs less than half the time of the forgetful one": fast.high < slow.low / 2,
             "frozen weights: its gates alone need no more than 1.5 times as long": alone.high < 1.5 * fast.value,
             "for each output the gate of the task that it comes from is above 0.4": (spelled.low[wanted] > 0.4).all(),
-            "and the others are within 0.1 of zero": (spelled.high[~wanted] < 0.1).all()
-            and (spelled.low[~wanted] > -0.1).all(),
+            "and the others are within a quarter of it of zero": bool(
+                (np.abs([spelled.low, spelled.high])[:, ~wanted] < spelled.low[wanted].min() / 4).all()
+            ),
         },
     )
 
@@ -239,7 +264,7 @@ NORMS = {
 @claim(
     "neurons",
     "beyond",
-    "Held neuron by neuron, gates serve within 22 blocks if their sum is held (k = 1), not their length.",
+    "Held neuron by neuron, gates serve within 23 blocks if their sum is held (k = 1), not their length.",
 )
 def norms(kinds: Sequence[str] = tuple(NORMS)) -> Outcome:
     """Total alignment before the first row mixture, and time on it, by whose norm is held and which."""

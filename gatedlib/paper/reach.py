@@ -12,18 +12,18 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.composition import PAIRS, SLOW, THETA, halves, single, trained
+from gatedlib.paper.composition import PAIRS, LONGER, THETA, halves, single, trained
 from gatedlib.paper.dynamics import SEEDS
 from gatedlib.paper.estimates import bootstrap, exact, median
 from gatedlib.paper.keeping import kept
 
-KNOWN = single(SLOW)
+KNOWN = single(LONGER)
 """Three tasks in turn, 66 blocks; the last block is one of task C."""
 
 LAST = (0.0, 0.0, 1.0)
 
-SIZE = 0.6
-"""The squared length of a teacher in SLOW: six rows of squared length 1/10."""
+SIZE = 1.0
+"""The squared length of a teacher in LONGER: six rows of squared length 1/6."""
 
 SUMS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 """What the weights of equal parts of A, B and C add up to."""
@@ -49,7 +49,7 @@ def random_mixtures(count: int = 20) -> np.ndarray:
 @kept
 def adapted(weights: tuple[float, ...], gates_only: bool, duration: float = 1.0) -> xr.Dataset:
     """The trained networks on a new mixture."""
-    return transfer.adapt(KNOWN, trained(SLOW), weights, duration, gates_only=gates_only)
+    return transfer.adapt(KNOWN, trained(LONGER), weights, duration, gates_only=gates_only)
 
 
 def adaptation(mixtures: np.ndarray, gates_only: bool = True) -> xr.DataArray:
@@ -60,15 +60,15 @@ def adaptation(mixtures: np.ndarray, gates_only: bool = True) -> xr.DataArray:
 
 def predicted_times(mixtures: np.ndarray, sigma: float | None = None) -> np.ndarray:
     """The same in closed form, for paths as far apart as those of the median network, or as sigma says."""
-    spread = metrics.specialization(trained(SLOW)).isel(time=-1).median("seed").item() if sigma is None else sigma
+    spread = metrics.specialization(trained(LONGER)).isel(time=-1).median("seed").item() if sigma is None else sigma
     distances = np.linalg.norm(mixtures - np.array(LAST), axis=1)
-    return np.array([transfer.adaptation_time(d, SIZE, SLOW.flow.tau_c, THETA, spread) for d in distances])
+    return np.array([transfer.adaptation_time(d, SIZE, LONGER.flow.tau_c, THETA, spread) for d in distances])
 
 
 @claim("mixtures", "beyond", "Any mixture of the three tasks is solved by gates alone, in the time that theory says.")
 def mixtures(count: int = 20, sigma: float | None = None) -> Outcome:
     """Random mixtures never seen: zero-shot gap, and time to adapt against its closed form."""
-    weights, results = random_mixtures(count), trained(SLOW)
+    weights, results = random_mixtures(count), trained(LONGER)
     targets = transfer.mixtures(results, weights.tolist())
     best = transfer.best_gates(results, targets, nonnegative=True)
     gap = median(transfer.loss_with(results, best, targets).max("mixture"))
@@ -158,7 +158,7 @@ def of_pairs(pairs: Sequence[tuple[int, int]] | None = None) -> gl.Experiment:
     teachers = FOUR if pairs is None else gl.Sums(FOUR, halves(pairs, 4))
     count, first = (4, 0) if pairs is None else (len(pairs), 4)
     order = tuple(range(first, first + count))
-    return SLOW.replace(
+    return LONGER.replace(
         teachers=teachers, network=gl.GatedLinear(paths=4), curriculum=gl.Blocked(blocks=22 * count, order=order)
     )
 
@@ -183,9 +183,9 @@ def pairs(singles: tuple[tuple[int, int], ...] | None = None) -> Outcome:
     ring_free, triangle_free = (median(pair_gaps(some, False)) for some in (RING, TRIANGLE))
     seen = [pair in TRIANGLE or pair[::-1] in TRIANGLE for pair in ALL_PAIRS]
     unseen = ~np.array(seen)
-    # AC is (1, 0, 1, 0) / 2, which is 1/2 away from all that the ring spans: half of q (1/2)^2
+    # AC is (1, 0, 1, 0) / 2, which is 1/2 away from all that the ring spans: half of q (1/2)^2, with q the squared length of these teachers
     # and so far is the nearest point of the cone from AD and BD, for paths that are AB, BC, CA and CD
-    missing = SIZE / 8
+    missing = FOUR.d_out * FOUR.scale**2 / 8
     return Outcome(
         {
             "gap_singles": alone,
