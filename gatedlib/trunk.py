@@ -7,7 +7,7 @@ import inspect
 import sys
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -102,6 +102,32 @@ class Features:
     def examples(self, batch: int = 100) -> Examples:
         """Examples to learn from, for `Flow(inputs=…)`."""
         return Examples(self.train, self.pictures.train_classes, batch)
+
+    def scaled(self, mean_square: float) -> Features:
+        r"""The same features in another size, which sets how fast weights learn from them.
+
+        .. math::
+
+            x \to \sqrt{s / \langle x^2 \rangle}\; x
+
+        With features k times as large weights move :math:`k^2` times as fast: the same network is had by
+        `tau_w` that is :math:`k^2` times as long, and initial weights that are k times smaller.
+
+        Args:
+            mean_square: s, the mean square of the features to learn from.
+
+        Raises:
+            ValueError: if it is not above 0.
+
+        Example:
+            >>> import gatedlib as gl
+            >>> large = gl.trunk.features(gl.images.load("digits")).scaled(21.3)
+            >>> round(float((large.train**2).mean()), 2)
+            21.3
+        """
+        size = _check.positive("mean_square", mean_square, "The released trunk of Fig. 7 has about 21")
+        by = float(np.sqrt(size / np.mean(self.train**2)))
+        return replace(self, train=by * self.train, test=by * self.test, trunk=self.trunk.scaled(by))
 
     def held_out(self, most: int | None = None) -> Examples:
         """Examples to be tested on, for `record.accuracy`: all, or the first ones."""

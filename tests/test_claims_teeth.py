@@ -84,6 +84,8 @@ BREAKS = {
     "kick": lambda c: c.measure((0.01,), cost=0.05),
     "decay": lambda c: c.measure(depth.COSTLESS, depth.COSTLY),
     "7": lambda c: c.measure(("forgetful", "flexible")),
+    "7-digits": lambda c: c.measure(("forgetful", "flexible")),
+    "7-scale": lambda c: c.measure(power=0.0),
     "7-fashion": lambda c: c.measure(("forgetful", "flexible")),
     "A.15": lambda c: c.measure(("forgetful", "flexible")),
     "fastest": lambda c: c.measure("forgetful"),
