@@ -177,7 +177,7 @@ REFUSED = [
     (lambda run: gl.Sums(gl.Labellings(((0, 1), (1, 0))), [(0.5, 0.5)]), "have labels, which do not add up"),
     (lambda run: gl.reduction.kernel(gl.Params(np.ones((3, 2, 2)), np.ones(2)), 1, 1), "paths of weights = 3"),
     (lambda run: gl.theory.spreading(np.eye(2), [0], [1.0], 1.0, 0.1, np.ones(3)), "the number of modes"),
-    (lambda run: gl.theory.spreading(np.eye(2), [0], [1.0], 1.0, 0.1, np.ones(2), gates=np.ones(3)), "must be one number"),
+    (lambda run: gl.theory.spreading(np.eye(2), [0], [1.0], 1, 0.1, np.ones(2), gates=np.ones(3)), "be one number"),
     (lambda run: gl.record.accuracy(gl.Examples(np.eye(2), [0, 1])) and gl.simulate(
         small(), 1, [gl.record.accuracy(gl.Examples(np.eye(6), range(6)))]), "have no labels to be right about"),
     (lambda run: gl.simulate(small(), 1, [gl.record.Quantity("teachers", (), lambda frame: frame.loss)]),

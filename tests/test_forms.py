@@ -1,4 +1,4 @@
-"""The two normalisations: the earlier form, written out, learns what `forms.earlier` says in the units of this library."""
+"""The two normalisations: the earlier form, written out, learns what `forms.earlier` says."""
 
 import jax
 import numpy as np
@@ -92,7 +92,7 @@ def test_gates_begin_with_the_spread_that_is_asked_for(network):
 
 
 def test_what_is_no_spread_is_refused():
-    with pytest.raises(ValueError, match="gate_spread = -0.1: must be a finite number, 0 or above. Use 0 for gates"):
+    with pytest.raises(ValueError, match=r"gate_spread = -0\.1: must be a finite number, 0 or above\. Use 0 for gates"):
         gl.GatedLinear(gate_spread=-0.1)
 
 

@@ -174,7 +174,9 @@ class Verdict:
         """
         printed = []
         for name, estimate in self.outcome.numbers.items():
-            value, low, high, mean = (np.ravel(x) for x in (estimate.value, estimate.low, estimate.high, self.mean(name)))
+            value, low, high, mean = (
+                np.ravel(x) for x in (estimate.value, estimate.low, estimate.high, self.mean(name))
+            )
             known = {
                 word: np.ravel(source.get(name, np.full(value.shape, np.nan)))
                 for word, source in (("ref", self.claim.reference), ("published", self.claim.published))
@@ -186,7 +188,7 @@ class Verdict:
                 shown = compared.tolist() if 0 < len(compared) <= 6 else [0, len(value) // 2, len(value) - 1]
             cells = []
             for i in shown:
-                at = np.unravel_index(i, np.shape(estimate.value))
+                at = tuple(int(place) for place in np.unravel_index(i, np.shape(estimate.value)))
                 named = estimate.place(at) if estimate.axes else f"{i + 1} of {len(value)}"
                 place = f"{named}: " if len(value) > len(shown) else ""
                 beside = f", mean {mean[i]:.3g}" if estimate.mean is not None and i in compared else ""

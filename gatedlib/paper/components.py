@@ -135,7 +135,9 @@ def hidden(experiment: gl.Experiment = HIDDEN) -> Outcome:
     return Outcome(
         numbers | {"found_fraction_equal_gates": equal},
         {
-            "matched alignment above 0.9 in the typical network": bool(numbers["component_alignment_matched"].low > ABOVE),
+            "matched alignment above 0.9 in the typical network": bool(
+                numbers["component_alignment_matched"].low > ABOVE
+            ),
             "crossed alignment below 0.2": bool(numbers["component_alignment_crossed"].high < 0.2),
             "found in at least four networks of five": bool(numbers["found_fraction"].value >= 0.8),
         },

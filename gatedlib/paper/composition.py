@@ -121,9 +121,7 @@ def new_task_times(experiment: gl.Experiment, gates_only: bool = False) -> xr.Da
     then = experiment.replace(curriculum=gl.Sequence(tasks=NEW_ORDER[:1], lengths=(1.0,)))
     then = then.replace(tau_w=math.inf) if gates_only else then
     start = int(single(experiment).schedule().stop[-1])
-    results = gl.simulate(
-        then, known.seed.values.tolist(), (record.loss,), initial=final_params(known), start=start
-    )
+    results = gl.simulate(then, known.seed.values.tolist(), (record.loss,), initial=final_params(known), start=start)
     return metrics.time_to_criterion(results, THETA).sel(block=1)
 
 
@@ -168,7 +166,9 @@ def gates(experiment: gl.Experiment = TASKS_EARLIER) -> Outcome:
     """Gates for A, B and C at the end of the first composite block, on which (C + A) / 2 is on."""
     on_composite = median(composite_gates(run(experiment)))
     off = np.maximum(on_composite.high - MIXTURE, MIXTURE - on_composite.low)
-    return Outcome({"gates_on_composite": on_composite}, {"gates lie within 0.1 of (1/2, 0, 1/2)": bool((off < 0.1).all())})
+    return Outcome(
+        {"gates_on_composite": on_composite}, {"gates lie within 0.1 of (1/2, 0, 1/2)": bool((off < 0.1).all())}
+    )
 
 
 @claim(

@@ -178,7 +178,7 @@ def toy_diagram() -> xr.Dataset:
 
 @claim("boundary", "beyond", "A formula without free parameters says at which settings abstractions emerge.")
 def boundary(scale: float = 1.0) -> Outcome:
-    """Share of cells right: the toy; the map of Fig. 5A in the released form; in the earlier one, also with more time."""
+    """Share of cells right: the toy; Fig. 5A in the released form, and in the earlier one, also with more time."""
     toy, released, time = toy_diagram(), diagram(BY_SPEED_RELEASED, **GRID), diagram(GIVEN_TIME, **GRID_GIVEN_TIME)
     drawn = diagram(BY_SPEED, **GRID)
     small = float(((scale * toy.spread >= 1) == toy.specialized).mean())
@@ -286,8 +286,8 @@ def return_map(experiment: gl.Experiment = CONSERVED, slower: float = 1.0) -> Ou
             "return_map_error": typical,
             "change_in_a_block": changes,
             "blocks_without_prediction": median(silent),
-            "blocks_until_done_predicted": exact(predicted),
-            "blocks_until_done_measured": exact(measured),
+            "blocks_until_done_predicted": exact(predicted, block_length=MAP_LENGTHS, start=MAP_STARTS),
+            "blocks_until_done_measured": exact(measured, block_length=MAP_LENGTHS, start=MAP_STARTS),
         },
         {
             "full network: off by less than a tenth of what changes": typical.high < 0.1 * changes.low,

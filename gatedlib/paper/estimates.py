@@ -98,8 +98,12 @@ def median(samples: xr.DataArray) -> Estimate:
     return Estimate(middle, ordered[below - 1], ordered[count - below], count, ordered.mean(axis=0), _axes(samples))
 
 
-def exact(values: Any) -> Estimate:
+def exact(values: Any, **axes: Sequence[Any]) -> Estimate:
     """Numbers that were chosen, or have no seeds to vary over: their intervals are points.
+
+    Args:
+        values: one number, or an array.
+        **axes: the labels along each axis, by its name, if they are to be told.
 
     Example:
         >>> from gatedlib.paper.estimates import exact
@@ -107,7 +111,7 @@ def exact(values: Any) -> Estimate:
         [0.0, 0.5]
     """
     chosen = np.asarray(values, float)
-    return Estimate(chosen, chosen, chosen)
+    return Estimate(chosen, chosen, chosen, axes=tuple((name, tuple(labels)) for name, labels in axes.items()))
 
 
 def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:

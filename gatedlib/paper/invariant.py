@@ -87,7 +87,12 @@ def specialized(experiment: gl.Experiment) -> xr.DataArray:
 )
 def penalties(experiment: gl.Experiment = FLEXIBLE) -> Outcome:
     """Specialization after 20 blocks with both penalties, with none, and with either alone."""
-    by_penalty = median(xr.concat([specialized(experiment.replace(**without)) for without in WITHOUT.values()], "from"))
+    by_penalty = median(
+        xr.concat(
+            [specialized(experiment.replace(**without)) for without in WITHOUT.values()],
+            xr.Variable("penalties", list(WITHOUT)),
+        )
+    )
     both, none, nonnegativity, bound = by_penalty.value
     return Outcome(
         {"specialization_by_penalty": by_penalty},

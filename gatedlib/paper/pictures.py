@@ -43,7 +43,9 @@ LARGE = 21.3
 TUNED = 100 / 3
 """tau_w that serves both data sets with features of mean square 1: a learning rate of 0.03, a step of 0.003."""
 
-OUR_RATE = "Features have a mean square of 1, and the weights a learning rate of ours, chosen on digits. See 7, 7-scale."
+OUR_RATE = (
+    "Features have a mean square of 1, and the weights a learning rate of ours, chosen on digits. See 7, 7-scale."
+)
 
 PENALTIES = (gl.Nonnegative(a=0.5), gl.UnitNorm(b=0.5))
 
@@ -160,7 +162,7 @@ def _switch(
     note="The released code's pictures are other ones than these digits.",
 )
 def released(kinds: tuple[str, str] = ("flexible", "forgetful")) -> Outcome:
-    """Digits, features of mean square 21.3, rates 2 for gates and 0.001 for weights, dt 0.1, 10 blocks of 1000 steps."""
+    """Digits, features of mean square 21.3, rates 2 (gates) and 0.001 (weights), 10 blocks of 1000 steps of 0.1."""
     return _switch("digits", BOTH, kinds, RELEASED, LARGE, learned=0.1)
 
 
@@ -189,7 +191,7 @@ SCALES = (1.0, 4.6, LARGE, 98.0)
     note="The released code's pictures are other ones than these digits.",
 )
 def scale(scales: tuple[float, ...] = SCALES, power: float = 1.0) -> Outcome:
-    """Accuracy on digits ten steps after a late switch for four mean squares s: at the rate 0.001, and at 0.0213 / s."""
+    """Accuracy ten steps after a late switch for four mean squares s: at the rate 0.001, and at 0.0213 / s."""
     at_rate = [median(after(run("flexible", "digits", BOTH, RELEASED, size))) for size in scales]
     made_up = [median(after(run("flexible", "digits", BOTH, RELEASED * (s / LARGE) ** power, s))) for s in scales]
     fixed, equal = stacked(at_rate, mean_square=scales), stacked(made_up, mean_square=scales)

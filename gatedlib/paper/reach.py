@@ -12,7 +12,7 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.composition import PAIRS, LONGER, THETA, halves, single, trained
+from gatedlib.paper.composition import LONGER, PAIRS, THETA, halves, single, trained
 from gatedlib.paper.dynamics import SEEDS
 from gatedlib.paper.estimates import bootstrap, exact, median
 from gatedlib.paper.keeping import kept
@@ -32,6 +32,9 @@ NEGATIVE = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """How much of C is taken away from the mean of A and B, which is raised so that the sum stays 1."""
 
 FOUR = gl.Orthogonal(tasks=4, d_in=24, d_out=6, scale=10**-0.5)
+FOUR_SIZE = 0.6
+"""The squared length of a teacher in FOUR: six rows of squared length 1/10."""
+
 ALL_PAIRS = ((0, 1), (1, 2), (2, 3), (3, 0), (0, 2), (1, 3))
 RING = ALL_PAIRS[:4]
 """AB, BC, CD, DA: four pairs that have only three dimensions, for AB - BC + CD - DA = 0."""
@@ -80,7 +83,7 @@ def mixtures(count: int = 20, sigma: float | None = None) -> Outcome:
         {
             "zero_shot_gap_mixtures": gap,
             "adaptation_time": typical,
-            "adaptation_time_predicted": exact(expected),
+            "adaptation_time_predicted": exact(expected, mixture=range(1, count + 1)),
             "rank_correlation": correlation,
             "largest_error": error,
         },
@@ -127,16 +130,20 @@ def left_over(weights: Sequence[tuple[float, ...]], gates_only: bool = True, dur
 )
 def simplex(b: float = 2.5) -> Outcome:
     """Sums of the three tasks whose weights add up to 0 to 2, or that take away from C: loss after 3 time units."""
-    by_sum, by_part = left_over([equal_parts(s) for s in SUMS]), left_over([less_of_c(n) for n in NEGATIVE])
+    by_sum, by_sum_helped = (
+        left_over([equal_parts(s) for s in SUMS], gates_only).assign_coords(mixture=list(SUMS)).rename(mixture="sum")
+        for gates_only in (True, False)
+    )
+    by_part = left_over([less_of_c(n) for n in NEGATIVE]).assign_coords(mixture=list(NEGATIVE)).rename(mixture="part")
     expected = np.array([stuck(s, b) for s in SUMS])
     error = bootstrap(by_sum, lambda some: np.max(np.abs(np.median(some, 0) - expected)))
     sums, parts = median(by_sum), median(by_part)
-    helped = median(left_over([equal_parts(s) for s in SUMS], gates_only=False))
+    helped = median(by_sum_helped)
     off = np.array(SUMS) != 1
     return Outcome(
         {
             "loss_by_sum_gates_only": sums,
-            "loss_by_sum_predicted": exact(expected),
+            "loss_by_sum_predicted": exact(expected, sum=SUMS),
             "largest_error": error,
             "loss_by_sum_weights_too": helped,
             "loss_by_negative_part_gates_only": parts,
@@ -183,9 +190,9 @@ def pairs(singles: tuple[tuple[int, int], ...] | None = None) -> Outcome:
     ring_free, triangle_free = (median(pair_gaps(some, False)) for some in (RING, TRIANGLE))
     seen = [pair in TRIANGLE or pair[::-1] in TRIANGLE for pair in ALL_PAIRS]
     unseen = ~np.array(seen)
-    # AC is (1, 0, 1, 0) / 2, which is 1/2 away from all that the ring spans: half of q (1/2)^2, with q the squared length of these teachers
+    # AC is (1, 0, 1, 0) / 2, which is 1/2 away from all that the ring spans: half of q (1/2)^2
     # and so far is the nearest point of the cone from AD and BD, for paths that are AB, BC, CA and CD
-    missing = FOUR.d_out * FOUR.scale**2 / 8
+    missing = FOUR_SIZE / 8
     return Outcome(
         {
             "gap_singles": alone,

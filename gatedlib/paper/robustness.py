@@ -119,7 +119,7 @@ def paths_used(results: xr.Dataset, last: float = LAST) -> xr.DataArray:
     reference={"paths_used_free": 2.9, "paths_used_cost": 2.2},
 )
 def redundant(free: gl.Experiment = FREE, costly: gl.Experiment = COSTLY, weaker: gl.Experiment = WEAKER) -> Outcome:
-    """Four paths for two tasks: how many open after time 22, their gate above 0.1; with weaker penalties, no cost too."""
+    """Four paths for two tasks: how many open after time 22 (gate above 0.1); also with the weaker penalties alone."""
     used, kept, control = (median(paths_used(run(e))) for e in (free, costly, weaker))
     end = median(metrics.end_loss(run(costly)).isel(block=slice(-4, None)).mean("block"))
     return Outcome(
@@ -195,8 +195,8 @@ def _graceful(experiment: gl.Experiment) -> Outcome:
     "A.13",
     "In the form that drew the figure: as teachers grow alike, recovery slows and specialization falls, gracefully.",
     form="earlier",
-    note="Up to a correlation of 0.75: there paths are alike. The speed in the picture falls from 27.5 to 1.6, which is "
-    "not ours; how it was measured is not known.",
+    note="From a correlation of 0.75 on paths are alike. The speed in the picture falls from 27.5 to 1.6, not as ours; "
+    "how it was measured is not known.",
 )
 def correlated(experiment: gl.Experiment = ALIKE) -> Outcome:
     """Teachers of exactly the stated correlation, at the settings of the figure in the earlier form."""

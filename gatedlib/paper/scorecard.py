@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 
 from gatedlib import _check
-from gatedlib.paper.claims import CHAPTERS, Claim, Verdict, registry
+from gatedlib.paper.claims import CHAPTERS, FORMS, Claim, Verdict, registry
 from gatedlib.paper.compiling import quick_flags
 
 PAGES = {"observing": "observer", "problems": "cognition"}
@@ -109,6 +112,60 @@ def quick_to_compile() -> Iterator[None]:
             del os.environ["XLA_FLAGS"]
         else:
             os.environ["XLA_FLAGS"] = before
+
+
+class Beside(NamedTuple):
+    """A number of one of the paper's figures, where it is known, from four sources."""
+
+    figure: str
+    number: str
+    published: float
+    released_code: float
+    ours_released: float
+    ours_drawn: float
+
+
+def beside(verdicts: Iterable[Verdict]) -> list[Beside]:
+    """Numbers known from the paper's pictures or from its released code, run again, beside our means in both forms.
+
+    Args:
+        verdicts: of claims about figures; a number has the same name in both forms. Grids are left out.
+
+    Returns:
+        A row for each number, nan where a source does not tell. The last column is in the form that drew the figure:
+        the released one, unless claims about this figure are measured in the earlier form.
+
+    Example:
+        >>> from gatedlib.paper.claims import registry
+        >>> from gatedlib.paper.scorecard import beside
+        >>> [(row.number, row.released_code) for row in beside(claim.judge() for claim in registry("8B"))]
+        []
+    """
+    named: dict[tuple[str, str], list[Verdict]] = collections.defaultdict(list)
+    told = list(verdicts)
+    drawn_earlier = {verdict.claim.figure for verdict in told if verdict.claim.form == "earlier"}
+    for verdict in told:
+        for name, estimate in verdict.outcome.numbers.items():
+            if np.ndim(estimate.value) < 2 and verdict.claim.kind != "beyond":
+                named[verdict.claim.figure, name].append(verdict)
+    rows = []
+    for (figure, name), measured in named.items():
+        estimate = measured[0].outcome.numbers[name]
+        unknown = np.full(np.shape(estimate.value), np.nan)
+        known = {
+            source: next(
+                (getattr(v.claim, source)[name] for v in measured if name in getattr(v.claim, source)), unknown
+            )
+            for source in ("published", "reference")
+        }
+        ours = {form: next((v.mean(name) for v in measured if v.claim.form == form), unknown) for form in FORMS}
+        if figure not in drawn_earlier:
+            ours["earlier"] = ours["released"]
+        for at in map(tuple, np.argwhere(~np.isnan(list(known.values())).all(0)).tolist()):
+            where = f", {estimate.place(at)}" if at else ""
+            values = (*known.values(), *(ours[form] for form in FORMS))
+            rows.append(Beside(figure, name + where, *(float(each[at]) for each in values)))
+    return rows
 
 
 @dataclass(frozen=True)

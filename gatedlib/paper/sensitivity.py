@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.experiment import setting
-from gatedlib.paper import composition, depth
+from gatedlib.paper import composition, depth, regimes
 from gatedlib.paper.dynamics import FLEXIBLE, FORGETFUL
 from gatedlib.paper.estimates import Estimate, median, resampled
 from gatedlib.paper.keeping import kept
@@ -37,6 +38,9 @@ def in_steps_of(share: float) -> Change:
 def twice_as_large(experiment: gl.Experiment) -> gl.Experiment:
     """All inputs at once, twice as many inputs, outputs and hidden units; the teachers as long as before."""
     sizes = {name: 2 * setting(experiment, name) for name in ("d_in", "d_out")}
+    length = setting(experiment, "scale")
+    if length is not None:
+        sizes["scale"] = length / math.sqrt(2)
     if isinstance(experiment.network, gl.TwoLayer):
         sizes |= {"hidden": 2 * experiment.network.hidden, "gate_spread": experiment.network.gate_spread / 2}
     return at_once(experiment).replace(**sizes)
@@ -92,6 +96,17 @@ def _composing(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
     }
 
 
+def _earlier(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
+    border = change(regimes.BY_SPEED.replace(block_length=0.8, tau_c=0.06))
+    aligned = metrics.total_alignment(gl.simulate(border, seeds, (record.alignment,), every=100))
+    asked = change(composition.TASKS_EARLIER).replace(curriculum=composition.phases(new=1))
+    gates = composition.composite_gates(gl.simulate(asked, seeds, (record.gates, record.alignment)))
+    return {
+        "5A: total alignment, blocks of 0.8, tau_c 0.06": aligned,
+        "A.12: gate for A on the first new task": gates.isel(path=0),
+    }
+
+
 def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
     held, free = (
         gl.simulate(change(e), seeds, (record.loss, record.alignment)) for e in (depth.REGULARIZED, depth.FREE)
@@ -103,13 +118,16 @@ def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]
     }
 
 
+STUDIES = (_switching, _composing, _earlier, _two_layers)
+
+
 @functools.lru_cache
 @kept
 def measured(name: str) -> xr.DataArray:
     """Every headline number of each network under one variant, dims number and seed."""
     changed, first, precise = VARIANTS[name]
     with jax.enable_x64(True) if precise else contextlib.nullcontext():
-        samples = [study(changed, range(first, first + SEEDS)) for study in (_switching, _composing, _two_layers)]
+        samples = [study(changed, range(first, first + SEEDS)) for study in STUDIES]
     numbers = {number: each.reset_coords(drop=True) for some in samples for number, each in some.items()}
     return xr.Dataset(numbers).to_dataarray("number")
 
