@@ -9,7 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const chapters = [...new Set(rows.map((row) => row.dataset.chapter))].map((name) => [name, name]);
   const choices = [
     ["chapter", "Chapter", [["", "all"], ...chapters]],
-    ["origin", "About", [["", "all"], ["given", "a figure, as given"], ["ours", "a figure, our settings"], ["beyond", "beyond the paper"]]],
+    ["origin", "About", [["", "all"], ["given", "a figure, as given"], ["earlier", "a figure, earlier form"], ["ours", "a figure, our settings"], ["beyond", "beyond the paper"]]],
     ["holds", "Verdict", [["", "all"], ["true", "holds"], ["false", "does not hold"]]],
   ].map(([key, words, options]) => {
     const select = make("select", { onchange: show });

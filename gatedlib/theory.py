@@ -145,7 +145,7 @@ def spreading(
         \qquad \varphi_k = 2 \|\epsilon_k\| \sqrt{\frac{\tau_w}{\tau_c}}\, (1 - q_k), \quad q_k = e^{-\tau_k / 2\tau_w}
 
     with :math:`\epsilon_{k+1} = w^*_{m(k+1)} - w^*_{m(k)} + q_k \epsilon_k` the error at the start of block k + 1, of
-    a network whose two gates are 1/2. A difference of 1 means that one gate has reached zero. This is the linear
+    a network whose two gates are nearly 1/2. A difference of 1 means that one gate has reached zero. This is the linear
     theory of two equal paths: it takes the gates' sum to stay at one, and leaves out what the growing difference does
     to the error, which is of the order of the root of kappa (see `Switch`) when a gate reaches zero.
 
@@ -163,8 +163,8 @@ def spreading(
         The size of :math:`\Delta c` at the end of each block.
 
     Raises:
-        ValueError: if there is no task or one without a target, there are not as many lengths as tasks, or a time is
-            not above 0.
+        ValueError: if there is no task or one without a target, there are not as many lengths as tasks, a time is
+            not above 0, `start` or `gates` do not go with `apart`, or one of them is not finite.
 
     Example:
         >>> import numpy as np

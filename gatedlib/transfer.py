@@ -270,8 +270,8 @@ def adapt(
     checked_experiment(experiment)
     one_run(results)
     for name, value in settings(experiment).items():
-        if name.startswith(("teachers", "network")):
-            was: Any = results.attrs.get(name)
+        if name.startswith(("teachers", "network")) and name in results.attrs:  # which older results may lack
+            was: Any = results.attrs[name]
             rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
             _check.require(_check.plain(was) == _check.plain(value), name, value, rule, remedy)
     duration = _check.positive("duration", duration, "Use 1.0")

@@ -84,7 +84,7 @@ class Features:
 
     Attributes:
         pictures: the data set.
-        train: features of the pictures that it learned from, shape (sample, unit); their mean square is 1.
+        train: features of the pictures that it learned from, shape (sample, unit); mean square 1 unless scaled.
         test: features of the others.
         accuracy: the part of the test pictures that the trunk with a linear readout of its own gets right.
         trunk: the network itself.
@@ -117,7 +117,7 @@ class Features:
             mean_square: s, the mean square of the features to learn from.
 
         Raises:
-            ValueError: if it is not above 0.
+            ValueError: if it is not above 0, or too large or small for single precision.
 
         Example:
             >>> import gatedlib as gl
@@ -127,6 +127,8 @@ class Features:
         """
         size = _check.positive("mean_square", mean_square, "The released trunk of Fig. 7 has about 21")
         by = float(np.sqrt(size / np.mean(self.train**2)))
+        rule, remedy = "must be from 1e-30 to 1e30, which single precision can hold", "Use 1, or 21.3"
+        _check.require(1e-30 <= size <= 1e30, "mean_square", size, rule, remedy)
         return replace(self, train=by * self.train, test=by * self.test, trunk=self.trunk.scaled(by))
 
     def held_out(self, most: int | None = None) -> Examples:

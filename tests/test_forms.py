@@ -96,6 +96,17 @@ def test_what_is_no_spread_is_refused():
         gl.GatedLinear(gate_spread=-0.1)
 
 
+def test_what_has_no_earlier_form_is_refused():
+    released = small()
+    for other, message in (
+        (forms.earlier(released), r"scale = 0\.7071.*must be left out: in the earlier form it is 1/sqrt\(d_out\)"),
+        (released.replace(network=gl.TwoLayer(hidden=4)), "network = TwoLayer.*must be a GatedLinear"),
+        (released.replace(penalties=(gl.WeightCost(0.1),)), "penalty = WeightCost.*acts on weights"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            forms.earlier(other)
+
+
 def test_an_experiment_without_one_of_these_settings_has_no_earlier_form():
     with pytest.raises(ValueError, match="setting = 'scale': there is no such setting"):
         forms.earlier(small(teachers=gl.Spectral(values=(1.0,), d_in=6, d_out=3)))

@@ -357,6 +357,33 @@ def test_held_out_pictures_are_the_test_pictures():
     assert not learned & {tuple(row) for row in np.asarray(held.features)}
 
 
+@pytest.mark.parametrize("size", [0.25, 4.0])  # powers of two, so that numbers change in their exponents only
+def test_larger_features_are_faster_weights_by_the_square(size):
+    """Features k times as large, weights k times smaller and k squared times slower: the same network."""
+    known = pictures.features("digits")
+    base = float(np.mean(known.train**2))
+    accuracy = record.accuracy(known.held_out())
+    plain = pictures.flexible("digits", steps=20).replace(tau_w=8.0, inputs=known.scaled(base).examples(20))
+    ran = gl.simulate(plain, seeds=2, record=(accuracy, record.gates))
+    large = known.scaled(size * base)
+    other = plain.replace(
+        inputs=large.examples(20), tau_w=size * 8.0, weight_scale=plain.network.weight_scale / size**0.5
+    )
+    changed = gl.simulate(other, seeds=2, record=(record.accuracy(large.held_out()), record.gates))
+    np.testing.assert_allclose(changed.gates, ran.gates, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(changed.accuracy, ran.accuracy, atol=0.01)
+    np.testing.assert_allclose(np.sqrt(size) * changed.final_weights, ran.final_weights, rtol=1e-3, atol=1e-4)
+
+
+def test_scaled_features_are_what_their_trunk_makes_of_the_pictures():
+    known = pictures.features("digits")
+    large = known.scaled(21.3)
+    np.testing.assert_allclose(np.mean(large.train**2), 21.3, rtol=1e-5)
+    np.testing.assert_allclose(large.trunk(known.pictures.test_images), large.test, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=r"mean_square = 0: must be a number above 0"):
+        known.scaled(0)
+
+
 def test_every_example_is_seen_sometimes():
     examples = cloud(count=30)
     seen = jax.vmap(lambda key: examples.draw(key, 3, 3))(jax.random.split(jax.random.key(0), 200))

@@ -9,10 +9,10 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import __main__ as command
-from gatedlib.paper import depth, dynamics, sensitivity
+from gatedlib.paper import depth, dynamics, regimes, sensitivity
 from gatedlib.paper.claims import Outcome, registry
-from gatedlib.paper.estimates import Estimate
-from gatedlib.paper.scorecard import Scorecard, judge_all, shared_results
+from gatedlib.paper.estimates import Estimate, exact, fraction, mean, median, stacked
+from gatedlib.paper.scorecard import Scorecard, beside, judge_all, shared_results
 
 pytestmark = pytest.mark.slow
 
@@ -79,8 +79,45 @@ def test_the_table_shows_every_claim_failing_ones_with_the_reason():
     assert html.count("n = 12") == html.count("✗ it is below") == html.count("mind the &lt;gap&gt;") == 2
 
 
+def some_claim(figure, form, numbers, **known):
+    known = {source: {name: np.asarray(each) for name, each in values.items()} for source, values in known.items()}
+    measure = lambda: Outcome({name: exact(value) for name, value in numbers.items()}, {})  # noqa: E731
+    return dataclasses.replace(
+        registry("2")[0], figure=figure, form=form, measure=measure, **{"reference": {}, "published": {}} | known
+    )
+
+
+def test_numbers_stand_beside_each_other_whatever_claim_they_come_from():
+    claims = (
+        some_claim("X", "earlier", {"n": [1.0, 2.0], "m": 3.0}, published={"n": [1.5, np.nan]}),
+        some_claim("X", "released", {"n": [4.0, 5.0]}, reference={"n": [np.nan, 5.5]}),
+        some_claim("Y", "released", {"n": 6.0}, reference={"n": 6.5}),
+        some_claim("beyond", "released", {"n": 7.0}, reference={"n": 7.5}),
+        some_claim("Z", "released", {"grid": np.ones((2, 2))}, reference={"grid": np.ones((2, 2))}),
+    )
+    nan = np.nan
+    expected = [("X", "n, 1", 1.5, nan, 4.0, 1.0), ("X", "n, 2", nan, 5.5, 5.0, 2.0), ("Y", "n", nan, 6.5, 6.0, 6.0)]
+    told = beside(claim.judge() for claim in claims)
+    assert [row[:2] for row in told] == [row[:2] for row in expected]
+    np.testing.assert_array_equal([row[2:] for row in told], [row[2:] for row in expected])
+    (alone,) = beside([some_claim("5", "released", {"n": 1.0}, reference={"n": 2.0}).judge()])
+    np.testing.assert_array_equal(alone[2:], [nan, 2.0, 1.0, nan])  # of a figure that was drawn in the earlier form
+
+
+def test_places_are_named_by_the_axes_of_what_was_measured():
+    samples = xr.DataArray(np.zeros((6, 2, 2)), {"block": [10, 20], "step": [1, 5]}, ("seed", "block", "step"))
+    for estimate in (median(samples), mean(samples), fraction(samples > 0)):
+        assert estimate.place((0, 1)) == "block 10, step 5"
+    assert median(samples.drop_vars("step")).place((0, 1)) == "block 10, step 2"  # counted from 1
+    assert stacked([median(samples)] * 2, tasks=(3, 4)).place((1, 0, 0)) == "tasks 4, block 10, step 1"
+    assert exact([[1.0, 2.0]]).place((0, 1)) == "1, 2"
+    assert exact([1.0, 2.0], steps=(20000, 30001)).place((1,)) == "steps 30001"
+    with pytest.raises(ValueError, match=r"labels of axes = \(1,\): must be one for each axis of the numbers, \(2,\)"):
+        exact([1.0, 2.0], steps=(3,))
+
+
 def test_a_network_twice_as_large_has_the_same_task():
-    for experiment in (dynamics.FLEXIBLE, depth.REGULARIZED):
+    for experiment in (regimes.BY_SPEED, dynamics.FLEXIBLE, depth.REGULARIZED):
         large = sensitivity.twice_as_large(experiment)
         assert large.sizes == tuple(2 * size for size in experiment.sizes)
         size = [float((one.draw(0)[0][0] ** 2).sum()) for one in (experiment, large)]

@@ -40,10 +40,11 @@ CHAPTERS = (
 
 KINDS = {
     "given": "about the paper's figures, at the settings given with them",
+    "earlier": "about the paper's figures, in the earlier form that drew them",
     "ours": "about the paper's figures, at settings of ours",
     "beyond": "beyond the paper",
 }
-"""The three kinds of claims."""
+"""The kinds of claims."""
 
 FORMS = ("released", "earlier")
 """The two normalisations of the model (see `gatedlib.paper.forms`)."""
@@ -82,14 +83,18 @@ class Claim:
     @property
     def kind(self) -> str:
         """What it is about, one of `KINDS`."""
-        return "beyond" if self.figure == "beyond" else "given" if self.as_given else "ours"
+        if self.figure == "beyond":
+            return "beyond"
+        if not self.as_given:
+            return "ours"
+        return "given" if self.form == "released" else "earlier"
 
     @property
     def origin(self) -> str:
         """The same in print."""
-        form = ", earlier form" if self.form == "earlier" else ""
-        given, ours = f"Fig. {self.figure}{form}", f"Fig. {self.figure}, our settings"
-        return {"given": given, "ours": ours, "beyond": "beyond the paper"}[self.kind]
+        of = f"Fig. {self.figure}"
+        words = {"given": of, "earlier": f"{of}, earlier form", "ours": f"{of}, our settings"}
+        return words.get(self.kind, "beyond the paper")
 
     @property
     def chapter(self) -> str:
@@ -138,7 +143,7 @@ class Verdict:
             "id": self.claim.id,
             "figure": self.claim.figure,
             "kind": self.claim.kind,
-            "form": self.claim.form,
+            "form": None if self.claim.kind == "beyond" else self.claim.form,
             "statement": self.claim.statement,
             "numbers": {name: _plain(e.value) for name, e in numbers.items()},
             "interval": {name: [_plain(e.low), _plain(e.high)] for name, e in numbers.items()},
@@ -254,6 +259,8 @@ def claim(
     known, drawn = (
         {name: np.asarray(value, float) for name, value in (values or {}).items()} for values in (reference, published)
     )
+
+    _check.known(form, FORMS, "form")
 
     def register(measure: Callable[..., Outcome]) -> Claim:
         _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")

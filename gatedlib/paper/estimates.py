@@ -38,6 +38,14 @@ class Estimate:
     mean: np.ndarray | None = None
     axes: Axes = ()
 
+    def __post_init__(self) -> None:
+        shape = tuple(len(labels) for _, labels in self.axes)
+        rule, remedy = (
+            f"must be one for each axis of the numbers, {np.shape(self.value)}",
+            "Give each axis all its labels",
+        )
+        _check.require(not self.axes or shape == np.shape(self.value), "labels of axes", shape, rule, remedy)
+
     def at(self, index: int | tuple[int, ...]) -> Estimate:
         """The estimate of one element."""
         mean = None if self.mean is None else self.mean[index]
@@ -56,7 +64,9 @@ class Estimate:
         if not self.axes:
             return ", ".join(str(number + 1) for number in index)
         named = ((name, labels[number]) for (name, labels), number in zip(self.axes, index, strict=True))
-        return ", ".join(f"{name} {label if isinstance(label, str) else format(label, '.4g')}" for name, label in named)
+        return ", ".join(
+            f"{name} {format(label, '.4g') if isinstance(label, float) else label}" for name, label in named
+        )
 
 
 def _axes(samples: xr.DataArray) -> Axes:
@@ -197,7 +207,7 @@ def fraction(successes: xr.DataArray) -> Estimate:
 
 
 def stacked(estimates: Sequence[Estimate], **axis: Sequence[Any]) -> Estimate:
-    """Several estimates as one list of them, whose means are left out.
+    """Several estimates as one list of them.
 
     Args:
         estimates: of one shape.
@@ -210,6 +220,8 @@ def stacked(estimates: Sequence[Estimate], **axis: Sequence[Any]) -> Estimate:
         ([1.0, 2.0], 'tasks 3')
     """
     value, low, high = (np.stack([getattr(e, end) for e in estimates]) for end in ("value", "low", "high"))
-    known = len(estimates[0].axes) == np.ndim(estimates[0].value)
+    known = len(estimates[0].axes) == np.ndim(estimates[0].value) and axis
     axes = (*((name, tuple(labels)) for name, labels in axis.items()), *estimates[0].axes) if known else ()
-    return Estimate(value, low, high, max(e.seeds for e in estimates), axes=axes)
+    means = [e.mean for e in estimates if e.mean is not None]
+    mean = np.stack(means) if len(means) == len(estimates) else None
+    return Estimate(value, low, high, max(e.seeds for e in estimates), mean, axes)

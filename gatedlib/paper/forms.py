@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import gatedlib as gl
+from gatedlib import _check
 from gatedlib.experiment import setting
 
 SPREAD = 0.1
-"""The standard deviation of the gates at the start in Figs. 5 and A.14, found by search: .05 to .3 fit as well."""
+"""The standard deviation of the gates at the start in Figs. 5 and A.14, found by search on Fig. 5: .1 to .3 fit."""
 
 
 def earlier(experiment: gl.Experiment, gate_spread: float = 0.0) -> gl.Experiment:
@@ -34,15 +35,27 @@ def earlier(experiment: gl.Experiment, gate_spread: float = 0.0) -> gl.Experimen
     with rows of length :math:`1/\sqrt{d_\mathrm{out}}`, slower weights, and smaller ones at the start.
 
     Args:
-        experiment: an experiment of the released form.
+        experiment: an experiment of the released form: gated paths, rows of the standard length, no cost on weights.
         gate_spread: the standard deviation of the gates at the start.
+
+    Raises:
+        ValueError: if it is none, because the same change of units would not make it the earlier form.
 
     Example:
         >>> from gatedlib.paper import forms, regimes
         >>> drawn = forms.earlier(regimes.BY_SPEED_RELEASED)
-        >>> drawn.teachers.scale**-2, drawn.flow.tau_w
-        (10.0, 1.0)
+        >>> teachers, _ = drawn.draw(seed=0)
+        >>> round(float((teachers[0, 0] ** 2).sum()), 4), drawn.flow.tau_w
+        (0.1, 1.0)
     """
+    remedy = "Begin with an experiment of the released form"
+    _check.kind("network", experiment.network, gl.GatedLinear, remedy)
+    length = setting(experiment, "scale")
+    _check.require(length is None, "scale", length, "must be left out: in the earlier form it is 1/sqrt(d_out)", remedy)
+    _, start = experiment.draw(seed=0)
+    for penalty in experiment.flow.penalties:
+        rule = "acts on weights, whose size differs between the forms"
+        _check.require(not penalty.acts_on_weights(start), "penalty", penalty, rule, "Leave it out")
     d_out, _ = experiment.sizes
     return experiment.replace(
         scale=d_out**-0.5,

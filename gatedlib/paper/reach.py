@@ -165,9 +165,7 @@ def of_pairs(pairs: Sequence[tuple[int, int]] | None = None) -> gl.Experiment:
     teachers = FOUR if pairs is None else gl.Sums(FOUR, halves(pairs, 4))
     count, first = (4, 0) if pairs is None else (len(pairs), 4)
     order = tuple(range(first, first + count))
-    return LONGER.replace(
-        teachers=teachers, network=gl.GatedLinear(paths=4), curriculum=gl.Blocked(blocks=22 * count, order=order)
-    )
+    return LONGER.replace(teachers=teachers, paths=4, curriculum=gl.Blocked(blocks=22 * count, order=order))
 
 
 @functools.lru_cache(maxsize=8)

@@ -147,9 +147,10 @@ def released_grid(experiment: gl.Experiment = BY_SPEED_RELEASED) -> Outcome:
 @claim(
     "5A-needs",
     "5",
-    "Flexibility needs long blocks and fast gates: either alone is not enough.",
+    "Within the time of the figure flexibility needs long blocks and fast gates: either alone is not enough.",
     as_given=False,
     form="earlier",
+    note="Given ten times as long, either is.",
 )
 def needs(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     """Total alignment in the form that drew the figure, for blocks of 0.1 and 1 and tau_c 0.02 and 0.2."""

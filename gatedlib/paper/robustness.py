@@ -10,7 +10,7 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib._measuring import first_true
-from gatedlib.paper.claims import Outcome, claim
+from gatedlib.paper.claims import Outcome, claim, places
 from gatedlib.paper.dynamics import FLEXIBLE, SEEDS
 from gatedlib.paper.estimates import Estimate, exact, fraction, mean, median, stacked
 from gatedlib.paper.forms import earlier
@@ -195,6 +195,7 @@ def _graceful(experiment: gl.Experiment) -> Outcome:
     "A.13",
     "In the form that drew the figure: as teachers grow alike, recovery slows and specialization falls, gracefully.",
     form="earlier",
+    published={"recovery_speed": places(len(CORRELATIONS), {1: 27.5})},
     note="From a correlation of 0.75 on paths are alike. The speed in the picture falls from 27.5 to 1.6, not as ours; "
     "how it was measured is not known.",
 )
@@ -214,12 +215,14 @@ def correlated_released(experiment: gl.Experiment = ALIKE_RELEASED) -> Outcome:
     samples = by_correlation(experiment)
     apart = median(samples.specialization * (1 - samples.correlation))
     ends = samples.gates.sel(correlation=0.0)
-    ordered = median(ends.copy(data=-np.sort(-ends.values, ends.get_axis_num("path"))))
+    ordered = median(ends.copy(data=-np.sort(-ends.values, ends.get_axis_num("path"))).assign_coords(path=[1, 2]))
     return Outcome(
         {"correlation": exact(CORRELATIONS), "specialization": apart, "gates_uncorrelated": ordered},
         {
             "specialization is below 0.05 at all correlations": bool((apart.high < 0.05).all()),
-            "both gates stay open, within 0.1 of the released code's": bool((np.abs(ordered.value - 0.65) < 0.1).all()),
+            "both gates stay open, within 0.1 of the released code's": bool(
+                (ordered.low > 0.55).all() and (ordered.high < 0.75).all()
+            ),
         },
     )
 
@@ -239,7 +242,7 @@ def correlated_flexible(experiment: gl.Experiment = ALIKE_FLEXIBLE) -> Outcome:
 def loss_by_sample(results: xr.Dataset, first: int, last: int) -> xr.DataArray:
     """The loss at each sample after the switch, mean over some blocks (numbered from 1), dims seed and sample."""
     loss = results.loss.transpose("seed", "time").values.reshape(results.sizes["seed"], -1, SAMPLES)
-    return xr.DataArray(loss[:, first - 1 : last].mean(1), dims=("seed", "sample"))
+    return xr.DataArray(loss[:, first - 1 : last].mean(1), {"sample": range(SAMPLES)}, ("seed", "sample"))
 
 
 @claim("A.16", "A.16", "Late in training a switch is absorbed within a few samples.")

@@ -129,7 +129,8 @@ def beside(verdicts: Iterable[Verdict]) -> list[Beside]:
     """Numbers known from the paper's pictures or from its released code, run again, beside our means in both forms.
 
     Args:
-        verdicts: of claims about figures; a number has the same name in both forms. Grids are left out.
+        verdicts: of claims about figures, those at settings of ours left out; a number has the same name in both
+            forms. Grids are left out.
 
     Returns:
         A row for each number, nan where a source does not tell. The last column is in the form that drew the figure:
@@ -142,11 +143,11 @@ def beside(verdicts: Iterable[Verdict]) -> list[Beside]:
         []
     """
     named: dict[tuple[str, str], list[Verdict]] = collections.defaultdict(list)
-    told = list(verdicts)
-    drawn_earlier = {verdict.claim.figure for verdict in told if verdict.claim.form == "earlier"}
+    told = [verdict for verdict in verdicts if verdict.claim.kind in ("given", "earlier")]
+    drawn_earlier = {c.figure for c in (*registry(), *(v.claim for v in told)) if c.kind == "earlier"}
     for verdict in told:
         for name, estimate in verdict.outcome.numbers.items():
-            if np.ndim(estimate.value) < 2 and verdict.claim.kind != "beyond":
+            if np.ndim(estimate.value) < 2:
                 named[verdict.claim.figure, name].append(verdict)
     rows = []
     for (figure, name), measured in named.items():
