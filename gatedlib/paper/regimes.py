@@ -150,7 +150,7 @@ def released_grid(experiment: gl.Experiment = BY_SPEED_RELEASED) -> Outcome:
     "Within the time of the figure flexibility needs long blocks and fast gates: either alone is not enough.",
     as_given=False,
     form="earlier",
-    note="Given ten times as long, either is.",
+    note="Given ten times as long, either alone is enough.",
 )
 def needs(experiment: gl.Experiment = BY_SPEED) -> Outcome:
     """Total alignment in the form that drew the figure, for blocks of 0.1 and 1 and tau_c 0.02 and 0.2."""
