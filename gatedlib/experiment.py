@@ -113,6 +113,14 @@ class Experiment(eqx.Module):
         return _rebuilt(self, settings)
 
 
+def check_costs_on_gates(experiment: Experiment, rule: str, remedy: str) -> None:
+    """Require that no penalty acts on the weights."""
+    shapes = experiment.network.shapes(*experiment.sizes)
+    zero = Params(**{name: np.zeros(shape) for name, shape in shapes.items()})
+    for penalty in experiment.flow.penalties:
+        _check.require(not penalty.acts_on_weights(zero), "penalty", penalty, rule, remedy)
+
+
 def _check_leaves(experiment: Experiment) -> None:
     """Require numbers and arrays in all settings that JAX computes with."""
     parts = {"teachers": experiment.teachers, "network": experiment.network, "flow": experiment.flow}

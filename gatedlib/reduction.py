@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from gatedlib import _check
 from gatedlib._measuring import in_each_cell, needs, paths_and_teachers
 from gatedlib._paths import unit
-from gatedlib.experiment import Experiment
+from gatedlib.experiment import Experiment, check_costs_on_gates
 from gatedlib.inputs import Population
 from gatedlib.networks import GatedLinear, Params
 from gatedlib.teachers import Given
@@ -89,12 +89,8 @@ class Eigenspace:
         network = experiment.network
         rule, remedy = "only networks with one gate per path reduce to coordinates", "Use GatedLinear"
         _check.require(type(network) is GatedLinear, "network", type(network).__name__, rule, remedy)
-        _, d_out, d_in = experiment.teachers.shape
-        zero = Params(**{name: np.zeros(shape) for name, shape in network.shapes(d_out, d_in).items()})
-        for penalty in experiment.flow.penalties:
-            rule = "a cost on the weights is not the same in other coordinates"
-            free = not penalty.acts_on_weights(zero)
-            _check.require(free, "penalty", penalty, rule, "Use penalties on the gates")
+        rule = "a cost on the weights is not the same in other coordinates"
+        check_costs_on_gates(experiment, rule, "Use penalties on the gates")
         return experiment.replace(teachers=Given(self.targets[:, :, None]), inputs=Population())
 
 

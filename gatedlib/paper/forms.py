@@ -6,7 +6,7 @@ import math
 
 import gatedlib as gl
 from gatedlib import _check
-from gatedlib.experiment import setting
+from gatedlib.experiment import check_costs_on_gates, setting
 
 SPREAD = 0.1
 """The standard deviation of the gates at the start in Figs. 5 and A.14, found by search on Fig. 5: .1 to .3 fit."""
@@ -52,10 +52,7 @@ def earlier(experiment: gl.Experiment, gate_spread: float = 0.0) -> gl.Experimen
     _check.kind("network", experiment.network, gl.GatedLinear, remedy)
     length = setting(experiment, "scale")
     _check.require(length is None, "scale", length, "must be left out: in the earlier form it is 1/sqrt(d_out)", remedy)
-    _, start = experiment.draw(seed=0)
-    for penalty in experiment.flow.penalties:
-        rule = "acts on weights, whose size differs between the forms"
-        _check.require(not penalty.acts_on_weights(start), "penalty", penalty, rule, "Leave it out")
+    check_costs_on_gates(experiment, "acts on weights, whose size differs between the forms", "Leave it out")
     d_out, _ = experiment.sizes
     return experiment.replace(
         scale=d_out**-0.5,
