@@ -1,55 +1,48 @@
-"""The engine: one compiled run of many cells (experiments that differ in numbers only) for many seeds.
+"""Running an experiment: a loop over chunks of steps on the host, each computed by compiled programs.
 
-All cells share their inputs, and a seed draws them once for all. In the population limit a gated linear student
-never leaves the span of its teachers and its initial weights; the engine then learns the few coordinates in that
-span, which is the same flow at a fraction of the cost.
+All cells of a run (experiments that differ in numbers only) share their inputs, and a seed draws them once for all.
+While a chunk is learned, the inputs of the next one are drawn, and the frames of the one before are moved out.
 """
 
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jax.experimental import multihost_utils
 
-from gatedlib import _random
+from gatedlib import _random, programs, subspace
 from gatedlib import record as rec
 from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds, checked_start
-from gatedlib._orthonormal import orthonormal
+from gatedlib._finite import Fault, first_fault, refuse_divergence, refuse_quantity
 from gatedlib.experiment import Experiment, keys
-from gatedlib.flow import Flow
-from gatedlib.inputs import Population
-from gatedlib.networks import GatedLinear, Network, Params
-from gatedlib.teachers import Teachers
+from gatedlib.networks import Params
+from gatedlib.programs import Cells, Frames
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# Steps whose random inputs are drawn together: enough to fill the vector units, few enough to stay in the cache.
-DRAWN_TOGETHER = 100
+PROGRAMS = 200
+"""Compiled programs that are kept: each takes some 100 memory maps, and Linux ends a process that asks for 65 530."""
 
-PROGRAMS = 60
-"""Compiled programs that are kept: each takes some 300 memory maps, and Linux ends a process that asks for 65 530."""
+CHUNKS = 8, 512
+"""The fewest and the most steps of a chunk: Ctrl-C is heard after each, and what is kept of it stays in a cache."""
+
+CHUNK_BYTES = 2**24
+"""About how many bytes of inputs and frames make up a chunk between these bounds."""
 
 LONG = 2.0
-"""Seconds after which a run shows that it is still running."""
+"""Seconds after which a run shows how far it is."""
 
-Parts = tuple[Teachers, Network, Flow]
-
-
-class Home(NamedTuple):
-    """Where weights that are learned in coordinates live: the basis, and the weights at the start, whole and in it."""
-
-    basis: Float[Array, "rank out in"]
-    start: Float[Array, "path out in"]
-    first: Float[Array, "path 1 rank"]
+Put = Callable[..., Any]
+"""Lays an array over devices, given the names of its axes."""
 
 
 @_random.own_settings()
@@ -64,7 +57,7 @@ def simulate(
     """Run an experiment for some seeds, all at once, and label what comes out.
 
     A seed draws the teachers, the initial weights and the inputs; what it gives does not depend on its company. A run
-    that takes long says so. Ctrl-C is heard at once; what was begun is computed to its end in the background.
+    that takes long shows how far it is. Ctrl-C is heard within a fraction of a second, and ends it.
 
     Args:
         experiment: what to run.
@@ -112,186 +105,179 @@ def simulate(
     record, every = checked_record(record, every, len(schedule.tasks))
     start = checked_start(start, len(schedule.tasks))
     begin = None if initial is None else checked_initial(initial, experiment, len(chosen))
-    out = compiled()(stacked([experiment]), schedule.tasks[:, None], chosen, begin, start, record=record, every=every)
-    wait(out, f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps")
-    teachers, final, frames = jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], out)
+    title = f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps"
+    asked = Asked(chosen, record, every, lambda seed, _: f"seed {chosen[seed]}", title, begin, start)
+    teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], asked))
 
     from gatedlib.results import label  # xarray takes a while to import; `import gatedlib` should not
 
     return label(experiment, schedule, chosen, record, every, teachers, final, frames, start=start)
 
 
-def wait(out: Any, title: str | None = None) -> None:
-    """Wait for arrays that are being computed, and say so if it takes long and there is a title.
+class Asked(NamedTuple):
+    """What is asked of a run of some cells."""
 
-    Who reads such an array hears of no Ctrl-C until it is there; who waits here does at once. What was begun then ends
-    in the background, and is dropped.
-    """
-    from tqdm import tqdm
-
-    begun, nap = time.perf_counter(), 0.0
-    silent = {"disable": True} if title is None else {}  # else TQDM_DISABLE decides
-    with tqdm(desc=title, bar_format="{desc} … {elapsed}", leave=False, delay=LONG, **silent) as progress:
-        while not all(leaf.is_ready() for leaf in jax.tree.leaves(out)):
-            time.sleep(nap)
-            nap = min(0.1, (time.perf_counter() - begun) / 20)
-            progress.update()
-
-
-def stacked(experiments: Sequence[Experiment]) -> Parts:
-    """The parts of some experiments that differ in numbers only and share their inputs; see `of_cells`."""
-    parts = [(each.teachers, each.network, each.flow) for each in experiments]
-    spec = of_cells(parts[0])
-    own = jax.tree.map(lambda *leaves: np.stack(list(map(np.asarray, leaves))), *(eqx.filter(p, spec) for p in parts))
-    return eqx.combine(own, jax.tree.map(np.asarray, eqx.filter(parts[0], spec, inverse=True)))
-
-
-def of_cells(parts: Parts) -> Any:
-    """Which numbers have a cell axis in front: all but those of the inputs, which may be a whole data set."""
-    everything = jax.tree.map(lambda _: True, parts)
-    return eqx.tree_at(lambda of: jax.tree.leaves(of[2].inputs), everything, replace_fn=lambda _: False)
-
-
-def compiled() -> Callable[..., Any]:
-    """The compiled run, for the devices that there are; it forgets all programs before there are too many."""
-    function: Any = _compiled(jax.default_backend())
-    if function._cache_size() >= PROGRAMS:
-        jax.clear_caches()
-    return function
-
-
-@functools.cache
-def _compiled(backend: str) -> Callable[..., Any]:
-    # On a CPU, LLVM's first level compiles such a scan in half the time, into code that is no slower.
-    options = {"xla_backend_optimization_level": 1} if backend == "cpu" else {}
-    return jax.jit(run, static_argnames=("record", "every"), compiler_options=options)
+    seeds: np.ndarray
+    record: tuple[rec.Quantity, ...]
+    every: int
+    name: Callable[[int, int], str]
+    """What the run is called that has this seed and this cell, both counted from 0."""
+    title: str | None = None
+    """What is said if it takes long; None for nothing."""
+    initial: Params | None = None
+    start: int = 0
 
 
 def run(
-    cells: Parts,
-    tasks: Array,
-    seeds: Array,
-    initial: Params | None,
-    start: Array | int = 0,
-    *,
-    record: tuple[rec.Quantity, ...],
-    every: int,
-) -> tuple[Array, Params, dict[str, Array]]:
-    """Teachers, final parameters and frames of all seeds and cells.
+    experiments: Sequence[Experiment], asked: Asked, put: Put = lambda array, *axes: jnp.asarray(array)
+) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
+    """Run some experiments of one structure and number of steps, which differ in numbers only and share their inputs.
 
     Args:
-        cells: teachers, network and flow, with a cell axis on every number but those of the inputs.
-        tasks: the task of every step in every cell, shape (step, cell).
-        seeds: shape (seed,).
-        initial: parameters with a seed axis, or None to draw them.
-        start: how many steps of inputs were drawn before.
-        record: what to keep.
-        every: how often.
+        experiments: the cells.
+        asked: of which seeds, and what to keep.
+        put: where arrays lie; by default all on one device.
 
     Returns:
-        Arrays whose first axes are (seed, cell), then (frame,) in the frames.
+        Teachers, final parameters and frames, whose first axes are (seed, cell), then (frame,) in the frames.
+
+    Raises:
+        DivergenceError: at the end of the chunk in which parameters cease to be finite.
+        ValueError: at the end, if only a quantity was not finite.
     """
-    return jax.vmap(partial(_run_seed, cells, tasks, start, record=record, every=every))(seeds, initial)
+    from tqdm import tqdm
+
+    if programs.count() >= PROGRAMS:
+        jax.clear_caches()
+    one, every = experiments[0], asked.every
+    parts, tasks = stacked(experiments), np.stack([each.schedule().tasks for each in experiments], 1)
+    cells = jax.tree.map(lambda leaf, own: put(leaf, *["cell"] * own), parts, programs.of_cells(parts))
+    sampler, network, flow = cells
+    seeds = put(asked.seeds, "seed")
+    teachers, params = programs.draw(sampler, network, seeds, one.sizes)
+    if asked.initial is not None:
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, float)[:, None], asked.initial)
+    targets, home = teachers, None
+    if subspace.suffices(one):
+        targets, params, home = programs.enter(teachers, params)
+    chunk = _chunk(one, len(asked.seeds), params)
+    rooms = [_room(chunk, params, put) for _ in range(2)]  # one is filled while the other is read
+    kept = _Kept(asked, len(tasks), float(one.flow.dt))
+    waiting: tuple | None = None
+
+    def draw(first: int) -> Any:
+        return programs.inputs(flow.inputs, seeds, asked.start + first, one.teachers.shape[1:], chunk)
+
+    silent = {"disable": True} if asked.title is None else {}  # else TQDM_DISABLE decides
+    with tqdm(desc=asked.title, total=len(tasks), unit=" steps", leave=False, delay=LONG, **silent) as progress:
+        firsts = range(0, len(tasks), chunk)
+        for first, seen in zip(firsts, _ahead(draw, firsts), strict=True):
+            steps = min(chunk, len(tasks) - first)
+            on = put(np.pad(tasks[first : first + steps], ((0, chunk - steps), (0, 0))), None, "cell")
+            params, room, finite = programs.learn(cells, targets, params, on, seen, rooms[0], first, steps, every)
+            rooms = [rooms[1], room]
+            frame, end = -(-first // every), -(-(first + steps) // every)
+            values: Any = {}, True
+            if frame < end:
+                moment = on, seen, first, every, end - frame
+                values = programs.observe(network, flow.inputs, teachers, home, room, *moment, record=asked.record)
+            if waiting is not None:
+                kept.add(*waiting)
+            waiting = frame, end, *values, first + steps, params, finite
+            progress.update(steps)
+        if waiting is not None:
+            kept.add(*waiting)
+    kept.check()
+    final = params if home is None else programs.leave(params, home)
+    return _fetched(teachers), jax.tree.map(_fetched, final), kept.frames
 
 
-def _run_seed(
-    cells: Parts,
-    tasks: Array,
-    start: Array | int,
-    seed: Array,
-    initial: Params | None,
-    *,
-    record: tuple[rec.Quantity, ...],
-    every: int,
-) -> tuple[Array, Params, dict[str, Array]]:
-    teacher_key, network_key, input_key = keys(seed)
-    inputs, axes = cells[2].inputs, jax.tree.map(lambda own: 0 if own else None, of_cells(cells))
+def _ahead(draw: Callable[[int], Any], firsts: Sequence[int]) -> Iterator[Any]:
+    """What each chunk sees, drawn while the one before is learned.
 
-    def begin(cell: Parts) -> tuple[Array, Array, Params, Home | None]:
-        sampler, network, flow = cell
-        teachers = sampler.sample(teacher_key)
-        sizes = teachers.shape[1], inputs.width(teachers.shape[2])
-        params = network.init(network_key, *sizes) if initial is None else initial
-        basis = span(network, flow, teachers, params)
-        if basis is None:
-            return teachers, teachers, params, None
-        narrow = partial(jnp.einsum, "kij,nij->nk", basis)
-        first = narrow(params.weights)[:, None]
-        return teachers, narrow(teachers)[:, None], params._replace(weights=first), Home(basis, params.weights, first)
-
-    teachers, targets, params, home = jax.vmap(begin, in_axes=(axes,))(cells)
-
-    def whole(params: Params, home: Home | None) -> Params:
-        """All weights again: where they began, and how far they have come, which is exactly nothing if frozen."""
-        if home is None:
-            return params
-        return params._replace(weights=home.start + _widen(params.weights - home.first, home))
-
-    def whole_velocity(velocity: Params, home: Home | None) -> Params:
-        return velocity if home is None else velocity._replace(weights=_widen(velocity.weights, home))
-
-    def draw(step: Array) -> Any:
-        return inputs.draw(jax.random.fold_in(input_key, step), *teachers.shape[-2:])
-
-    def learn(cell: Parts, target: Array, params: Params, task: Array, seen: Any) -> tuple[Params, Any]:
-        _, network, flow = cell
-        loss, velocity = flow.velocity(network, params, target[task], seen)
-        return flow.step(params, velocity), (params, velocity, loss, task)
-
-    learn_all = jax.vmap(learn, in_axes=(axes, 0, 0, 0, None))
-
-    def advance(params: Params, now: tuple) -> tuple[Params, Any]:
-        return learn_all(cells, targets, params, *now)
-
-    def keep(network: Network, teachers: Array, home: Home | None, state: tuple, seen: Any) -> dict[str, Array]:
-        params, velocity, loss, task = state
-        moved = whole_velocity(velocity, home)
-        frame = rec.Frame(whole(params, home), moved, loss, task, teachers, network, inputs, seen)
-        return rec.evaluate(record, frame)
-
-    keep_all = jax.vmap(keep, in_axes=(0, 0, 0, 0, None))
-
-    def frame(params: Params, of_frame: tuple) -> tuple[Params, dict[str, Array]]:
-        first, rest = jax.tree.map(lambda x: x[0], of_frame), jax.tree.map(lambda x: x[1:], of_frame)
-        params, state = advance(params, first)
-        if every > 1:  # a scan of no steps would still be compiled
-            params, _ = jax.lax.scan(lambda p, x: (advance(p, x)[0], None), params, rest)
-        return params, keep_all(cells[1], teachers, home, state, first[1])
-
-    def chunk(params: Params, of_chunk: tuple) -> tuple[Params, dict[str, Array]]:
-        tasks, steps = of_chunk
-        return jax.lax.scan(frame, params, (tasks, jax.vmap(jax.vmap(draw))(steps)))
-
-    frames = len(tasks) // every
-    together = max(n for n in range(1, max(1, DRAWN_TOGETHER // every) + 1) if frames % n == 0)
-    steps = start + jnp.arange(len(tasks))
-    spans = (tasks.reshape(-1, together, every, tasks.shape[1]), steps.reshape(-1, together, every))
-    params, kept = jax.lax.scan(chunk, params, spans)
-    frames_first = jax.tree.map(lambda x: x.reshape(frames, *x.shape[2:]), kept)
-    return teachers, jax.vmap(whole)(params, home), jax.tree.map(lambda x: jnp.moveaxis(x, 1, 0), frames_first)
-
-
-def _widen(weights: Float[Array, "path 1 rank"], home: Home) -> Float[Array, "path out in"]:
-    return jnp.einsum("pk,kij->pij", weights[:, 0], home.basis)
-
-
-def span(
-    network: Network, flow: Flow, teachers: Float[Array, "task out in"], params: Params
-) -> Float[Array, "rank out in"] | None:
-    r"""An orthonormal basis of all that the weights can become, or None where that may be anything.
-
-    .. math::
-
-        G = \sum_p c_p W_p - W^*_m \quad\Rightarrow\quad
-        W_p(t) \in \mathrm{span}\{W^*_1, \dots, W^*_M, W_1(0), \dots, W_P(0)\}
-
-    if all inputs are seen at once (S = I), every path has one gate, and no penalty acts on the weights. Inner
-    products are the same in its coordinates, so loss, gradients and gates are too.
+    That takes another thread: what is asked for by one is computed one after the other.
     """
-    free = not any(penalty.acts_on_weights(params) for penalty in flow.penalties)
-    if type(network) is not GatedLinear or type(flow.inputs) is not Population or not free:
-        return None
-    vectors = jnp.concatenate([teachers, params.weights]).reshape(len(teachers) + len(params.weights), -1)
-    if vectors.shape[0] >= vectors.shape[1]:
-        return None
-    return orthonormal(vectors).reshape(-1, *teachers.shape[1:])
+    drawn = _random.under_the_same(draw)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(drawn, firsts[0])
+        for first in firsts[1:]:
+            seen = waiting.result()
+            if jax.tree.leaves(seen):  # else there is nothing to draw
+                waiting = pool.submit(drawn, first)
+            yield seen
+        yield waiting.result()
+
+
+class _Kept:
+    """What is kept of a run, on the host, and the first value in it that is not finite."""
+
+    def __init__(self, asked: Asked, steps: int, dt: float) -> None:
+        self.asked, self.dt, self.length = asked, dt, steps // asked.every
+        self.frames: dict[str, np.ndarray] = {}
+        self.fault: Fault | None = None
+
+    def add(
+        self, first: int, end: int, values: dict[str, Any], right: Any, step: int, params: Params, finite: Any
+    ) -> None:
+        """Take the frames from `first` to `end`, of a chunk that ends with this step and these parameters."""
+        chunk = {}
+        for name, value in values.items():
+            chunk[name] = np.moveaxis(_fetched(value)[: end - first], 0, 2)
+            if first == 0:
+                shape = *chunk[name].shape[:2], self.length, *chunk[name].shape[3:]
+                self.frames[name] = np.empty(shape, chunk[name].dtype)
+            self.frames[name][:, :, first:end] = chunk[name]
+        if self.fault is None and not _fetched(right):
+            found = first_fault(chunk)
+            self.fault = found and found._replace(when=(first + found.when) * self.asked.every)
+        if not _fetched(finite):
+            ends = {name: _fetched(leaf)[:, :, None] for name, leaf in params._asdict().items()}
+            found = first_fault(ends)
+            fault = self.fault or (found and found._replace(when=step))
+            assert fault is not None
+            refuse_divergence(fault, self.dt, self.asked.name(*fault.run))
+
+    def check(self) -> None:
+        """Refuse a value that is not finite, where parameters always were."""
+        if self.fault is not None:
+            refuse_quantity(self.fault, self.dt, self.asked.name(*self.fault.run))
+
+
+def _fetched(array: Any) -> np.ndarray:
+    """An array of all devices of all processes, on the host."""
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True) if jax.process_count() > 1 else array)
+
+
+def _chunk(experiment: Experiment, seeds: int, params: Params) -> int:
+    """How many steps make a chunk: a power of two, which does not depend on how many there are."""
+    leaves, structure = jax.tree.flatten(experiment.flow.inputs)
+    shapes = tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(np.result_type(leaf))) for leaf in leaves)
+    seen = seeds * _bytes_seen(structure, shapes, experiment.teachers.shape[1:])
+    shown = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    least, most = CHUNKS
+    return max(least, min(most, 2 ** int(math.log2(max(1, CHUNK_BYTES / (seen + shown))))))
+
+
+@functools.lru_cache(maxsize=64)
+def _bytes_seen(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
+    """How many bytes of inputs a step of one seed sees; found by tracing, without drawing any."""
+    inputs = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
+    seen = jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), inputs)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(seen))
+
+
+def _room(chunk: int, params: Params, put: Put) -> Frames:
+    """Room for the frames of a chunk, and for those that are not kept."""
+    runs = params.gates.shape[:2]
+    frame = Frames(params, params, jax.ShapeDtypeStruct(runs, params.gates.dtype))
+    return jax.tree.map(
+        lambda leaf: put(np.zeros((chunk + 1, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame
+    )
+
+
+def stacked(experiments: Sequence[Experiment]) -> Cells:
+    """The parts of some experiments that differ in numbers only and share their inputs; see `programs.of_cells`."""
+    parts = [(each.teachers, each.network, each.flow) for each in experiments]
+    spec = programs.of_cells(parts[0])
+    own = jax.tree.map(lambda *leaves: np.stack(list(map(np.asarray, leaves))), *(eqx.filter(p, spec) for p in parts))
+    return eqx.combine(own, jax.tree.map(np.asarray, eqx.filter(parts[0], spec, inverse=True)))

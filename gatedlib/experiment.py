@@ -16,6 +16,7 @@ from gatedlib import _check, _random
 from gatedlib.curricula import Curriculum, Schedule
 from gatedlib.flow import Flow
 from gatedlib.networks import Network, Params
+from gatedlib.penalties import Penalty
 from gatedlib.teachers import Teachers
 
 
@@ -113,12 +114,17 @@ class Experiment(eqx.Module):
         return _rebuilt(self, settings)
 
 
+def acting_on_weights(experiment: Experiment) -> list[Penalty]:
+    """The penalties that act on the weights."""
+    shapes = experiment.network.shapes(*experiment.sizes)
+    params = Params(**{name: jax.ShapeDtypeStruct(shape, float) for name, shape in shapes.items()})
+    return [penalty for penalty in experiment.flow.penalties if penalty.acts_on_weights(params)]
+
+
 def check_costs_on_gates(experiment: Experiment, rule: str, remedy: str) -> None:
     """Require that no penalty acts on the weights."""
-    shapes = experiment.network.shapes(*experiment.sizes)
-    zero = Params(**{name: np.zeros(shape) for name, shape in shapes.items()})
-    for penalty in experiment.flow.penalties:
-        _check.require(not penalty.acts_on_weights(zero), "penalty", penalty, rule, remedy)
+    acting = acting_on_weights(experiment)
+    _check.require(not acting, "penalty", *acting[:1] or [None], rule, remedy)
 
 
 def _check_leaves(experiment: Experiment) -> None:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -25,7 +26,7 @@ class Penalty(eqx.Module):
 
     def acts_on_weights(self, params: Params) -> bool:
         """Whether it pulls on weights like these, and not on gates alone."""
-        return jnp.ndim(self.gradient(params).weights) > 0
+        return jax.eval_shape(self.gradient, params).weights.ndim > 0
 
     def gate_curvature(self, shape: tuple[int, ...]) -> float:
         """The largest second derivative along gates of this shape, which limits the step; 0 unless there is one."""

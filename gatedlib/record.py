@@ -24,30 +24,72 @@ from gatedlib import _check
 from gatedlib.inputs import Examples, Inputs
 from gatedlib.networks import LinearNetwork, Network, Params
 from gatedlib.objectives import quadratic_loss
+from gatedlib.subspace import Home
 
 
 class Frame(NamedTuple):
     """One moment of a run.
 
+    Weights may be learned in the few coordinates of a subspace (`gatedlib.subspace`): `params` and `velocity` are
+    whole all the same; inner products cost least if they are asked for row by row.
+
     Attributes:
-        params: weights and gates before the step.
-        velocity: their rates of change in the step.
+        learned: weights and gates before the step, as they are learned.
+        change: their rates of change in the step.
         loss: the loss on the inputs of the step.
         task: the task that is on.
         teachers: all teachers, shape (task, out, in).
         network: the student.
         inputs: the kind of inputs that it learns from.
         seen: what the step sees of them, for `inputs.loss`.
+        home: where learned coordinates live; None if all weights are learned.
     """
 
-    params: Params
-    velocity: Params
+    learned: Params
+    change: Params
     loss: Float[Array, ""]
     task: Int[Array, ""]
     teachers: Float[Array, "task out in"]
     network: Network
     inputs: Inputs
     seen: Any
+    home: Home | None = None
+
+    @property
+    def params(self) -> Params:
+        """Weights and gates before the step."""
+        return self.learned if self.home is None else self.home.whole(self.learned)
+
+    @property
+    def velocity(self) -> Params:
+        """Their rates of change in the step."""
+        return self.change if self.home is None else self.home.whole_velocity(self.change)
+
+    def weight_rows(self) -> Float[Array, "path path out"]:
+        """The inner products of the rows of weights, output by output; hidden units have one row for all outputs."""
+        if self.home is None:
+            rows = self._rows()
+            return jnp.einsum("pij,qij->pqi", rows, rows)
+        coordinates = self.learned.weights[:, 0]
+        return jnp.einsum("pk,ikl,ql->pqi", coordinates, self.home.gram, coordinates)
+
+    def weight_lengths(self) -> Float[Array, "path out"]:
+        """The lengths of the rows of weights."""
+        if self.home is None:
+            return _length(self._rows())
+        coordinates = self.learned.weights[:, 0]
+        squares = jnp.einsum("pk,ikl,pl->pi", coordinates, self.home.gram, coordinates)
+        return jnp.sqrt(jnp.maximum(squares, 0.0))
+
+    def teacher_rows(self) -> Float[Array, "task path out"]:
+        """The inner products of the teachers' rows with those of the weights."""
+        if self.home is None:
+            return jnp.einsum("mij,pij->mpi", self.teachers, self._rows())
+        return jnp.einsum("mik,pk->mpi", self.home.cross, self.learned.weights[:, 0])
+
+    def _rows(self) -> Float[Array, "path out in"]:
+        weights = self.learned.weights
+        return weights if weights.ndim > 2 else weights[:, None]
 
 
 Dims = tuple[str, ...] | Callable[[Network], tuple[str, ...]]
@@ -99,12 +141,6 @@ def _length(vectors: Array) -> Array:
     return jnp.sqrt(jnp.sum(vectors**2, -1))
 
 
-def _rows(frame: Frame) -> Array:
-    """The weights as rows for outputs, shape (path, out, in); hidden units have one row each, for all outputs."""
-    weights = frame.params.weights
-    return weights if weights.ndim > 2 else weights[:, None]
-
-
 def _matrix(frame: Frame) -> Array:
     network = frame.network
     rule, remedy = "is not one matrix", "Record something else"
@@ -142,7 +178,7 @@ def _alignment_dims(network: Network) -> tuple[str, ...]:
 @quantity(of=_gate_dims)
 def gates(frame: Frame) -> Array:
     """The gates."""
-    return frame.params.gates
+    return frame.learned.gates
 
 
 @quantity(of=_weight_dims)
@@ -163,14 +199,13 @@ def alignment(frame: Frame) -> Array:
 
     In a `TwoLayer` network, of each row of each teacher with the weights of each hidden unit.
     """
-    teachers, students = frame.teachers, _rows(frame)
-    rule = f"cannot be aligned with weights on {students.shape[-1]} inputs, as labels never can"
+    teachers, width = frame.teachers, frame.inputs.width(frame.teachers.shape[-1])
+    rule = f"cannot be aligned with weights on {width} inputs, as labels never can"
     remedy = "Leave alignment out: record=(gl.record.loss, gl.record.gates)"
-    _check.require(teachers.shape[-1] == students.shape[-1], "inputs of the teachers", teachers.shape[-1], rule, remedy)
-    dots = jnp.sum(teachers[:, None] * students[None], -1)
-    lengths = _length(teachers)[:, None] * _length(students)[None]
-    cosines = jnp.where(lengths > 0, dots / jnp.where(lengths > 0, lengths, 1.0), 0.0)
-    return cosines if frame.params.gates.ndim > 1 else jnp.mean(cosines, -1)
+    _check.require(teachers.shape[-1] == width, "inputs of the teachers", teachers.shape[-1], rule, remedy)
+    lengths = _length(teachers)[:, None] * frame.weight_lengths()[None]
+    cosines = jnp.where(lengths > 0, frame.teacher_rows() / jnp.where(lengths > 0, lengths, 1.0), 0.0)
+    return cosines if frame.learned.gates.ndim > 1 else jnp.mean(cosines, -1)
 
 
 def _products(network: Network) -> tuple[str, ...]:
@@ -184,23 +219,22 @@ def weight_products(frame: Frame) -> Array:
 
     In a `TwoLayer` network, those of the weights of the hidden units.
     """
-    weights = frame.params.weights
-    if frame.params.gates.ndim > 1 and weights.ndim > 2:
-        return jnp.einsum("pij,qij->pqi", weights, weights)
-    flat = weights.reshape(weights.shape[0], -1)
-    return flat @ flat.T
+    if frame.learned.gates.ndim > 1 and frame.learned.weights.ndim > 2:
+        return frame.weight_rows()
+    flat = frame.learned.weights.reshape(len(frame.learned.weights), -1)
+    return flat @ flat.T  # the same in orthonormal coordinates
 
 
 @quantity()
 def weight_speed(frame: Frame) -> Array:
     """How fast all weights together change: the length of dW/dt."""
-    return _length(frame.velocity.weights.ravel())
+    return _length(frame.change.weights.ravel())  # the same in orthonormal coordinates
 
 
 @quantity()
 def gate_speed(frame: Frame) -> Array:
     """How fast all gates together change: the length of dc/dt."""
-    return _length(frame.velocity.gates.ravel())
+    return _length(frame.change.gates.ravel())
 
 
 @quantity("task")
@@ -266,9 +300,10 @@ def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:
     Raises:
         ValueError: if a value has other axes than its quantity names.
     """
-    network, params = frame.network, frame.params
-    known = {**_sizes(network.weight_dims, params.weights), **_sizes(network.gate_dims, params.gates)}
-    known["task"] = len(frame.teachers)
+    network, (tasks, d_out, d_in) = frame.network, frame.teachers.shape
+    shapes = network.shapes(d_out, frame.inputs.width(d_in))
+    known = {**_sizes(network.weight_dims, shapes["weights"]), **_sizes(network.gate_dims, shapes["gates"])}
+    known["task"] = tasks
     values = {}
     for q in record:
         value, dims = jnp.asarray(q.fn(frame)), q.dims_for(network)
@@ -280,8 +315,8 @@ def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:
     return values
 
 
-def _sizes(dims: tuple[str, ...], array: Array) -> dict[str, int]:
-    return dict(zip(dims, array.shape, strict=True))
+def _sizes(dims: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, int]:
+    return dict(zip(dims, shape, strict=True))
 
 
 DEFAULT = (loss, gates, alignment, weight_products, weight_speed, gate_speed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -18,7 +17,7 @@ import gatedlib
 from gatedlib import _check
 from gatedlib._identity import fingerprint
 from gatedlib.curricula import Schedule
-from gatedlib.experiment import DivergenceError, Experiment
+from gatedlib.experiment import Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
 
@@ -38,19 +37,13 @@ def label(
     teachers: Array | np.ndarray,
     final: Params,
     frames: dict[str, Array],
-    names: Sequence[str] | None = None,
     start: int = 0,
 ) -> xr.Dataset:
-    """Turn the arrays of some runs into a dataset, or raise `DivergenceError` if they are not all finite.
-
-    The message calls the runs by their `names`, or else by their seeds.
-    """
+    """Turn the arrays of some runs into a dataset."""
     network, dt = experiment.network, float(experiment.flow.dt)
     steps = np.arange(0, len(schedule.tasks), every)
     values = {name: np.asarray(value) for name, value in frames.items()}
     ends = {"final_weights": np.asarray(final.weights), "final_gates": np.asarray(final.gates)}
-    names = [f"seed {seed}" for seed in seeds] if names is None else names
-    _refuse_divergence(values, ends, names, steps, dt, len(schedule.tasks))
 
     variables: dict[str, Any] = {q.name: (("seed", "time", *q.dims_for(network)), values[q.name]) for q in record}
     variables["teachers"] = (("seed", *experiment.teachers.dims), np.asarray(teachers))
@@ -211,34 +204,3 @@ def final_params(results: xr.Dataset) -> Params:
     """
     whole_run(results)
     return Params(jnp.asarray(results.final_weights.values), jnp.asarray(results.final_gates.values))
-
-
-def _refuse_divergence(
-    values: dict[str, np.ndarray],
-    ends: dict[str, np.ndarray],
-    names: Sequence[str],
-    steps: np.ndarray,
-    dt: float,
-    last: int,
-) -> None:
-    """Raise `DivergenceError` with the first time at which something is not finite."""
-    worst: tuple[int, str, str] | None = None
-    for name, value in values.items():
-        bad = ~np.isfinite(value).reshape(len(names), len(steps), -1).all(-1)
-        if bad.any():
-            when = int(steps[bad.any(0).argmax()])
-            if worst is None or when < worst[0]:
-                worst = when, name, names[int(bad[:, bad.any(0).argmax()].argmax())]
-    for name, value in ends.items():
-        bad = ~np.isfinite(value).reshape(len(names), -1).all(-1)
-        if worst is None and bad.any():
-            worst = last, name, names[int(bad.argmax())]
-    if worst is not None:
-        step, name, run = worst
-        if all(np.isfinite(end).all() for end in ends.values()):
-            rule, remedy = f"is nan or inf at time {step * dt:.6g} ({run}), where weights and gates are not", "Mend it"
-            _check.require(False, "quantity", name, rule, remedy)
-        raise DivergenceError(
-            f"{name} = nan or inf at time {step * dt:.6g} (step {step}, {run}): the run diverged, its step is "
-            f"too long for its time constants. Reduce dt (now {dt:g}), or raise tau_w and tau_c."
-        )

@@ -19,6 +19,7 @@ import numpy as np
 from gatedlib import _check, _random
 from gatedlib import record as rec
 from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds
+from gatedlib._finite import first_fault, refuse_quantity
 from gatedlib.experiment import Experiment
 from gatedlib.inputs import Population
 from gatedlib.networks import GatedLinear, Params
@@ -111,6 +112,10 @@ def solve(
     from gatedlib.results import label  # xarray takes a while to import; `import gatedlib` should not
 
     final, together = (jax.tree.map(lambda *leaves: np.stack(leaves), *each) for each in (finals, frames))
+    fault = first_fault(together, runs=1)
+    if fault is not None:
+        found = fault._replace(when=every * fault.when)
+        refuse_quantity(found, float(experiment.flow.dt), f"seed {chosen[fault.run]}")
     return label(experiment, schedule, chosen, record, every, np.stack(teachers), final, together)
 
 

@@ -1,0 +1,212 @@
+"""The compiled programs of a run, each compiled for what it depends on and for nothing else.
+
+========  ==================================================  ============================================
+draw      teachers and initial parameters of all seeds        kinds and shapes of teachers and network
+enter     their coordinates, where few of them suffice        shapes
+inputs    what a chunk of steps sees                          kind of inputs, sizes
+learn     a chunk of steps, keeping a state for every frame   network, penalties, kind of inputs, sizes
+observe   the recorded quantities of these frames             quantities, sizes
+========  ==================================================  ============================================
+
+The numbers of an experiment, of its steps and of its seeds are arguments of all of them, so that none is compiled for
+these. All arrays of runs begin with the axes (seed, cell); in what is kept of steps or frames those come first.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from gatedlib import record as rec
+from gatedlib import subspace
+from gatedlib.experiment import keys
+from gatedlib.flow import Flow
+from gatedlib.inputs import Inputs
+from gatedlib.networks import Network, Params
+from gatedlib.teachers import Teachers
+
+FRAMES_TOGETHER = 16
+"""Frames that are observed together, to fill the vector units."""
+
+PARTS: list[Callable[[str], Any]] = []
+
+Cells = tuple[Teachers, Network, Flow]
+"""Some experiments that differ in numbers only; all numbers but those of the inputs have a cell axis."""
+
+
+class Frames(NamedTuple):
+    """The states before some steps, with the rates of change and the loss of each; one place more than there are steps."""
+
+    params: Params
+    velocity: Params
+    loss: Array
+
+
+def of_cells(cells: Cells) -> Any:
+    """Which numbers have a cell axis in front: all but those of the inputs, which may be a whole data set."""
+    everything = jax.tree.map(lambda _: True, cells)
+    return eqx.tree_at(lambda of: jax.tree.leaves(of[2].inputs), everything, replace_fn=lambda _: False)
+
+
+def over_runs(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
+    """Map a function of cells and runs over seeds and cells; `axes` are those of its arguments in (seed, cell)."""
+    seeds, cells = zip(*axes, strict=True)
+    return jax.vmap(jax.vmap(function, in_axes=cells), in_axes=seeds)
+
+
+def program(*static: str, donated: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function for the devices that there are."""
+
+    def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.cache
+        def compiled(backend: str) -> Any:
+            # On a CPU, LLVM's first level compiles such loops in half the time, into code that is no slower.
+            options = {"xla_backend_optimization_level": 1} if backend == "cpu" else {}
+            return jax.jit(function, static_argnames=static, donate_argnames=donated, compiler_options=options)
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return compiled(jax.default_backend())(*args, **kwargs)
+
+        PARTS.append(compiled)
+        return call
+
+    return make
+
+
+def count() -> int:
+    """How many compiled programs there are."""
+    return sum(compiled(jax.default_backend())._cache_size() for compiled in PARTS)
+
+
+@program("sizes")
+def draw(teachers: Teachers, network: Network, seeds: Array, sizes: tuple[int, int]) -> tuple[Array, Params]:
+    """The teachers and the initial parameters of every seed in every cell, for a student of these sizes."""
+
+    def one(teachers: Teachers, network: Network, seed: Array) -> tuple[Array, Params]:
+        teacher_key, network_key, _ = keys(seed)
+        return teachers.sample(teacher_key), network.init(network_key, *sizes)
+
+    return over_runs(one, (None, 0), (None, 0), (0, None))(teachers, network, seeds)
+
+
+@program()
+def enter(teachers: Array, params: Params) -> tuple[Array, Params, subspace.Home]:
+    """Teachers and parameters of all runs in coordinates, and the way back."""
+    return jax.vmap(jax.vmap(subspace.enter))(teachers, params)
+
+
+@program()
+def leave(params: Params, home: subspace.Home) -> Params:
+    """The parameters of all runs, whole again."""
+    return jax.vmap(jax.vmap(lambda params, home: home.whole(params)))(params, home)
+
+
+@program("sizes", "chunk")
+def inputs(inputs: Inputs, seeds: Array, first: Array, sizes: tuple[int, int], chunk: int) -> Any:
+    """What the steps of a chunk see, with axes (step, seed); the first of them has this number."""
+    of_seeds = jax.vmap(lambda seed: keys(seed)[2])(seeds)
+    of_steps = jax.vmap(lambda step: jax.vmap(lambda key: jax.random.fold_in(key, step))(of_seeds))
+    drawn = jax.vmap(lambda key: inputs.draw(key, *sizes))(of_steps(first + jnp.arange(chunk)).ravel())
+    return jax.tree.map(lambda leaf: leaf.reshape(chunk, len(seeds), *leaf.shape[1:]), drawn)
+
+
+def _step(cells: Cells) -> Callable[..., tuple[Params, Frames]]:
+    """A learning step of all runs: from cells, targets, parameters, tasks and what is seen to parameters and frames."""
+
+    def one(cell: Cells, target: Array, params: Params, task: Array, seen: Any) -> tuple[Params, Frames]:
+        _, network, flow = cell
+        loss, velocity = flow.velocity(network, params, target[task], seen)
+        return flow.step(params, velocity), Frames(params, velocity, loss)
+
+    own = jax.tree.map(lambda own: 0 if own else None, of_cells(cells))
+    return over_runs(one, (None, own), (0, 0), (0, 0), (None, 0), (0, None))
+
+
+@program(donated="kept")
+def learn(
+    cells: Cells,
+    targets: Array,
+    params: Params,
+    tasks: Int[Array, "chunk cell"],
+    seen: Any,
+    kept: Frames,
+    first: Array,
+    steps: Array,
+    every: Array,
+) -> tuple[Params, Frames, Array]:
+    """Learn for so many steps, the first of which has this number, and keep the state before every so many of them.
+
+    Returns:
+        The parameters, what was kept, and whether the parameters are all finite.
+    """
+    step_of_all, before, unused = _step(cells), -(-first // every), len(kept.loss) - 1
+
+    def advance(index: Array, state: tuple[Params, Frames]) -> tuple[Params, Frames]:
+        params, kept = state
+        now = jax.tree.map(lambda leaf: leaf[index], (tasks, seen))
+        params, frame = step_of_all(cells, targets, params, *now)
+        step = first + index
+        place = jnp.where(step % every == 0, step // every - before, unused)
+        return params, jax.tree.map(lambda frames, new: frames.at[place].set(new), kept, frame)
+
+    params, kept = jax.lax.fori_loop(0, steps, advance, (params, kept))
+    return params, kept, _all_finite(params)
+
+
+def _all_finite(tree: Any) -> Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+@program("record")
+def observe(
+    network: Network,
+    inputs: Inputs,
+    teachers: Array,
+    home: subspace.Home | None,
+    kept: Frames,
+    tasks: Int[Array, "chunk cell"],
+    seen: Any,
+    first: Array,
+    every: Array,
+    count: Array,
+    record: tuple[rec.Quantity, ...],
+) -> tuple[dict[str, Array], Array]:
+    """The quantities of the first so many frames of a chunk, and whether they are all finite."""
+
+    def one(network: Network, teachers: Array, home: Any, kept: Frames, task: Array, seen: Any) -> dict[str, Array]:
+        return rec.evaluate(record, rec.Frame(*kept, task, teachers, network, inputs, seen, home))
+
+    every_run = over_runs(one, (None, 0), (0, 0), (0, 0), (0, 0), (None, 0), (0, None))
+    room = len(kept.loss) - 1
+    together, before = min(room, FRAMES_TOGETHER), -(-first // every)
+
+    @jax.jit  # so that it is traced once
+    def some(index: Array) -> tuple[dict[str, Array], Array]:
+        places = index * together + jnp.arange(together)
+        states = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, index * together, together), kept)
+        steps = (before + places) * every - first
+        task, seen_then = jax.tree.map(lambda leaf: leaf.at[steps].get(mode="clip"), (tasks, seen))
+        values = jax.vmap(lambda *frame: every_run(network, teachers, home, *frame))(states, task, seen_then)
+        used = jax.tree.map(lambda value: jnp.where(_along(places < count, value), value, 0), values)
+        return values, _all_finite(used)
+
+    def put(index: Array, done: tuple[dict[str, Array], Array]) -> tuple[dict[str, Array], Array]:
+        values, fine = some(index)
+        return jax.tree.map(lambda all_, new: all_.at[index].set(new), done[0], values), done[1] & fine
+
+    piece = jax.eval_shape(some, jnp.int32(0))[0]
+    empty = jax.tree.map(lambda leaf: jnp.zeros((room // together, *leaf.shape), leaf.dtype), piece)
+    values, fine = jax.lax.fori_loop(0, -(-count // together), put, (empty, jnp.bool_(True)))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), values), fine
+
+
+def _along(first: Array, array: Array) -> Array:
+    """A vector along the first axis of an array."""
+    return first.reshape(-1, *(1,) * (array.ndim - 1))
