@@ -14,6 +14,7 @@ import jax.extend.random
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+
 def _hash(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
     """The Threefry hash of two numbers of 32 bits in twenty rounds: Salmon and others, SC11, 2011.
 

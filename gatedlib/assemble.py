@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
 
 from gatedlib import _check, results
 from gatedlib.experiment import Experiment
 from gatedlib.networks import Params
 from gatedlib.record import Quantity
-from gatedlib.sweeps import describe, labels
+from gatedlib.sweeps import labels
 
 if TYPE_CHECKING:
     from gatedlib.sweeps import Measure
@@ -26,7 +25,7 @@ def measured(
     record: tuple[Quantity, ...],
     every: int,
     measure: Measure | None,
-    arrays: tuple[Array, Params, dict[str, Array]],
+    arrays: tuple[np.ndarray, Params, dict[str, np.ndarray]],
 ) -> xr.Dataset:
     """Label the arrays of a chunk and measure them; dims cell and seed come first.
 
@@ -51,7 +50,6 @@ def measured(
             runs[0],
             Params(*runs[1:]),
             {name: _runs(leaf, places) for name, leaf in arrays[2].items()},
-            [f"seed {seed} of the cell {describe(cell)}" for cell in settings for seed in seeds],
         )
         values = {name: ("seed", np.repeat([cell[name] for cell in settings], len(seeds))) for name in axes}
         data = data.assign_coords(values)

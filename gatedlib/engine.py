@@ -129,7 +129,7 @@ class Asked(NamedTuple):
 
 
 def run(
-    experiments: Sequence[Experiment], asked: Asked, put: Put = lambda array, *axes: jnp.asarray(array)
+    experiments: Sequence[Experiment], asked: Asked, put: Put = lambda array, *axes: jax.device_put(array)
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some experiments of one structure and number of steps, which differ in numbers only and share their inputs.
 
@@ -156,7 +156,7 @@ def run(
     seeds = put(asked.seeds, "seed")
     teachers, params = programs.draw(sampler, network, seeds, one.sizes)
     if asked.initial is not None:
-        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, float)[:, None], asked.initial)
+        params = jax.tree.map(lambda leaf: jax.device_put(leaf[:, None]), asked.initial)
     targets, home = teachers, None
     if subspace.suffices(one):
         targets, params, home = programs.enter(teachers, params)
@@ -251,7 +251,7 @@ def _fetched(array: Any) -> np.ndarray:
 def _chunk(experiment: Experiment, seeds: int, params: Params) -> int:
     """How many steps make a chunk: a power of two, which does not depend on how many there are."""
     leaves, structure = jax.tree.flatten(experiment.flow.inputs)
-    shapes = tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(np.result_type(leaf))) for leaf in leaves)
+    shapes = tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
     seen = seeds * _bytes_seen(structure, shapes, experiment.teachers.shape[1:])
     shown = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))
     least, most = CHUNKS
@@ -270,9 +270,7 @@ def _room(chunk: int, params: Params, put: Put) -> Frames:
     """Room for the frames of a chunk, and for those that are not kept."""
     runs = params.gates.shape[:2]
     frame = Frames(params, params, jax.ShapeDtypeStruct(runs, params.gates.dtype))
-    return jax.tree.map(
-        lambda leaf: put(np.zeros((chunk + 1, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame
-    )
+    return jax.tree.map(lambda leaf: put(np.zeros((chunk + 1, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
 
 
 def stacked(experiments: Sequence[Experiment]) -> Cells:

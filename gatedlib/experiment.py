@@ -123,8 +123,8 @@ def acting_on_weights(experiment: Experiment) -> list[Penalty]:
 
 def check_costs_on_gates(experiment: Experiment, rule: str, remedy: str) -> None:
     """Require that no penalty acts on the weights."""
-    acting = acting_on_weights(experiment)
-    _check.require(not acting, "penalty", *acting[:1] or [None], rule, remedy)
+    for penalty in acting_on_weights(experiment):
+        _check.require(False, "penalty", penalty, rule, remedy)
 
 
 def _check_leaves(experiment: Experiment) -> None:

@@ -41,11 +41,11 @@ Cells = tuple[Teachers, Network, Flow]
 
 
 class Frames(NamedTuple):
-    """The states before some steps, with the rates of change and the loss of each; one place more than there are steps."""
+    """The states before some steps, and the rates of change and the losses of these."""
 
     params: Params
     velocity: Params
-    loss: Array
+    loss: Any
 
 
 def of_cells(cells: Cells) -> Any:
@@ -198,7 +198,7 @@ def observe(
         return values, _all_finite(used)
 
     def put(index: Array, done: tuple[dict[str, Array], Array]) -> tuple[dict[str, Array], Array]:
-        values, fine = some(index)
+        values, fine = some(jnp.int32(index))
         return jax.tree.map(lambda all_, new: all_.at[index].set(new), done[0], values), done[1] & fine
 
     piece = jax.eval_shape(some, jnp.int32(0))[0]

@@ -56,9 +56,7 @@ def suffices(experiment: Experiment) -> bool:
     return experiment.teachers.shape[0] + paths < d_out * d_in
 
 
-def enter(
-    teachers: Float[Array, "task out in"], params: Params
-) -> tuple[Float[Array, "task 1 rank"], Params, Home]:
+def enter(teachers: Float[Array, "task out in"], params: Params) -> tuple[Float[Array, "task 1 rank"], Params, Home]:
     """Teachers and parameters in the coordinates of their span, and the way back."""
     rows, width = teachers.shape[1:]
     basis = orthonormal(jnp.concatenate([teachers, params.weights]).reshape(-1, rows * width)).reshape(-1, rows, width)

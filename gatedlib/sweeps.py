@@ -12,16 +12,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from gatedlib import _check, _random, engine
 from gatedlib import record as rec
 from gatedlib._asked import Seeds, checked_experiment, checked_record, checked_seeds, listed
-from gatedlib.experiment import Experiment, check_settings, setting
-from gatedlib.networks import Params
+from gatedlib.experiment import Experiment, check_settings, keys, setting
+from gatedlib.flow import Flow
+from gatedlib.networks import Network, Params
+from gatedlib.teachers import Teachers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -123,7 +125,8 @@ def sweep(
             if number in parts:
                 continue
             chunk = [cells[index] for index in tile.cells]
-            arrays = _run(chunk, chosen[tile.seeds], tile.places, record, every)
+            asked = engine.Asked(chosen[tile.seeds], record, every, partial(_called, chosen[tile.seeds], tile, axes))
+            arrays = _run(chunk, asked, tile.places)
             parts[number] = measured(chunk, tile.cells, chosen[tile.seeds], axes, record, every, measure, arrays)
             if store is not None:
                 store.write(number, parts[number])
@@ -162,6 +165,12 @@ def labels(axes: dict[str, list]) -> list[dict[str, Any]]:
 def describe(cell: dict[str, Any]) -> str:
     """A cell of a grid in words."""
     return ", ".join(f"{name} = {value:.6g}" for name, value in cell.items())
+
+
+def _called(seeds: np.ndarray, tile: Tile, axes: dict[str, list], seed: int, cell: int) -> str:
+    """A run of a tile in words; places left over repeat the last cell or seed."""
+    number = tile.cells[min(cell, len(tile.cells) - 1)]
+    return f"seed {seeds[min(seed, len(seeds) - 1)]} of the cell {describe(labels(axes)[number])}"
 
 
 @contextlib.contextmanager
@@ -203,13 +212,10 @@ def _tiles(
     runs: int,
 ) -> list[Tile]:
     """Cut the cells of one kind and the seeds into tiles of equal size, few enough runs in each."""
-    cell = cells[indices[0]]
-    steps = len(cell.schedule().tasks)
-    leaves, structure = jax.tree.flatten(engine.stacked([cell]))
-    shapes = tuple((leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype)) for leaf in leaves)
-    results, params = _bytes(structure, shapes, steps, record, every)
-    # a tile's results are there twice, as they leave the device; a step holds its parameters several times over
-    runs = max(1, min(runs, int(memory / (2 * results + 6 * params + 4 * steps))))
+    steps = len(cells[indices[0]].schedule().tasks)
+    frame, ends = _bytes(cells[indices[0]], record)
+    # a tile's results are there twice while they are labelled; a step holds its parameters several times over
+    runs = max(1, min(runs, int(memory / (2 * (frame * steps // every) + 8 * ends + 4 * steps))))
     seeds_together = min(len(seeds), runs)
     cell_parts = np.array_split(indices, math.ceil(len(indices) / max(1, runs // seeds_together)))
     seed_parts = np.array_split(np.arange(len(seeds)), math.ceil(len(seeds) / seeds_together))
@@ -217,60 +223,46 @@ def _tiles(
     return [Tile(some, few, places) for some in cell_parts for few in seed_parts]
 
 
+def _bytes(cell: Experiment, record: tuple[rec.Quantity, ...]) -> tuple[int, int]:
+    """How many bytes a frame of one run has, and its parameters and teachers; found without running anything."""
+    leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
+    shapes = tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
+    return _bytes_of(structure, shapes, cell.sizes, record)
+
+
 @functools.lru_cache(maxsize=64)
-def _bytes(
-    structure: Any,
-    shapes: tuple[tuple[tuple[int, ...], np.dtype], ...],
-    steps: int,
-    record: tuple[rec.Quantity, ...],
-    every: int,
-) -> tuple[int, int]:
-    """How many bytes one run gives back, and how many of them are its parameters; found by tracing, without running."""
-    cells = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
-    tasks, seeds = (jax.ShapeDtypeStruct(shape, np.int32) for shape in ((steps, 1), (1,)))
-    out = jax.eval_shape(partial(engine.run, initial=None, record=record, every=every), cells, tasks, seeds)
-    results, params = (
-        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(part)) for part in (out, out[1])
-    )
-    return results, params
+def _bytes_of(structure: Any, shapes: tuple, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]) -> tuple:
+    def begin(sampler: Teachers, network: Network, flow: Flow) -> Any:
+        teacher_key, network_key, input_key = keys(0)
+        teachers, params = sampler.sample(teacher_key), network.init(network_key, *sizes)
+        seen = flow.inputs.draw(input_key, *teachers.shape[1:])
+        frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, seen)
+        return rec.evaluate(record, frame), (teachers, params)
+
+    out = jax.eval_shape(begin, *jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes]))
+    return tuple(sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(part)) for part in out)
 
 
 def _run(
-    cells: list[Experiment],
-    seeds: np.ndarray,
-    places: tuple[int, int],
-    record: tuple[rec.Quantity, ...],
-    every: int,
-) -> tuple[Array, Params, dict[str, Array]]:
+    cells: list[Experiment], asked: engine.Asked, places: tuple[int, int]
+) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some cells and seeds on all devices; arrays whose first axes are (seed, cell)."""
     devices = jax.devices()
     mesh = Mesh(np.asarray(devices), ("run",))
     # the longer of the two axes is laid over the devices; places left over repeat the last cell or seed
     by_cell = places[0] >= places[1]
-    shared, split = PartitionSpec(), PartitionSpec("run")
     cell_places, seed_places = (
         math.ceil(count / len(devices)) * len(devices) if over else count
         for count, over in zip(places, (by_cell, not by_cell), strict=True)
     )
     padded = cells + cells[-1:] * (cell_places - len(cells))
-    tasks = np.stack([cell.schedule().tasks for cell in padded], 1)
-    all_seeds = np.append(seeds, np.repeat(seeds[-1:], seed_places - len(seeds)))
+    seeds = np.append(asked.seeds, np.repeat(asked.seeds[-1:], seed_places - len(asked.seeds)))
+    spread = "cell" if by_cell else "seed"
 
-    def lay(array: np.ndarray, spec: PartitionSpec) -> Array:
+    def lay(array: np.ndarray, *axes: str | None) -> Array:
         array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
-        return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index: array[index])
+        spec = NamedSharding(mesh, PartitionSpec(*("run" if axis == spread else None for axis in axes)))
+        return jax.make_array_from_callback(array.shape, spec, lambda index: array[index])
 
-    parts = engine.stacked(padded)
-    spread = jax.tree.map(lambda own: split if own and by_cell else shared, engine.of_cells(parts))
-    out = engine.compiled()(
-        jax.tree.map(lay, parts, spread),
-        lay(tasks, PartitionSpec(None, "run") if by_cell else shared),
-        lay(all_seeds, shared if by_cell else split),
-        None,
-        record=record,
-        every=every,
-    )
-    engine.wait(out)
-    if jax.process_count() > 1:
-        out = multihost_utils.process_allgather(out, tiled=True)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(seeds), : len(cells)], out)
+    out = engine.run(padded, asked._replace(seeds=seeds), lay)
+    return jax.tree.map(lambda leaf: leaf[: len(asked.seeds), : len(cells)], out)

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from benchmarks import naive
-from gatedlib import engine
-from gatedlib.engine import span
+from gatedlib import engine, programs, subspace
 from tests.examples import CONSTRAINTS, small
 
 
@@ -113,16 +112,15 @@ def test_learning_coordinates_is_learning_weights(paths, weight_scale, teachers)
 
 
 def test_coordinates_are_only_used_where_the_flow_stays_in_them():
-    teachers, params = jnp.ones((2, 2, 6)), start(2)
-    bound = gl.Flow(1.0, 1.0, penalties=CONSTRAINTS)
-    assert span(gl.GatedLinear(2), bound, teachers, params).shape == (4, 2, 6)
-    for network, flow in (
-        (Whole(2), bound),
-        (gl.GatedLinear(2), gl.Flow(1.0, 1.0, inputs=gl.Sampled(200))),
-        (gl.GatedLinear(2), gl.Flow(1.0, 1.0, penalties=(gl.WeightCost(0.0),))),
-        (gl.GatedLinear(2), gl.Flow(1.0, 1.0, penalties=(gl.Scaled(1.0, (gl.WeightCost(0.0),)),))),
+    assert subspace.suffices(small())
+    for change in (
+        {"network": Whole(2)},
+        {"network": gl.GatedLinear(paths=10)},  # as many coordinates as weights
+        {"inputs": gl.Sampled(200)},
+        {"penalties": (gl.WeightCost(0.0),)},
+        {"penalties": (gl.Scaled(1.0, (gl.WeightCost(0.0),)),)},
     ):
-        assert span(network, flow, teachers, params) is None
+        assert not subspace.suffices(small(**change)), change
 
 
 def test_frames_hold_the_state_before_the_step():
@@ -207,6 +205,9 @@ def test_replace_finds_settings_wherever_they_stand():
     assert small().flow.tau_c == 0.1
 
 
+PROGRAMS_OF_A_RUN = 6
+
+
 @pytest.mark.slow
 def test_compiled_programs_are_forgotten_before_there_are_too_many(monkeypatch):
     """Each takes hundreds of memory maps; a process that asks for more than the system gives is ended by it."""
@@ -214,7 +215,7 @@ def test_compiled_programs_are_forgotten_before_there_are_too_many(monkeypatch):
     first = gl.simulate(small(), 1)
     for d_in in (7, 8, 9):
         gl.simulate(small(teachers=gl.Orthogonal(tasks=2, d_in=d_in, d_out=2)), 1)
-        assert engine.compiled()._cache_size() <= 2
+        assert programs.count() <= 2 + PROGRAMS_OF_A_RUN
     np.testing.assert_array_equal(gl.simulate(small(), 1).loss, first.loss)
 
 

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 import types
 from collections.abc import Callable
 from functools import partial
@@ -188,13 +187,6 @@ def test_a_draw_too_large_for_a_file_is_kept_as_text(tmp_path):
 # Waiting
 
 
-class Never:
-    """Something that is being computed for ever."""
-
-    def is_ready(self):
-        return False
-
-
 @pytest.fixture
 def _ctrl_c():
     """Programs that are begun in the background hear of no Ctrl-C; these tests do."""
@@ -204,11 +196,21 @@ def _ctrl_c():
 
 
 @pytest.mark.usefixtures("_ctrl_c")
-def test_who_presses_ctrl_c_need_not_wait_for_a_run():
-    threading.Timer(0.3, _thread.interrupt_main).start()
+def test_ctrl_c_ends_a_run_after_the_chunk_that_it_meets(monkeypatch):
+    expected, learn, chunks = gl.simulate(small(), 1), engine.programs.learn, []
+
+    def watched(*args):
+        chunks.append(args)
+        if len(chunks) == 3:
+            _thread.interrupt_main()
+        return learn(*args)
+
+    monkeypatch.setattr(engine.programs, "learn", watched)
     with pytest.raises(KeyboardInterrupt):
-        engine.wait([Never()])
-    assert gl.simulate(small(), 1).sizes["seed"] == 1
+        gl.simulate(small(blocks=4000), 1)
+    assert len(chunks) < 6  # of some four hundred
+    again = gl.simulate(small(), 1)
+    xr.testing.assert_identical(again, expected)
 
 
 def test_a_run_that_takes_long_says_so(monkeypatch, capsys):
@@ -218,7 +220,7 @@ def test_a_run_that_takes_long_says_so(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(engine, "LONG", 0.0)
     gl.simulate(small(), 2)
-    assert "simulating 2 seeds × 200 steps … 00:0" in capsys.readouterr().err
+    assert "simulating 2 seeds × 200 steps: " in capsys.readouterr().err
 
 
 # Pictures
