@@ -12,19 +12,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from jaxtyping import Array
 
 from gatedlib import _random, programs, subspace
 from gatedlib import record as rec
 from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds, checked_start
 from gatedlib._finite import Fault, first_fault, refuse_divergence, refuse_quantity
 from gatedlib.experiment import Experiment, keys
-from gatedlib.networks import Params
-from gatedlib.programs import Cells, Frames
+from gatedlib.flow import Flow
+from gatedlib.networks import Network, Params
+from gatedlib.programs import Frames
+from gatedlib.teachers import Teachers
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -128,8 +130,13 @@ class Asked(NamedTuple):
     start: int = 0
 
 
+def on_one_device(array: np.ndarray, *axes: str | None) -> Array:
+    """Lay an array over no more than the device that JAX would take; its axes do not matter."""
+    return jax.device_put(array)
+
+
 def run(
-    experiments: Sequence[Experiment], asked: Asked, put: Put = lambda array, *axes: jax.device_put(array)
+    experiments: Sequence[Experiment], asked: Asked, put: Put = on_one_device
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some experiments of one structure and number of steps, which differ in numbers only and share their inputs.
 
@@ -150,9 +157,8 @@ def run(
     if programs.count() >= PROGRAMS:
         jax.clear_caches()
     one, every = experiments[0], asked.every
-    parts, tasks = stacked(experiments), np.stack([each.schedule().tasks for each in experiments], 1)
-    cells = jax.tree.map(lambda leaf, own: put(leaf, *["cell"] * own), parts, programs.of_cells(parts))
-    sampler, network, flow = cells
+    tasks = np.stack([each.schedule().tasks for each in experiments], 1)
+    sampler, network, flow = stacked(experiments, put)
     seeds = put(asked.seeds, "seed")
     teachers, params = programs.draw(sampler, network, seeds, one.sizes)
     if asked.initial is not None:
@@ -174,7 +180,9 @@ def run(
         for first, seen in zip(firsts, _ahead(draw, firsts), strict=True):
             steps = min(chunk, len(tasks) - first)
             on = put(np.pad(tasks[first : first + steps], ((0, chunk - steps), (0, 0))), None, "cell")
-            params, room, finite = programs.learn(cells, targets, params, on, seen, rooms[0], first, steps, every)
+            params, room, finite = programs.learn(
+                network, flow, targets, params, on, seen, rooms[0], first, steps, every
+            )
             rooms = [rooms[1], room]
             frame, end = -(-first // every), -(-(first + steps) // every)
             values: Any = {}, True
@@ -273,9 +281,13 @@ def _room(chunk: int, params: Params, put: Put) -> Frames:
     return jax.tree.map(lambda leaf: put(np.zeros((chunk + 1, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
 
 
-def stacked(experiments: Sequence[Experiment]) -> Cells:
-    """The parts of some experiments that differ in numbers only and share their inputs; see `programs.of_cells`."""
+def stacked(experiments: Sequence[Experiment], put: Put) -> tuple[Teachers, Network, Flow]:
+    """The parts of some experiments with a cell axis on every number but those of the inputs, which they share."""
     parts = [(each.teachers, each.network, each.flow) for each in experiments]
-    spec = programs.of_cells(parts[0])
-    own = jax.tree.map(lambda *leaves: np.stack(list(map(np.asarray, leaves))), *(eqx.filter(p, spec) for p in parts))
-    return eqx.combine(own, jax.tree.map(np.asarray, eqx.filter(parts[0], spec, inverse=True)))
+    teachers, network, flow = parts[0]
+    own = *jax.tree.map(lambda _: True, (teachers, network)), programs.of_cells(flow)
+
+    def stack(own: bool, *cells: Any) -> Any:
+        return put(np.stack([np.asarray(each) for each in cells]), "cell") if own else put(np.asarray(cells[0]))
+
+    return jax.tree.map(stack, own, *parts)

@@ -9,7 +9,8 @@ observe   the recorded quantities of these frames             quantities, sizes
 ========  ==================================================  ============================================
 
 The numbers of an experiment, of its steps and of its seeds are arguments of all of them, so that none is compiled for
-these. All arrays of runs begin with the axes (seed, cell); in what is kept of steps or frames those come first.
+these. All arrays of runs begin with the axes (seed, cell), after that of steps or frames where there is one; the
+numbers of teachers, network and flow have a cell axis, but for those of the inputs.
 """
 
 from __future__ import annotations
@@ -36,9 +37,6 @@ FRAMES_TOGETHER = 16
 
 PARTS: list[Callable[[str], Any]] = []
 
-Cells = tuple[Teachers, Network, Flow]
-"""Some experiments that differ in numbers only; all numbers but those of the inputs have a cell axis."""
-
 
 class Frames(NamedTuple):
     """The states before some steps, and the rates of change and the losses of these."""
@@ -48,10 +46,10 @@ class Frames(NamedTuple):
     loss: Any
 
 
-def of_cells(cells: Cells) -> Any:
-    """Which numbers have a cell axis in front: all but those of the inputs, which may be a whole data set."""
-    everything = jax.tree.map(lambda _: True, cells)
-    return eqx.tree_at(lambda of: jax.tree.leaves(of[2].inputs), everything, replace_fn=lambda _: False)
+def of_cells(flow: Flow) -> Any:
+    """Which numbers of a flow have a cell axis in front: all but those of the inputs, which may be a whole data set."""
+    everything = jax.tree.map(lambda _: True, flow)
+    return eqx.tree_at(lambda of: jax.tree.leaves(of.inputs), everything, replace_fn=lambda _: False)
 
 
 def over_runs(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
@@ -117,21 +115,10 @@ def inputs(inputs: Inputs, seeds: Array, first: Array, sizes: tuple[int, int], c
     return jax.tree.map(lambda leaf: leaf.reshape(chunk, len(seeds), *leaf.shape[1:]), drawn)
 
 
-def _step(cells: Cells) -> Callable[..., tuple[Params, Frames]]:
-    """A learning step of all runs: from cells, targets, parameters, tasks and what is seen to parameters and frames."""
-
-    def one(cell: Cells, target: Array, params: Params, task: Array, seen: Any) -> tuple[Params, Frames]:
-        _, network, flow = cell
-        loss, velocity = flow.velocity(network, params, target[task], seen)
-        return flow.step(params, velocity), Frames(params, velocity, loss)
-
-    own = jax.tree.map(lambda own: 0 if own else None, of_cells(cells))
-    return over_runs(one, (None, own), (0, 0), (0, 0), (None, 0), (0, None))
-
-
 @program(donated="kept")
 def learn(
-    cells: Cells,
+    network: Network,
+    flow: Flow,
     targets: Array,
     params: Params,
     tasks: Int[Array, "chunk cell"],
@@ -146,12 +133,19 @@ def learn(
     Returns:
         The parameters, what was kept, and whether the parameters are all finite.
     """
-    step_of_all, before, unused = _step(cells), -(-first // every), len(kept.loss) - 1
+    own = jax.tree.map(lambda own: 0 if own else None, of_cells(flow))
+
+    def one(network: Network, flow: Flow, target: Array, params: Params, task: Array, seen: Any) -> Any:
+        loss, velocity = flow.velocity(network, params, target[task], seen)
+        return flow.step(params, velocity), Frames(params, velocity, loss)
+
+    every_run = over_runs(one, (None, 0), (None, own), (0, 0), (0, 0), (None, 0), (0, None))
+    before, unused = -(-first // every), len(kept.loss) - 1
 
     def advance(index: Array, state: tuple[Params, Frames]) -> tuple[Params, Frames]:
         params, kept = state
         now = jax.tree.map(lambda leaf: leaf[index], (tasks, seen))
-        params, frame = step_of_all(cells, targets, params, *now)
+        params, frame = every_run(network, flow, targets, params, *now)
         step = first + index
         place = jnp.where(step % every == 0, step // every - before, unused)
         return params, jax.tree.map(lambda frames, new: frames.at[place].set(new), kept, frame)

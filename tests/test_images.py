@@ -325,7 +325,7 @@ def test_cells_of_a_sweep_share_one_data_set_and_are_their_own_simulations():
         np.testing.assert_allclose(grid.loss.sel(tau_w=tau_w), alone.loss, atol=1e-5)
     from gatedlib import engine
 
-    together = engine.stacked([experiment, experiment.replace(tau_w=2.0)])
+    together = engine.stacked([experiment, experiment.replace(tau_w=2.0)], engine.on_one_device)
     assert together[2].inputs.features.shape == experiment.flow.inputs.features.shape
     assert together[2].tau_w.shape == (2,)
 
