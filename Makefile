@@ -7,7 +7,7 @@ CHAPTERS ?= book
 RUN := $(VENV)/bin/python -m
 JUPYTER_BOOK := $(VENV)/bin/python -c 'import sys; from jupyter_book.cli.main import main; sys.exit(main())'
 
-# Half of the time goes into compiling the same runs: each is compiled once and kept for every process.
+# Every program is compiled once, and kept for every process.
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
@@ -17,8 +17,6 @@ html notebooks: export IPYTHONDIR := $(CURDIR)/.ipython
 export no_proxy := 127.0.0.1,localhost,$(no_proxy)
 # What is built and checked here needs no accelerator. Set JAX_PLATFORMS to use yours.
 export JAX_PLATFORMS ?= cpu
-# Programs that compile much do it with the quickest flags that this jaxlib knows; one that it does not know ends it.
-QUICK := flags=$$($(RUN) gatedlib.paper.compiling) && XLA_FLAGS="$$flags"
 
 TESTED := tests gatedlib --doctest-modules --ignore tests/browser
 
@@ -38,17 +36,17 @@ book: environment
 html: environment
 	@echo "Executing every chapter and building the book (some twelve minutes the first time) …"
 	rm -rf _build
-	$(QUICK) TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
+	TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
 notebooks: environment
-	$(QUICK) $(RUN) pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
+	$(RUN) pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
 quick: lint unit
 
 unit: environment
-	$(QUICK) $(RUN) pytest -n 2 --dist loadscope -m "not slow" $(TESTED)
+	$(RUN) pytest -n 2 --dist loadscope -m "not slow" $(TESTED)
 
 lint: environment
 	$(RUN) ruff check
@@ -59,7 +57,7 @@ lint: environment
 test: environment
 	rm -rf .results
 	$(MAKE) --no-print-directory lint
-	$(QUICK) $(RUN) pytest -n 2 --dist loadscope $(TESTED)
+	$(RUN) pytest -n 2 --dist loadscope $(TESTED)
 	@echo "Running the chapters as tests and building the book, side by side …"
 	$(MAKE) --no-print-directory --jobs 2 notebooks html
 	$(RUN) pytest -n 2 tests/browser

@@ -58,14 +58,15 @@ def over_runs(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
     return jax.vmap(jax.vmap(function, in_axes=cells), in_axes=seeds)
 
 
-def program(*static: str, donated: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for the devices that there are."""
+def program(
+    *static: str, donated: str | None = None, quick: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function for the devices that there are; if need be not `quick`, but into the fastest code."""
 
     def make(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.cache
         def compiled(backend: str) -> Any:
-            # On a CPU, LLVM's first level compiles such loops in half the time, into code that is no slower.
-            options = {"xla_backend_optimization_level": 1} if backend == "cpu" else {}
+            options = _options(quick) if backend == "cpu" else {}
             return jax.jit(function, static_argnames=static, donate_argnames=donated, compiler_options=options)
 
         @functools.wraps(function)
@@ -76,6 +77,23 @@ def program(*static: str, donated: str | None = None) -> Callable[[Callable[...,
         return call
 
     return make
+
+
+@functools.cache
+def _options(quick: bool) -> dict[str, Any]:
+    """How XLA compiles for a CPU in a third of the time.
+
+    LLVM's first level makes loops that are no slower than those of the others; programs in one part cost less than many
+    small ones; and of the two code generators, the older compiles faster. New versions of jaxlib may lack a choice.
+    """
+    known = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
+    for name, value in {**known, "xla_cpu_use_fusion_emitters": not quick}.items():
+        try:
+            jax.jit(lambda: 0).lower().compile(compiler_options={name: value})
+            known[name] = value
+        except RuntimeError:
+            known.pop(name, None)
+    return known
 
 
 def count() -> int:
@@ -106,7 +124,7 @@ def leave(params: Params, home: subspace.Home) -> Params:
     return jax.vmap(jax.vmap(lambda params, home: home.whole(params)))(params, home)
 
 
-@program("sizes", "chunk")
+@program("sizes", "chunk", quick=False)  # most of the time of a run goes into these
 def inputs(inputs: Inputs, seeds: Array, first: Array, sizes: tuple[int, int], chunk: int) -> Any:
     """What the steps of a chunk see, with axes (step, seed); the first of them has this number."""
     of_seeds = jax.vmap(lambda seed: keys(seed)[2])(seeds)

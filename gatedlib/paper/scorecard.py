@@ -18,7 +18,6 @@ import numpy as np
 
 from gatedlib import _check
 from gatedlib.paper.claims import CHAPTERS, FORMS, Claim, Verdict, registry
-from gatedlib.paper.compiling import quick_flags
 
 PAGES = {"observing": "observer", "problems": "cognition"}
 """The page of the book on which a chapter's claims are, where its name is another one."""
@@ -55,7 +54,7 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
     order = sorted(chapters, key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(CHAPTERS))
     fresh = multiprocessing.get_context("spawn")  # JAX has threads, which do not survive a fork
     pool = ProcessPoolExecutor(min(jobs, len(chapters)), fresh, _quiet)
-    with shared_results(), quick_to_compile(), fresh.Manager() as manager, pool:
+    with shared_results(), fresh.Manager() as manager, pool:
         told = manager.Queue()
         running = [pool.submit(_tell, chapters[name], told) for name in order]
         try:
@@ -98,20 +97,6 @@ def shared_results() -> Iterator[None]:
             yield
         finally:
             del os.environ["GATEDLIB_RESULTS"]
-
-
-@contextlib.contextmanager
-def quick_to_compile() -> Iterator[None]:
-    """Let new processes compile with the quickest flags that this jaxlib knows."""
-    before, flags = os.environ.get("XLA_FLAGS"), quick_flags()
-    os.environ["XLA_FLAGS"] = flags
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["XLA_FLAGS"]
-        else:
-            os.environ["XLA_FLAGS"] = before
 
 
 class Beside(NamedTuple):
