@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 PROGRAMS = 200
 """Compiled programs that are kept: each takes some 100 memory maps, and Linux ends a process that asks for 65 530."""
 
-CHUNKS = 8, 512
-"""The fewest and the most steps of a chunk: Ctrl-C is heard after each, and what is kept of it stays in a cache."""
+CHUNKS = 8, 512, 2048
+"""The fewest and the most steps of a chunk where inputs are drawn, and the most where they are not.
+
+Ctrl-C is heard after each, and what is kept of it should stay in a cache.
+"""
 
 CHUNK_BYTES = 2**24
 """About how many bytes of inputs and frames make up a chunk between these bounds."""
@@ -162,7 +166,7 @@ def run(
     seeds = put(asked.seeds, "seed")
     teachers, params = programs.draw(sampler, network, seeds, one.sizes)
     if asked.initial is not None:
-        params = jax.tree.map(lambda leaf: jax.device_put(leaf[:, None]), asked.initial)
+        params = jax.tree.map(partial(_for_all_cells, len(experiments), put), asked.initial)
     targets, home = teachers, None
     if subspace.suffices(one):
         targets, params, home = programs.enter(teachers, params)
@@ -216,6 +220,10 @@ def _ahead(draw: Callable[[int], Any], firsts: Sequence[int]) -> Iterator[Any]:
         yield waiting.result()
 
 
+def _for_all_cells(cells: int, put: Put, leaf: np.ndarray) -> Array:
+    return put(np.repeat(leaf[:, None], cells, 1), "seed", "cell")
+
+
 class _Kept:
     """What is kept of a run, on the host, and the first value in it that is not finite."""
 
@@ -262,8 +270,8 @@ def _chunk(experiment: Experiment, seeds: int, params: Params) -> int:
     shapes = tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
     seen = seeds * _bytes_seen(structure, shapes, experiment.teachers.shape[1:])
     shown = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))
-    least, most = CHUNKS
-    return max(least, min(most, 2 ** int(math.log2(max(1, CHUNK_BYTES / (seen + shown))))))
+    least, drawn, most = CHUNKS
+    return max(least, min(drawn if seen else most, 2 ** int(math.log2(max(1, CHUNK_BYTES / (seen + shown))))))
 
 
 @functools.lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ numbers of teachers, network and flow have a cell axis, but for those of the inp
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,7 +34,10 @@ from gatedlib.networks import Network, Params
 from gatedlib.teachers import Teachers
 
 FRAMES_TOGETHER = 16
-"""Frames that are observed together, to fill the vector units."""
+"""At most so many frames are observed together, to fill the vector units: fewer where each is large."""
+
+NUMBERS_TOGETHER = 2**17
+"""About how many numbers of frames are observed together."""
 
 PARTS: list[Callable[[str], Any]] = []
 
@@ -86,8 +90,9 @@ def _options(quick: bool) -> dict[str, Any]:
     LLVM's first level makes loops that are no slower than those of the others; programs in one part cost less than many
     small ones; and of the two code generators, the older compiles faster. New versions of jaxlib may lack a choice.
     """
-    known = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
-    for name, value in {**known, "xla_cpu_use_fusion_emitters": not quick}.items():
+    known: dict[str, int | bool] = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
+    asked: dict[str, Any] = {**known, "xla_cpu_use_fusion_emitters": not quick}
+    for name, value in asked.items():
         try:
             jax.jit(lambda: 0).lower().compile(compiler_options={name: value})
             known[name] = value
@@ -197,7 +202,9 @@ def observe(
 
     every_run = over_runs(one, (None, 0), (0, 0), (0, 0), (0, 0), (None, 0), (0, None))
     room = len(kept.loss) - 1
-    together, before = min(room, FRAMES_TOGETHER), -(-first // every)
+    numbers = sum(leaf[0].size for leaf in jax.tree.leaves(kept))
+    together = min(room, 2 ** int(math.log2(max(1, min(FRAMES_TOGETHER, NUMBERS_TOGETHER // numbers)))))
+    before = -(-first // every)
 
     @jax.jit  # so that it is traced once
     def some(index: Array) -> tuple[dict[str, Array], Array]:

@@ -17,8 +17,10 @@ from gatedlib import _check
 from gatedlib._files import program, whole, written_whole
 from gatedlib._identity import digest, fingerprint, settings_of_jax
 from gatedlib.experiment import Experiment
+from gatedlib.networks import Params
 from gatedlib.record import Quantity
 from gatedlib.results import VERSIONS, settings
+from gatedlib.results import told as in_words
 
 if TYPE_CHECKING:
     from gatedlib.sweeps import Measure, Tile
@@ -37,7 +39,7 @@ class Store:
 
     Args:
         path: the folder; made if missing.
-        experiment, axes, seeds, record, every, measure: the sweep.
+        experiment, axes, seeds, record, every, measure, initial: the sweep.
         tiles: how the sweep is cut, unless the folder has a plan already.
 
     Raises:
@@ -55,6 +57,7 @@ class Store:
         record: tuple[Quantity, ...],
         every: int,
         measure: Measure | None,
+        initial: Params | None,
         tiles: list[Tile],
     ) -> None:
         self.path, self.tiles = path, tiles
@@ -65,6 +68,7 @@ class Store:
             "record": [f"{q.name} {q.dims_for(experiment.network)} {fingerprint(q.fn)}" for q in record],
             "every": every,
             "measure": None if measure is None else fingerprint(measure),
+            "initial": None if initial is None else [in_words(leaf) for leaf in initial],
             "library": program("*.py"),
             **settings_of_jax(),
             **VERSIONS,

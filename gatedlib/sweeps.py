@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from gatedlib import _check, _random, engine
 from gatedlib import record as rec
-from gatedlib._asked import Seeds, checked_experiment, checked_record, checked_seeds, listed
+from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds, listed
 from gatedlib.experiment import Experiment, check_settings, keys, setting
 from gatedlib.flow import Flow
 from gatedlib.networks import Network, Params
@@ -50,6 +50,7 @@ def sweep(
     record: Iterable[rec.Quantity] = rec.DEFAULT,
     every: int = 1,
     measure: Measure | None = None,
+    initial: Params | None = None,
     save: str | os.PathLike[str] | None = None,
     memory: float = 2**30,
     **grid: Sequence[float] | np.ndarray,
@@ -67,6 +68,7 @@ def sweep(
         measure: what to keep in the end: a function from results to one value, or array, per seed, such as
             `gatedlib.metrics.total_alignment`. It sees the runs of several cells at once along `seed`, with the swept
             settings as coordinates. Without it all that was recorded is kept.
+        initial: parameters to start from in every cell instead of random ones, as in `simulate`.
         save: a folder for finished chunks (`~` is your home). A sweep that was stopped goes on from there and ends with
             the same numbers; one that is finished is read.
         memory: about how many bytes a chunk may take, on all devices together.
@@ -111,8 +113,10 @@ def sweep(
     for cell, label in zip(cells, labels(axes), strict=True):
         with _in(label):
             record, every = checked_record(record, every, len(cell.schedule().tasks))
+            begin = None if initial is None else checked_initial(initial, cell, len(chosen))
     tiles = [tile for indices in _kinds(cells) for tile in _tiles(cells, indices, chosen, record, every, memory, runs)]
-    store = None if folder is None else Store(folder, experiment, axes, chosen, record, every, measure, tiles)
+    asked = experiment, axes, chosen, record, every, measure, begin
+    store = None if folder is None else Store(folder, *asked, tiles)
     tiles = tiles if store is None else store.tiles
     parts: dict[int, xr.Dataset] = {} if store is None else store.load()
 
@@ -125,8 +129,10 @@ def sweep(
             if number in parts:
                 continue
             chunk = [cells[index] for index in tile.cells]
-            asked = engine.Asked(chosen[tile.seeds], record, every, partial(_called, chosen[tile.seeds], tile, axes))
-            arrays = _run(chunk, asked, tile.places)
+            some = chosen[tile.seeds]
+            own = jax.tree.map(lambda leaf, of=tile.seeds: leaf[of], begin)
+            call = engine.Asked(some, record, every, partial(_called, some, tile, axes), initial=own)
+            arrays = _run(chunk, call, tile.places)
             parts[number] = measured(chunk, tile.cells, chosen[tile.seeds], axes, record, every, measure, arrays)
             if store is not None:
                 store.write(number, parts[number])
@@ -256,7 +262,10 @@ def _run(
         for count, over in zip(places, (by_cell, not by_cell), strict=True)
     )
     padded = cells + cells[-1:] * (cell_places - len(cells))
-    seeds = np.append(asked.seeds, np.repeat(asked.seeds[-1:], seed_places - len(asked.seeds)))
+    left = seed_places - len(asked.seeds)
+    seeds, initial = jax.tree.map(
+        lambda leaf: np.append(leaf, np.repeat(leaf[-1:], left, 0), 0), (asked.seeds, asked.initial)
+    )
     spread = "cell" if by_cell else "seed"
 
     def lay(array: np.ndarray, *axes: str | None) -> Array:
@@ -264,5 +273,5 @@ def _run(
         spec = NamedSharding(mesh, PartitionSpec(*("run" if axis == spread else None for axis in axes)))
         return jax.make_array_from_callback(array.shape, spec, lambda index: array[index])
 
-    out = engine.run(padded, asked._replace(seeds=seeds), lay)
+    out = engine.run(padded, asked._replace(seeds=seeds, initial=initial), lay)
     return jax.tree.map(lambda leaf: leaf[: len(asked.seeds), : len(cells)], out)

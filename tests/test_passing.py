@@ -208,7 +208,7 @@ def test_ctrl_c_ends_a_run_after_the_chunk_that_it_meets(monkeypatch):
     monkeypatch.setattr(engine.programs, "learn", watched)
     with pytest.raises(KeyboardInterrupt):
         gl.simulate(small(blocks=4000), 1)
-    assert len(chunks) < 6  # of some four hundred
+    assert len(chunks) < 6  # of some fifty
     again = gl.simulate(small(), 1)
     xr.testing.assert_identical(again, expected)
 

@@ -72,14 +72,14 @@ def test_chunks_change_nothing(monkeypatch, inputs, every):
     experiment = small(inputs=inputs, blocks=28)
     whole = gl.simulate(experiment, seeds=2, every=every)
     for most in (8, 64):
-        monkeypatch.setattr(gl.engine, "CHUNKS", (8, most))
+        monkeypatch.setattr(gl.engine, "CHUNKS", (8, most, most))
         cut = gl.simulate(experiment, seeds=2, every=every)
         for name in whole.data_vars:
             np.testing.assert_allclose(cut[name], whole[name], atol=2e-6, err_msg=name)
 
 
 def test_a_run_that_diverges_ends_with_the_chunk_in_which_it_does(monkeypatch):
-    monkeypatch.setattr(gl.engine, "CHUNKS", (8, 8))
+    monkeypatch.setattr(gl.engine, "CHUNKS", (8, 8, 8))
     chunks, learn = [], programs.learn
     monkeypatch.setattr(programs, "learn", lambda *args: chunks.append(args) or learn(*args))
     with pytest.raises(gl.DivergenceError) as refusal:

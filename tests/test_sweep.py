@@ -58,6 +58,22 @@ def test_cells_of_unequal_shape_are_padded_and_come_back_whole():
         xr.testing.assert_allclose(gl.results.cell(grid, **where), alone, atol=2e-5)
 
 
+@pytest.mark.parametrize("inputs", [gl.Population(), gl.Sampled(3)])
+def test_every_cell_begins_where_it_is_told(inputs, tmp_path):
+    experiment = timed(inputs=inputs)
+    begin = gl.results.final_params(gl.simulate(experiment, seeds=3))
+    asked = {"seeds": 3, "record": KEEP, "initial": begin, "save": tmp_path, "memory": 1e4, **GRID}
+    grid = gl.sweep(experiment, **asked)
+    for tau_c in GRID["tau_c"]:
+        alone = gl.simulate(experiment.replace(tau_c=tau_c, block_length=0.5), 3, KEEP, initial=begin)
+        np.testing.assert_allclose(grid.loss.sel(tau_c=tau_c, block_length=0.5), alone.loss, atol=2e-5)
+    xr.testing.assert_identical(gl.sweep(experiment, **asked), grid)
+    with pytest.raises(ValueError, match="holds another sweep, which differs in initial"):
+        gl.sweep(experiment, **{**asked, "initial": None})
+    with pytest.raises(ValueError, match=r"in the cell tau_c = .*shape of initial gates = \(3,\): must be"):
+        gl.sweep(experiment, seeds=2, initial=gl.Params(begin.weights[0], np.ones(3)), tau_c=[0.1])
+
+
 @pytest.mark.parametrize("metric", [metrics.time_to_criterion, metrics.total_alignment, metrics.gate_on])
 def test_to_measure_in_the_sweep_or_after_it_is_the_same(metric):
     record = (*KEEP, gl.record.gates)

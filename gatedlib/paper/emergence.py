@@ -105,18 +105,22 @@ TOY_APART = 0.01
 STEADY = TOY.replace(tau_w=1.0, dt=2e-3, curriculum=gl.Blocked(duration=60.0))
 
 
+KEPT: dict[str, Any] = {"record": (least_gate, record.weight_products), "every": 10}
+
+
+def _done(results: xr.Dataset) -> xr.Dataset:
+    """Whether a gate reached zero, and whether paths specialized."""
+    specialized = metrics.specialization(results).isel(time=-1) > SPECIALIZED
+    return xr.Dataset({"reached": results.least_gate.min("time") <= 0, "specialized": specialized})
+
+
 @functools.lru_cache(maxsize=8)
 @kept
 def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Dataset:
     """The predicted spread of each run of a grid, whether a gate reached zero, and whether paths specialized."""
 
-    def seen(results: xr.Dataset) -> xr.Dataset:
-        specialized = metrics.specialization(results).isel(time=-1) > SPECIALIZED
-        return xr.Dataset({"reached": results.least_gate.min("time") <= 0, "specialized": specialized})
-
-    keep = (least_gate, record.weight_products)
     calm = experiment.replace(inputs=gl.Population())
-    grid = gl.sweep(calm, seeds=seeds, record=keep, every=10, measure=seen, **axes)
+    grid = gl.sweep(calm, seeds=seeds, measure=_done, **KEPT, **axes)
     begin = starts(experiment, seeds)
     cells = [
         predicted_spread(experiment.replace(block_length=length, tau_c=tau_c), begin).max("block").values
@@ -158,22 +162,18 @@ def cells_missed(runs: xr.Dataset) -> float:
 def toy_diagram() -> xr.Dataset:
     """The same for the toy, which begins in the steady state of a forgetful network; dims block_length and tau_c."""
     axis, distance, tau_w = np.array([1.0, -1.0]) / np.sqrt(2), np.sqrt(2), float(STEADY.flow.tau_w)
-    reached, specialized = np.zeros((2, len(TOY_LENGTHS), len(TOY_SPEEDS)), bool)
-    for row, length in enumerate(TOY_LENGTHS):
+    rows = []
+    for length in TOY_LENGTHS:
         first_error = distance / (1 + np.exp(-length / (2 * tau_w)))
         mean = 0.5 + (distance / 2 - first_error) * axis
         paths = np.stack([mean + TOY_APART / 2 * axis, mean - TOY_APART / 2 * axis])
         start = gl.Params(paths[:, :, None], np.array([0.5, 0.5]))
-        for column, tau_c in enumerate(TOY_SPEEDS):
-            experiment = STEADY.replace(block_length=length, tau_c=tau_c)
-            results = gl.simulate(experiment, 1, (least_gate, record.weight_products), every=10, initial=start)
-            reached[row, column] = results.least_gate.min() <= 0
-            specialized[row, column] = metrics.specialization(results)[0, -1] > SPECIALIZED
+        experiment = STEADY.replace(block_length=length)
+        rows.append(gl.sweep(experiment, seeds=1, measure=_done, initial=start, tau_c=TOY_SPEEDS, **KEPT))
+    cells = xr.concat(rows, xr.DataArray(list(TOY_LENGTHS), dims="block_length", name="block_length"))
     lengths, speeds = np.array(TOY_LENGTHS)[:, None], np.array(TOY_SPEEDS)
     spread = theory.steady_spread(lengths, tau_w, speeds, distance, TOY_APART)
-    dims, axes = ("block_length", "tau_c"), {"block_length": list(TOY_LENGTHS), "tau_c": list(TOY_SPEEDS)}
-    cells = {"spread": spread, "reached": reached, "specialized": specialized}
-    return xr.Dataset({name: (dims, values) for name, values in cells.items()}, axes)
+    return cells.isel(seed=0, drop=True).assign(spread=(("block_length", "tau_c"), spread))
 
 
 @claim(
