@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,18 @@ def whole(path: Path) -> Path | None:
         if found.suffixes[-2] == f".{_checksum(found)}":
             return found
     return None
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let others who ask for the same wait until this is done, or its process has ended; some disks cannot do that."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl
+
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(path.open("a", encoding="utf-8")), fcntl.LOCK_EX)
+        yield
 
 
 @functools.cache

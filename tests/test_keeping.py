@@ -1,5 +1,8 @@
 """Results are computed once for all processes where a folder for them is named, and never mistaken."""
 
+import multiprocessing
+import time
+
 import numpy as np
 import pytest
 
@@ -53,9 +56,31 @@ def test_what_differs_is_computed_anew(changed, monkeypatch):
 
 def test_a_file_that_is_not_whole_is_replaced(tmp_path):
     whole = final_loss(small())
-    (file,) = (tmp_path / "results").iterdir()
+    (file,) = (tmp_path / "results").glob("*.pickle")
     file.write_bytes(file.read_bytes()[:-20])
     np.testing.assert_array_equal(final_loss(small()), whole)
     assert len(computed) == 2
     np.testing.assert_array_equal(final_loss(small()), whole)
     assert len(computed) == 2
+
+
+@keeping.kept
+def one_at_a_time(folder):
+    """Fails if another process is at it."""
+    with (folder / "busy").open("x"):
+        time.sleep(0.2)
+    (folder / "busy").unlink()
+
+
+def ask(folder):
+    one_at_a_time(folder)
+
+
+def test_who_asks_for_what_is_being_computed_waits_for_it(tmp_path):
+    fresh = multiprocessing.get_context("spawn")
+    asking = [fresh.Process(target=ask, args=(tmp_path,)) for _ in range(3)]
+    for process in asking:
+        process.start()
+    for process in asking:
+        process.join()
+    assert [process.exitcode for process in asking] == [0, 0, 0]

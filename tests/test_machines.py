@@ -286,6 +286,13 @@ def test_a_warning_of_ours_fails_the_build(tmp_path, whose):
     assert "mind this" in ran.stderr
 
 
+def test_a_cell_that_fails_ends_the_build_and_is_told(tmp_path):
+    ran = built(tmp_path, "1 / 0")
+    assert ran.returncode != 0
+    assert "intro.ipynb: a cell failed" in ran.stdout + ran.stderr
+    assert "ZeroDivisionError" in ran.stdout + ran.stderr
+
+
 # Disks and systems
 
 

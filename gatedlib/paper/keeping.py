@@ -2,7 +2,7 @@
 
 Where the environment variable `GATEDLIB_RESULTS` names a folder, as while the book is built, the tests run or all
 claims are measured, what a function decorated with `kept` returns is put there, under a checksum of its arguments and
-of the whole package. Otherwise nothing is.
+of the whole package; who asks for what another process is computing waits for it. Otherwise nothing is.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import re
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from gatedlib import _check
-from gatedlib._files import program, whole, written_whole
+from gatedlib._files import alone, program, whole, written_whole
 from gatedlib._identity import settings_of_jax
 from gatedlib.results import VERSIONS
 
@@ -58,10 +59,16 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         name = re.sub(r"\W+", "-", compute.__qualname__)  # on some disks a file may not be called <lambda>
         file = folder / f"{name}-{hashlib.sha256(asked + state).hexdigest()[:24]}.pickle"
         found = whole(file)
-        if found is not None:
-            seconds, result = pickle.loads(found.read_bytes())
-            _spared.append(seconds)
-            return result
+        if found is None:
+            with alone(file.with_suffix(".lock")):  # another process may be about to find it
+                found = whole(file)
+                if found is None:
+                    return computed(file, *args, **kwargs)
+        seconds, result = pickle.loads(found.read_bytes())
+        _spared.append(seconds)
+        return result
+
+    def computed(file: Path, *args: Given.args, **kwargs: Given.kwargs) -> Result:
         start = clock()
         result = compute(*args, **kwargs)
         seconds = clock() - start
@@ -70,7 +77,7 @@ def kept(compute: Callable[Given, Result]) -> Callable[Given, Result]:
             try:
                 written_whole(file, lambda to: to.write_bytes(content), sealed=True)
             except OSError as failure:  # what was computed is not lost for that
-                warnings.warn(f"A result is not kept: {failure}", stacklevel=2)
+                warnings.warn(f"A result is not kept: {failure}", stacklevel=3)
         return result
 
     return look

@@ -1,0 +1,126 @@
+"""Chapters are executed before any page is read, once a build, side by side: on `JOBS` cores, or on all.
+
+Their outputs go to the cache from which MyST-NB takes them, which is emptied first. A cell that fails ends the build.
+"""
+
+import os
+import shutil
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import nbformat
+import psutil
+from docutils import nodes
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
+
+FIRST = ("sensitivity", "notes", "pictures", "robustness", "depth", "regimes", "observer", "emergence", "composition")
+"""Chapters that take long begin first, so that in the end no core waits for one of them …"""
+
+LAST = ("scorecard",)
+"""… and those that show what others compute come last."""
+
+
+class Chapter:
+    """A notebook to be executed in a kernel of its own, and what that took."""
+
+    def __init__(self, page, path, timeout):
+        self.page, self.name, self.path = page, Path(path).stem, Path(path)
+        self.notebook = nbformat.read(path, 4)
+        self.wall = self.cpu = 0.0
+        self.client = NotebookClient(
+            self.notebook,
+            timeout=timeout,
+            resources={"metadata": {"path": str(self.path.parent)}},
+            on_notebook_complete=self._count,
+        )
+
+    def run(self):
+        begun = time.monotonic()
+        self.client.execute()
+        self.wall = time.monotonic() - begun
+
+    def _count(self, **_):
+        """CPU seconds of the kernel, and of the processes that it started and that have ended."""
+        self.cpu = sum(psutil.Process(self.client.km.provisioner.pid).cpu_times()[:4])
+
+    def stop(self):
+        """End the kernel, whatever it is doing."""
+        pid = getattr(getattr(self.client.km, "provisioner", None), "pid", None)
+        if pid:
+            for process in (*psutil.Process(pid).children(recursive=True), psutil.Process(pid)):
+                process.kill()
+
+
+def execute(app, env, pages):
+    """Execute all chapters and put them into the cache."""
+    if app.config.nb_execution_mode != "cache":
+        return
+    paths = {page: env.doc2path(page) for page in pages}
+    timeout = app.config.nb_execution_timeout
+    chapters = [Chapter(page, path, timeout) for page, path in paths.items() if path.endswith(".ipynb")]
+    turns = {name: turn for turn, name in enumerate((*FIRST, *"-", *LAST))}
+    chapters.sort(key=lambda chapter: turns.get(chapter.name, len(FIRST)))
+    folder = Path(env.mystnb_config.execution_cache_path)
+    shutil.rmtree(folder, ignore_errors=True)
+    cache, env.chapter_times = get_cache(str(folder)), {}
+    jobs = int(os.environ.get("JOBS") or os.cpu_count())
+    left, running = list(chapters), {}
+    begun = time.monotonic()
+    logger.info("executing %d chapters, %d at a time …", len(chapters), min(jobs, len(chapters)))
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            while left or running:
+                while left and len(running) < jobs:
+                    running[pool.submit(left[0].run)] = left.pop(0)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    chapter = running.pop(future)
+                    _finish(future, chapter, cache)
+                    env.chapter_times[chapter.page] = chapter.wall, chapter.cpu
+                    now = ", ".join(each.name for each in running.values())
+                    done, passed = len(env.chapter_times), time.monotonic() - begun
+                    told = f"{chapter.name} took {chapter.wall:.0f} s ({chapter.cpu:.0f} s of CPU)"
+                    told += f"; running: {now}" if now else ""
+                    logger.info("[%d of %d, %d s] %s; %d to begin", done, len(chapters), passed, told, len(left))
+        except BaseException:
+            for chapter in running.values():
+                chapter.stop()
+            raise
+
+
+def _finish(future, chapter, cache):
+    try:
+        future.result()
+    except CellExecutionError as failure:
+        raise ExtensionError(f"{chapter.path.name}: a cell failed\n{failure}") from None
+    data = {"execution_seconds": chapter.wall}
+    cache.cache_notebook_bundle(CacheBundleIn(chapter.notebook, str(chapter.path), data=data), check_validity=False)
+
+
+class ChapterTimes(SphinxDirective):
+    """A table of all chapters with the seconds that each took, and the seconds of CPU."""
+
+    def run(self):
+        times = getattr(self.env, "chapter_times", {})
+        rows = [(f"[](/{page})", f"{wall:.0f}", f"{cpu:.0f}") for page, (wall, cpu) in sorted(times.items())]
+        total = "together", "", f"{sum(cpu for _, cpu in times.values()):.0f}"
+        lines = ["| Chapter | Seconds | Seconds of CPU |", "|---|--:|--:|"]
+        text = "\n".join(lines + [f"| {' | '.join(row)} |" for row in (*rows, total)])
+        node = nodes.Element()
+        self.state.nested_parse(text.splitlines(), self.content_offset, node)
+        return node.children
+
+
+def setup(app):
+    """Execute when it is known which pages are read."""
+    app.connect("env-before-read-docs", execute)
+    app.add_directive("chapter-times", ChapterTimes)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
