@@ -35,12 +35,12 @@ class Chapter:
     def __init__(self, page, path, timeout):
         self.page, self.name, self.path = page, Path(path).stem, Path(path)
         self.notebook = nbformat.read(path, 4)
-        self.wall = self.cpu = 0.0
+        self.wall, self.cpu, self.kernel = 0.0, 0.0, None
         self.client = NotebookClient(
             self.notebook,
             timeout=timeout,
             resources={"metadata": {"path": str(self.path.parent)}},
-            on_notebook_complete=self._count,
+            on_cell_executed=self._count,
         )
 
     def run(self):
@@ -49,14 +49,14 @@ class Chapter:
         self.wall = time.monotonic() - begun
 
     def _count(self, **_):
-        """CPU seconds of the kernel, and of the processes that it started and that have ended."""
-        self.cpu = sum(psutil.Process(self.client.km.provisioner.pid).cpu_times()[:4])
+        """CPU seconds of the kernel so far, and of the processes that it started and that have ended."""
+        self.kernel = self.kernel or psutil.Process(self.client.km.provisioner.pid)
+        self.cpu = sum(self.kernel.cpu_times()[:4])
 
     def stop(self):
         """End the kernel, whatever it is doing."""
-        pid = getattr(getattr(self.client.km, "provisioner", None), "pid", None)
-        if pid:
-            for process in (*psutil.Process(pid).children(recursive=True), psutil.Process(pid)):
+        if self.kernel is not None and self.kernel.is_running():
+            for process in (*self.kernel.children(recursive=True), self.kernel):
                 process.kill()
 
 
