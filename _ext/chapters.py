@@ -80,7 +80,8 @@ def execute(app, env, pages):
         try:
             while left or running:
                 while left and len(running) < jobs:
-                    running[pool.submit(left[0].run)] = left.pop(0)
+                    chapter = left.pop(0)
+                    running[pool.submit(chapter.run)] = chapter
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     chapter = running.pop(future)
                     _finish(future, chapter, cache)
