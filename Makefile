@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 PORT ?= 8000
 CHAPTERS ?= book
+# How many chapters, or tests, run side by side.
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+export JOBS
 # Programs are called as modules: the scripts in bin name the place where an environment was made.
 RUN := $(VENV)/bin/python -m
 JUPYTER_BOOK := $(VENV)/bin/python -c 'import sys; from jupyter_book.cli.main import main; sys.exit(main())'
@@ -40,13 +43,13 @@ html: environment
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
 notebooks: environment
-	$(RUN) pytest -n 2 --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
+	$(RUN) pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
 quick: lint unit
 
 unit: environment
-	$(RUN) pytest -n 2 --dist loadscope -m "not slow" $(TESTED)
+	$(RUN) pytest -n $(JOBS) --dist loadscope -m "not slow" $(TESTED)
 
 lint: environment
 	$(RUN) ruff check
@@ -57,10 +60,10 @@ lint: environment
 test: environment
 	rm -rf .results
 	$(MAKE) --no-print-directory lint
-	$(RUN) pytest -n 2 --dist loadscope $(TESTED)
-	@echo "Running the chapters as tests and building the book, side by side …"
-	$(MAKE) --no-print-directory --jobs 2 notebooks html
-	$(RUN) pytest -n 2 tests/browser
+	$(RUN) pytest -n $(JOBS) --dist loadscope $(TESTED)
+	$(MAKE) --no-print-directory html
+	$(MAKE) --no-print-directory notebooks
+	$(RUN) pytest -n $(JOBS) tests/browser
 
 # Claims that fail are an answer, not an error of make.
 claims: environment

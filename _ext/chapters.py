@@ -3,6 +3,7 @@
 Their outputs go to the cache from which MyST-NB takes them, which is emptied first. A cell that fails ends the build.
 """
 
+import json
 import os
 import shutil
 import time
@@ -120,8 +121,27 @@ class ChapterTimes(SphinxDirective):
         return node.children
 
 
+def begin(app):
+    """Look at the clock."""
+    app.begun = time.monotonic()
+
+
+def report(app, failure):
+    """Leave what the build took beside the pages, for who compares it with other builds."""
+    times = getattr(app.env, "chapter_times", None)
+    if failure is None and times:
+        chapters = {
+            Path(page).name: {"wall": round(wall, 1), "cpu": round(cpu, 1)} for page, (wall, cpu) in times.items()
+        }
+        wall, pages = time.monotonic() - app.begun, time.process_time()
+        told = {"chapters": chapters, "pages_cpu": round(pages, 1), "wall": round(wall, 1)}
+        Path(app.outdir).parent.joinpath("times.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+
 def setup(app):
     """Execute when it is known which pages are read."""
+    app.connect("builder-inited", begin)
     app.connect("env-before-read-docs", execute)
+    app.connect("build-finished", report)
     app.add_directive("chapter-times", ChapterTimes)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

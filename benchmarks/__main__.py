@@ -1,8 +1,12 @@
 """Speed and memory against the naive reference, as ratios within one run: `python -m benchmarks`."""
 
+import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import jax
@@ -16,6 +20,7 @@ from gatedlib.paper import depth, pictures
 from gatedlib.paper.dynamics import FLEXIBLE
 
 SEEDS = 10
+TIMES = Path(__file__).parents[1] / "_build" / "times.json"
 CONSTANTS = {"tau_w": 1.3, "tau_c": 0.03, "dt": 1e-3, "a": 0.0909, "b": 0.909, "batch": 200}
 KEEP = (gl.record.loss, gl.record.gates)  # what the naive run keeps
 
@@ -36,8 +41,71 @@ def naive_runs():
 
 def memory():
     """Peak memory beyond the imports of a population and a sampled run, in MB, in a process of its own."""
-    ran = subprocess.run([sys.executable, "-m", "benchmarks", "memory"], capture_output=True, text=True, check=True)
-    return float(ran.stdout)
+    return float(alone("memory"))
+
+
+def recording():
+    """What the default record costs over the loss alone, population and batches; aims 5 and 1.3."""
+    for inputs, seeds, most in ((gl.Population(), 30, 5), (gl.Sampled(200), SEEDS, 1.3)):
+        experiment = FLEXIBLE.replace(inputs=inputs)
+        loss, default = (
+            seconds(lambda e=experiment, n=seeds, r=record: gl.simulate(e, n, r))
+            for record in ((gl.record.loss,), gl.record.DEFAULT)
+        )
+        name = f"{type(inputs).__name__}, {seeds} seeds"
+        print(f"{name:24} loss {loss:7.3f} s, default record {default:7.3f} s: {default / loss:4.1f} times, aim {most}")
+
+
+def compiling():
+    """CPU seconds of a first run, of one of another length, with another penalty and another quantity."""
+    asked = {
+        "first run": {},
+        "the same again": {},
+        "another length": {"blocks": 7},
+        "another penalty": {"penalties": (*FLEXIBLE.flow.penalties, gl.WeightDecay(1e-3))},
+    }
+    for inputs in (gl.Population(), gl.Sampled(200)):
+        told = []
+        for what, change in asked.items():
+            experiment = FLEXIBLE.replace(inputs=inputs, **{"blocks": 2, **change})
+            start = time.process_time()
+            gl.simulate(experiment, SEEDS)
+            told.append(f"{what} {time.process_time() - start:5.2f} s")
+        print(f"{type(inputs).__name__:12} CPU, compiling included: {', '.join(told)}")
+
+
+def alone(what):
+    """What one of the functions here prints in a process of its own, which finds nothing compiled before."""
+    kept = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    command = [sys.executable, "-m", "benchmarks", what]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=kept).stdout
+
+
+def last_build():
+    """CPU seconds of the last `make book`."""
+    if not TIMES.exists():
+        print("make book: no build to be read, run it first")
+        return
+    times = json.loads(TIMES.read_text(encoding="utf-8"))
+    chapters = times["chapters"]
+    cpu = sum(chapter["cpu"] for chapter in chapters.values())
+    longest = max(chapters, key=lambda name: chapters[name]["cpu"])
+    print(f"make book: {cpu + times['pages_cpu']:.0f} s of CPU, {times['wall']:.0f} s in all; {len(chapters)} chapters")
+    print(f"{cpu:.0f} s, the longest {longest} with {chapters[longest]['cpu']:.0f} s; pages {times['pages_cpu']:.0f} s")
+
+
+def all_claims():
+    """Seconds of all claims, with nothing compiled or computed before."""
+    with tempfile.TemporaryDirectory() as folder:
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = time.perf_counter()
+        fresh = {**os.environ, "JAX_COMPILATION_CACHE_DIR": folder, "TQDM_DISABLE": "1"}
+        fresh.pop("GATEDLIB_RESULTS", None)
+        command = [sys.executable, "-m", "gatedlib", "claims", "--exit-zero"]
+        subprocess.run(command, env=fresh, check=True, capture_output=True)
+        now = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime
+        print(f"all claims: {time.perf_counter() - start:.0f} s on {os.cpu_count()} cores, {cpu:.0f} s of CPU")
 
 
 def peak():
@@ -86,6 +154,9 @@ def main():
             gl.simulate(FLEXIBLE.replace(inputs=inputs), SEEDS)
         print(peak() - before)
         return
+    if sys.argv[1:] == ["compiling"]:
+        compiling()
+        return
     print(f"Fig. 2, flexible: {SEEDS} seeds x {len(FLEXIBLE.schedule().tasks)} steps. Seconds after compilation.")
     one_by_one, together = (seconds(run, repeats=1) for run in naive_runs())
     print(f"naive, seed after seed       {one_by_one:8.3f} s")
@@ -96,12 +167,16 @@ def main():
             spent = seconds(lambda e=experiment, r=record: gl.simulate(e, SEEDS, r))
             goal = f", aim {least}" if record is KEEP else ""
             print(f"{name}, {what:15}{spent:9.3f} s  {together / spent:6.1f} times as fast{goal}")
+    recording()
+    print(alone("compiling"), end="")
     print(f"peak memory beyond imports   {memory():8.0f} MB, aim below 300")
     extra = import_seconds("import gatedlib") - import_seconds("import jax")
     print(f"import gatedlib over jax     {np.maximum(extra, 0):8.2f} s, aim below 0.5")
     head()
     explorers()
     scaling.main()
+    last_build()
+    all_claims()
 
 
 if __name__ == "__main__":

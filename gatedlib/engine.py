@@ -171,7 +171,8 @@ def run(
     if subspace.suffices(one):
         targets, params, home = programs.enter(teachers, params)
     chunk = _chunk(one, len(asked.seeds), params)
-    rooms = [_room(chunk, params, put) for _ in range(2)]  # one is filled while the other is read
+    firsts = range(0, len(tasks), chunk)
+    rooms = [_room(chunk, params, put) for _ in firsts[:2]]  # one is filled while the other is read
     kept = _Kept(asked, len(tasks), float(one.flow.dt))
     waiting: tuple | None = None
 
@@ -180,14 +181,12 @@ def run(
 
     silent = {"disable": True} if asked.title is None else {}  # else TQDM_DISABLE decides
     with tqdm(desc=asked.title, total=len(tasks), unit=" steps", leave=False, delay=LONG, **silent) as progress:
-        firsts = range(0, len(tasks), chunk)
         for first, seen in zip(firsts, _ahead(draw, firsts), strict=True):
             steps = min(chunk, len(tasks) - first)
             on = put(np.pad(tasks[first : first + steps], ((0, chunk - steps), (0, 0))), None, "cell")
-            params, room, finite = programs.learn(
-                network, flow, targets, params, on, seen, rooms[0], first, steps, every
-            )
-            rooms = [rooms[1], room]
+            state = params, on, seen, rooms.pop(0)
+            params, room, finite = programs.learn(network, flow, targets, *state, first, steps, every)
+            rooms.append(room)
             frame, end = -(-first // every), -(-(first + steps) // every)
             values: Any = {}, True
             if frame < end:

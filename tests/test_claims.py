@@ -15,7 +15,7 @@ from gatedlib.paper import dynamics, regimes, robustness
 from gatedlib.paper.claims import Claim, Outcome, registry
 from gatedlib.paper.estimates import exact, fraction, mean, median
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.claims]
 
 NAMES = {
     "time_to_criterion_flexible", "time_to_criterion_forgetful", "end_loss_flexible", "end_loss_forgetful",

@@ -23,7 +23,7 @@ from gatedlib.paper import (
 from gatedlib.paper.claims import registry
 from tests.test_claims import need
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.claims]
 
 
 def calm(experiment):

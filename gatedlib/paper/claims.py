@@ -264,7 +264,8 @@ def claim(
 
     def register(measure: Callable[..., Outcome]) -> Claim:
         _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
-        _REGISTRY[id] = Claim(id, figure, statement, measure, data, known, as_given, note, form, drawn)
+        shared = keeping.kept(measure)  # by chapters, scorecard and tests
+        _REGISTRY[id] = Claim(id, figure, statement, shared, data, known, as_given, note, form, drawn)
         return _REGISTRY[id]
 
     return register

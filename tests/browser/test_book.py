@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "html"
 SHOTS = ROOT / "screenshots"

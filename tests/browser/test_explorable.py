@@ -5,6 +5,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
 STEPS = np.append(np.arange(0, 20_000, 37), 19_999)
 READ = """steps => {
     const run = document.querySelector('.explorable').explorable.result
