@@ -40,6 +40,7 @@ class Chapter:
         self.client = NotebookClient(
             self.notebook,
             timeout=timeout,
+            record_timing=False,  # which the cache would take for another notebook
             resources={"metadata": {"path": str(self.path.parent)}},
             on_cell_executed=self._count,
         )
