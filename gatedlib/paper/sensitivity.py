@@ -15,7 +15,7 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.experiment import setting
-from gatedlib.paper import composition, depth, regimes
+from gatedlib.paper import composition, depth, dynamics, regimes
 from gatedlib.paper.dynamics import FLEXIBLE, FORGETFUL
 from gatedlib.paper.estimates import Estimate, median, resampled
 from gatedlib.paper.keeping import kept
@@ -70,10 +70,16 @@ VARIANTS = {
 """All but the first see all inputs at once, so that each differs from the second in one thing."""
 
 
+def _run(experiment: gl.Experiment, seeds: Sequence[int], keep: Sequence[record.Quantity]) -> xr.Dataset:
+    """A run of *Learning dynamics*, or one of other networks."""
+    known = seeds == range(dynamics.SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
+    return dynamics.run(experiment) if known else gl.simulate(experiment, seeds, keep)
+
+
 def _switching(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
     keep = (record.loss, record.weight_products)
-    flexible, forgetful = (gl.simulate(change(e), seeds, keep) for e in (FLEXIBLE, FORGETFUL))
-    unbounded = gl.simulate(change(FLEXIBLE.replace(b=0.0)), seeds, keep)
+    flexible, forgetful = (_run(change(e), seeds, keep) for e in (FLEXIBLE, FORGETFUL))
+    unbounded = gl.simulate(change(FLEXIBLE.replace(b=0.0)), seeds, (record.weight_products,))
     return {
         "2F: recovery at block 20, flexible": metrics.time_to_criterion(flexible).isel(block=-1),
         "2F: the same, forgetful": metrics.time_to_criterion(forgetful).isel(block=-1),
@@ -108,13 +114,13 @@ def _earlier(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
 
 
 def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
-    held, free = (
-        gl.simulate(change(e), seeds, (record.loss, record.alignment)) for e in (depth.REGULARIZED, depth.FREE)
-    )
+    held, free = (change(e) for e in (depth.REGULARIZED, depth.FREE))
+    aligned = [metrics.total_alignment(gl.simulate(e, seeds, (record.alignment,), every=5)) for e in (held, free)]
+    loss = gl.simulate(held, seeds, (record.loss,))
     return {
-        "6: alignment of two layers, penalties": metrics.total_alignment(held),
-        "6: the same, free": metrics.total_alignment(free),
-        "A.4: recovery of two layers, penalties": depth.late(metrics.time_to_criterion(held)),
+        "6: alignment of two layers, penalties": aligned[0],
+        "6: the same, free": aligned[1],
+        "A.4: recovery of two layers, penalties": depth.late(metrics.time_to_criterion(loss)),
     }
 
 
