@@ -57,8 +57,8 @@ def sweep(
 ) -> xr.Dataset:
     """Run an experiment for every combination of some settings and seeds, and label what comes out.
 
-    Every cell of the grid gives what `simulate` gives for that experiment and these seeds. Cells of one shape are
-    compiled once and run in chunks, laid over all devices; see the page *Larger sweeps* of the book.
+    Every cell of the grid gives what `simulate` gives for that experiment and these seeds. Cells of one shape share
+    what is compiled and run in chunks, laid over all devices; see the page *Larger sweeps* of the book.
 
     Args:
         experiment: what to run.
