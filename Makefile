@@ -46,7 +46,8 @@ notebooks: environment
 	$(RUN) pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
-quick: lint unit
+quick: environment
+	$(MAKE) --no-print-directory --jobs 2 lint unit
 
 unit: environment
 	$(RUN) pytest -n $(JOBS) --dist loadscope -m "not slow" $(TESTED)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+import stderr
 from docutils import nodes
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -86,7 +87,7 @@ def execute(app, env, pages):
                     running[pool.submit(chapter.run)] = chapter
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     chapter = running.pop(future)
-                    _finish(future, chapter, cache)
+                    _finish(future, chapter, cache, Path(app.outdir).parent / "executed")
                     env.chapter_times[chapter.page] = chapter.wall, chapter.cpu
                     now = ", ".join(each.name for each in running.values())
                     done, passed = len(env.chapter_times), time.monotonic() - begun
@@ -99,11 +100,14 @@ def execute(app, env, pages):
             raise
 
 
-def _finish(future, chapter, cache):
+def _finish(future, chapter, cache, folder):
     try:
         future.result()
     except CellExecutionError as failure:
         raise ExtensionError(f"{chapter.path.name}: a cell failed\n{failure}") from None
+    stderr.report(chapter.page, chapter.notebook)
+    folder.mkdir(exist_ok=True)
+    nbformat.write(chapter.notebook, folder / chapter.path.name)  # for `python -m benchmarks.builds`
     data = {"execution_seconds": chapter.wall}
     cache.cache_notebook_bundle(CacheBundleIn(chapter.notebook, str(chapter.path), data=data), check_validity=False)
 

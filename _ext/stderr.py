@@ -5,7 +5,6 @@ the book. A Python warning that points at a line of gatedlib or of a chapter is 
 warnings.
 """
 
-import json
 import os
 import re
 from importlib.util import find_spec
@@ -31,18 +30,9 @@ def written(notebook):
             yield number, "".join("".join(stream["text"]) for stream in streams)
 
 
-def report(app, doctree):
-    """Tell the builder, once a chapter was executed."""
-    page = app.env.docname
-    if app.env.doc2path(page).endswith(".ipynb"):
-        executed = Path(app.env.mystnb_config.output_folder, f"{page}.ipynb")
-        for number, text in written(json.loads(executed.read_text(encoding="utf-8"))):
-            logger.info("%s: cell %d wrote to stderr:\n%s", page, number, text.rstrip())
-            for warning in warnings_of_ours(text):
-                logger.warning("cell %d: %s", number, warning, location=page, type="gatedlib", subtype="stderr")
-
-
-def setup(app):
-    """Run whenever a page was read."""
-    app.connect("doctree-read", report)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+def report(page, notebook):
+    """Tell who builds the book what the cells of an executed chapter wrote."""
+    for number, text in written(notebook):
+        logger.info("%s: cell %d wrote to stderr:\n%s", page, number, text.rstrip())
+        for warning in warnings_of_ours(text):
+            logger.warning("cell %d: %s", number, warning, location=page, type="gatedlib", subtype="stderr")

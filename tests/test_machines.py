@@ -279,6 +279,7 @@ def test_warnings_are_told_apart_by_where_they_point():
         assert ours(others) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whose", OURS)
 def test_a_warning_of_ours_fails_the_build(tmp_path, whose):
     ran = built(tmp_path, OURS[whose])
@@ -286,6 +287,7 @@ def test_a_warning_of_ours_fails_the_build(tmp_path, whose):
     assert "mind this" in ran.stderr
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_ends_the_build_and_is_told(tmp_path):
     ran = built(tmp_path, "1 / 0")
     assert ran.returncode != 0

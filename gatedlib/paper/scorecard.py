@@ -124,8 +124,9 @@ def beside(verdicts: Iterable[Verdict]) -> list[Beside]:
     Example:
         >>> from gatedlib.paper.claims import registry
         >>> from gatedlib.paper.scorecard import beside
-        >>> [(row.number, row.released_code) for row in beside(claim.judge() for claim in registry("8B"))]
-        []
+        >>> released = next(claim for claim in registry("A.13") if claim.id == "A.13-released")
+        >>> [row.number for row in beside([released.judge()])]
+        ['gates_uncorrelated, path 1', 'gates_uncorrelated, path 2']
     """
     named: dict[tuple[str, str], list[Verdict]] = collections.defaultdict(list)
     told = [verdict for verdict in verdicts if verdict.claim.kind in ("given", "earlier")]
