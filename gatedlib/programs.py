@@ -33,7 +33,7 @@ from gatedlib.inputs import Inputs
 from gatedlib.networks import Network, Params
 from gatedlib.teachers import Teachers
 
-FRAMES_TOGETHER = 16
+FRAMES_TOGETHER = 8
 """At most so many frames are observed together, to fill the vector units: fewer where each is large."""
 
 NUMBERS_TOGETHER = 2**17

@@ -222,8 +222,13 @@ def _tiles(
     frame, ends = _bytes(cells[indices[0]], record)
     # a tile's results are there twice while they are labelled; a step holds its parameters several times over
     runs = max(1, min(runs, int(memory / (2 * (frame * steps // every) + 8 * ends + 4 * steps))))
-    seeds_together = min(len(seeds), runs)
-    cell_parts = np.array_split(indices, math.ceil(len(indices) / max(1, runs // seeds_together)))
+    if engine.bytes_seen(cells[indices[0]]):  # drawn once for all cells that are run together
+        cells_together = min(len(indices), runs)
+        seeds_together = max(1, runs // cells_together)
+    else:
+        seeds_together = min(len(seeds), runs)
+        cells_together = max(1, runs // seeds_together)
+    cell_parts = np.array_split(indices, math.ceil(len(indices) / cells_together))
     seed_parts = np.array_split(np.arange(len(seeds)), math.ceil(len(seeds) / seeds_together))
     places = len(cell_parts[0]), len(seed_parts[0])  # array_split gives the first part the most
     return [Tile(some, few, places) for some in cell_parts for few in seed_parts]
