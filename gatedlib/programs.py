@@ -6,6 +6,7 @@ enter     their coordinates, where few of them suffice        shapes
 inputs    what a chunk of steps sees                          kind of inputs, sizes
 learn     a chunk of steps, keeping a state for every frame   network, penalties, kind of inputs, sizes
 observe   the recorded quantities of these frames             quantities, sizes
+leave     whole parameters, from coordinates                  shapes
 ========  ==================================================  ============================================
 
 The numbers of an experiment, of its steps and of its seeds are arguments of all of them, so that none is compiled for
@@ -39,7 +40,8 @@ FRAMES_TOGETHER = 8
 NUMBERS_TOGETHER = 2**17
 """About how many numbers of frames are observed together."""
 
-PARTS: list[Callable[[str], Any]] = []
+MADE: list[Callable[[str], Any]] = []
+"""All programs, by the kind of device that they are compiled for."""
 
 
 class Frames(NamedTuple):
@@ -77,7 +79,7 @@ def program(
         def call(*args: Any, **kwargs: Any) -> Any:
             return compiled(jax.default_backend())(*args, **kwargs)
 
-        PARTS.append(compiled)
+        MADE.append(compiled)
         return call
 
     return make
@@ -103,7 +105,7 @@ def _options(quick: bool) -> dict[str, Any]:
 
 def count() -> int:
     """How many compiled programs there are."""
-    return sum(compiled(jax.default_backend())._cache_size() for compiled in PARTS)
+    return sum(compiled(jax.default_backend())._cache_size() for compiled in MADE)
 
 
 @program("sizes")
@@ -133,9 +135,12 @@ def leave(params: Params, home: subspace.Home) -> Params:
 def inputs(inputs: Inputs, seeds: Array, first: Array, sizes: tuple[int, int], chunk: int) -> Any:
     """What the steps of a chunk see, with axes (step, seed); the first of them has this number."""
     of_seeds = jax.vmap(lambda seed: keys(seed)[2])(seeds)
-    of_steps = jax.vmap(lambda step: jax.vmap(lambda key: jax.random.fold_in(key, step))(of_seeds))
-    drawn = jax.vmap(lambda key: inputs.draw(key, *sizes))(of_steps(first + jnp.arange(chunk)).ravel())
-    return jax.tree.map(lambda leaf: leaf.reshape(chunk, len(seeds), *leaf.shape[1:]), drawn)
+
+    def one(step: Array, key: Array) -> Any:
+        return inputs.draw(jax.random.fold_in(key, step), *sizes)
+
+    # seeds stay an axis of their own, which may lie over several devices
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(first + jnp.arange(chunk), of_seeds)
 
 
 @program(donated="kept")
