@@ -150,8 +150,11 @@ def alignment_grid(experiment: gl.Experiment, seeds: int = 10, **axes: Any) -> x
     return regimes.alignment_grid(experiment, seeds, every=round(0.05 / experiment.flow.dt), **axes)
 
 
-def by_kick(dt: float, seeds: int = 10, cost: float = 0.0) -> xr.DataArray:
-    """Final total alignment by the kick :math:`a\\, dt / \\tau_c` that a negative weight gets in one step."""
+def by_kick(dt: float, cost: float = 0.0, seeds: int = 30) -> xr.DataArray:
+    """Final total alignment by the kick :math:`a\\, dt / \\tau_c` that a negative weight gets in one step.
+
+    Kicked networks are chaotic: ten are too few.
+    """
     experiment = FINE.replace(dt=dt)
     if cost:
         experiment = experiment.replace(penalties=(*experiment.flow.penalties, gl.WeightDecay(w=cost)))
@@ -276,8 +279,7 @@ def bound(bounded: gl.Experiment = BOUNDED, nonnegative: gl.Experiment = NONNEGA
 @claim("kick", "beyond", "Other things equal, a step makes the second layer gate-like through the size of its kick.")
 def kick(steps: tuple[float, ...] = STEPS, cost: float = 0.0) -> Outcome:
     """Total alignment by the kick a dt / tau_c that a negative weight gets in one step, for three step lengths."""
-    # kicked networks are chaotic: ten are too few
-    aligned = stacked([median(by_kick(dt, 30, cost)) for dt in steps], dt=steps)
+    aligned = stacked([median(by_kick(dt, cost)) for dt in steps], dt=steps)
     gap = float(np.ptp(aligned.value, axis=0).max())
     return Outcome(
         {
