@@ -32,8 +32,8 @@ from gatedlib.teachers import Teachers
 if TYPE_CHECKING:
     import xarray as xr
 
-PROGRAMS = 200
-"""Compiled programs that are kept: each takes some 100 memory maps, and Linux ends a process that asks for 65 530."""
+PROGRAMS = 1000
+"""Compiled programs that are kept: each takes some 20 memory maps, and Linux ends a process that asks for 65 530."""
 
 CHUNKS = 8, 512, 2048
 """The fewest and the most steps of a chunk where inputs are drawn, and the most where they are not.
