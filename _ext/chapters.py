@@ -117,7 +117,8 @@ class ChapterTimes(SphinxDirective):
 
     def run(self):
         times = getattr(self.env, "chapter_times", {})
-        rows = [(f"[](/{page})", f"{wall:.0f}", f"{cpu:.0f}") for page, (wall, cpu) in sorted(times.items())]
+        by_cpu = sorted(times.items(), key=lambda item: -item[1][1])
+        rows = [(f"[](/{page})", f"{wall:.0f}", f"{cpu:.0f}") for page, (wall, cpu) in by_cpu]
         total = "together", "", f"{sum(cpu for _, cpu in times.values()):.0f}"
         lines = ["| Chapter | Seconds | Seconds of CPU |", "|---|--:|--:|"]
         text = "\n".join(lines + [f"| {' | '.join(row)} |" for row in (*rows, total)])
