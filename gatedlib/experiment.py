@@ -117,7 +117,7 @@ class Experiment(eqx.Module):
 def acting_on_weights(experiment: Experiment) -> list[Penalty]:
     """The penalties that act on the weights."""
     shapes = experiment.network.shapes(*experiment.sizes)
-    params = Params(**{name: jax.ShapeDtypeStruct(shape, float) for name, shape in shapes.items()})
+    params = Params(**{name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in shapes.items()})
     return [penalty for penalty in experiment.flow.penalties if penalty.acts_on_weights(params)]
 
 
