@@ -46,8 +46,6 @@ notebooks: environment
 	$(RUN) pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
-# Its programs are small and run once: compiling is most of what they cost.
-quick: export JAX_DISABLE_MOST_OPTIMIZATIONS := 1
 quick: environment
 	$(MAKE) --no-print-directory --jobs 2 lint unit
 

@@ -76,6 +76,7 @@ def ask(folder):
     one_at_a_time(folder)
 
 
+@pytest.mark.slow
 def test_who_asks_for_what_is_being_computed_waits_for_it(tmp_path):
     fresh = multiprocessing.get_context("spawn")
     asking = [fresh.Process(target=ask, args=(tmp_path,)) for _ in range(3)]

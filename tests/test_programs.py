@@ -65,6 +65,7 @@ def test_cells_of_other_durations_share_their_programs():
         gl.sweep(experiment, tau_c=[0.1, 0.2], block_length=[0.5, 2.0, 30.0], **record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inputs", INPUTS)
 @pytest.mark.parametrize("every", [1, 7, 700])
 def test_chunks_change_nothing(monkeypatch, inputs, every):
