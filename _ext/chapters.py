@@ -75,7 +75,10 @@ def execute(app, env, pages):
     folder = Path(env.mystnb_config.execution_cache_path)
     shutil.rmtree(folder, ignore_errors=True)
     cache, env.chapter_times = get_cache(str(folder)), {}
-    jobs = int(os.environ.get("JOBS") or os.cpu_count())
+    asked = os.environ.get("JOBS") or str(os.cpu_count())
+    if not asked.isdecimal() or int(asked) < 1:
+        raise ExtensionError(f"JOBS = {asked!r}: must be a whole number above 0. Leave it out to use all cores")
+    jobs = int(asked)
     left, running = list(chapters), {}
     begun = time.monotonic()
     logger.info("executing %d chapters, %d at a time …", len(chapters), min(jobs, len(chapters)))

@@ -228,7 +228,7 @@ OURS = {
 }
 
 
-def built(folder, source):
+def built(folder, source, **settings):
     """A book of one page with the settings of ours."""
     (folder / "book").mkdir(parents=True)
     for name in ("_ext", "_static"):
@@ -251,7 +251,7 @@ def built(folder, source):
         name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
     }  # a kernel looks
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        command, cwd=folder, env=environment | settings, capture_output=True, text=True, encoding="utf-8", check=False
     )
 
 
@@ -293,6 +293,23 @@ def test_a_cell_that_fails_ends_the_build_and_is_told(tmp_path):
     assert ran.returncode != 0
     assert "intro.ipynb: a cell failed" in ran.stdout + ran.stderr
     assert "ZeroDivisionError" in ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["0", "two"])
+def test_a_number_of_jobs_that_is_none_is_refused(tmp_path, jobs):
+    ran = built(tmp_path, "1", JOBS=jobs)
+    assert ran.returncode != 0
+    assert f"JOBS = '{jobs}': must be a whole number above 0. Leave it out to use all cores" in ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+def test_chapters_can_be_executed_one_after_the_other(tmp_path):
+    ran = built(tmp_path, "print(6 * 7)", JOBS="1")
+    assert ran.returncode == 0, ran.stderr
+    assert "executing 1 chapters, 1 at a time" in ran.stdout
+    assert "42" in (tmp_path / "_build" / "html" / "book" / "intro.html").read_text(encoding="utf-8")
+    assert (tmp_path / "_build" / "times.json").exists()
 
 
 # Disks and systems
