@@ -43,6 +43,7 @@ class Chapter:
             timeout=timeout,
             record_timing=False,  # which the cache would take for another notebook
             resources={"metadata": {"path": str(self.path.parent)}},
+            on_cell_start=self._count,  # so that a kernel can be ended in its first cell
             on_cell_executed=self._count,
         )
 
@@ -63,22 +64,27 @@ class Chapter:
                 process.kill()
 
 
+def at_a_time():
+    """How many chapters are executed side by side."""
+    asked = os.environ.get("JOBS") or str(os.cpu_count())
+    if not asked.isdecimal() or int(asked) < 1:
+        raise ExtensionError(f"JOBS = {asked!r}: must be a whole number above 0. Leave it out to use all cores")
+    return int(asked)
+
+
 def execute(app, env, pages):
     """Execute all chapters and put them into the cache."""
     if app.config.nb_execution_mode != "cache":
         return
+    jobs = at_a_time()
     paths = {page: env.doc2path(page) for page in pages}
     timeout = app.config.nb_execution_timeout
     chapters = [Chapter(page, path, timeout) for page, path in paths.items() if path.endswith(".ipynb")]
-    turns = {name: turn for turn, name in enumerate((*FIRST, *"-", *LAST))}
-    chapters.sort(key=lambda chapter: turns.get(chapter.name, len(FIRST)))
+    order = [chapter.name for chapter in chapters if chapter.name not in FIRST + LAST]
+    chapters.sort(key=lambda chapter: [*FIRST, *order, *LAST].index(chapter.name))
     folder = Path(env.mystnb_config.execution_cache_path)
     shutil.rmtree(folder, ignore_errors=True)
     cache, env.chapter_times = get_cache(str(folder)), {}
-    asked = os.environ.get("JOBS") or str(os.cpu_count())
-    if not asked.isdecimal() or int(asked) < 1:
-        raise ExtensionError(f"JOBS = {asked!r}: must be a whole number above 0. Leave it out to use all cores")
-    jobs = int(asked)
     left, running = list(chapters), {}
     begun = time.monotonic()
     logger.info("executing %d chapters, %d at a time …", len(chapters), min(jobs, len(chapters)))

@@ -57,7 +57,7 @@ def recording():
 
 
 def compiling():
-    """CPU seconds of a first run, of one of another length, with another penalty and another quantity."""
+    """CPU seconds of a first run, of one of another length, and with another penalty."""
     asked = {
         "first run": {},
         "the same again": {},
@@ -91,7 +91,7 @@ def last_build():
     cpu = sum(chapter["cpu"] for chapter in chapters.values())
     longest = max(chapters, key=lambda name: chapters[name]["cpu"])
     print(f"make book: {cpu + times['pages_cpu']:.0f} s of CPU, {times['wall']:.0f} s in all; {len(chapters)} chapters")
-    print(f"{cpu:.0f} s, the longest {longest} with {chapters[longest]['cpu']:.0f} s; pages {times['pages_cpu']:.0f} s")
+    print(f"chapters {cpu:.0f} s, the longest {longest} with {chapters[longest]['cpu']:.0f} s; pages {times['pages_cpu']:.0f} s")
 
 
 def all_claims():

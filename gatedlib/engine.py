@@ -265,23 +265,35 @@ def _fetched(array: Any) -> np.ndarray:
 
 def _chunk(experiment: Experiment, seeds: int, params: Params) -> int:
     """How many steps make a chunk: a power of two, which does not depend on how many there are."""
-    seen, kept = seeds * bytes_seen(experiment), 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    seen, kept = seeds * bytes_seen(experiment), 2 * bytes_of(params)
     least, drawn, most = CHUNKS
     return max(least, min(drawn if seen else most, 2 ** int(math.log2(max(1, CHUNK_BYTES / (seen + kept))))))
 
 
 def bytes_seen(experiment: Experiment) -> int:
     """How many bytes of inputs a step of one seed sees, 0 if all at once; found by tracing, without drawing any."""
-    leaves, structure = jax.tree.flatten(experiment.flow.inputs)
-    shapes = tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
-    return _bytes_seen(structure, shapes, experiment.teachers.shape[1:])
+    return _bytes_seen(*shapes_of(experiment.flow.inputs), experiment.teachers.shape[1:])
 
 
 @functools.lru_cache(maxsize=64)
 def _bytes_seen(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
-    inputs = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
-    seen = jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), inputs)
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(seen))
+    return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), with_shapes(structure, shapes)))
+
+
+def shapes_of(tree: Any) -> tuple[Any, tuple]:
+    """The structure of a tree, and the shapes and types of its leaves, by which a cache may know it."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
+
+
+def with_shapes(structure: Any, shapes: tuple) -> Any:
+    """A tree of this structure to be traced with."""
+    return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
+
+
+def bytes_of(tree: Any) -> int:
+    """How many bytes the arrays of a tree have."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def _room(chunk: int, params: Params, put: Put) -> Frames:

@@ -133,7 +133,7 @@ def sweep(
             own = jax.tree.map(lambda leaf, of=tile.seeds: leaf[of], begin)
             call = engine.Asked(some, record, every, partial(_called, some, tile, axes), initial=own)
             arrays = _run(chunk, call, tile.places)
-            parts[number] = measured(chunk, tile.cells, chosen[tile.seeds], axes, record, every, measure, arrays)
+            parts[number] = measured(chunk, tile.cells, some, axes, record, every, measure, arrays)
             if store is not None:
                 store.write(number, parts[number])
             progress.update()
@@ -236,13 +236,13 @@ def _tiles(
 
 def _bytes(cell: Experiment, record: tuple[rec.Quantity, ...]) -> tuple[int, int]:
     """How many bytes a frame of one run has, and its parameters and teachers; found without running anything."""
-    leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
-    shapes = tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
-    return _bytes_of(structure, shapes, cell.sizes, record)
+    return _bytes_of(*engine.shapes_of((cell.teachers, cell.network, cell.flow)), cell.sizes, record)
 
 
 @functools.lru_cache(maxsize=64)
-def _bytes_of(structure: Any, shapes: tuple, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]) -> tuple:
+def _bytes_of(
+    structure: Any, shapes: tuple, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]
+) -> tuple[int, int]:
     def begin(sampler: Teachers, network: Network, flow: Flow) -> Any:
         teacher_key, network_key, input_key = keys(0)
         teachers, params = sampler.sample(teacher_key), network.init(network_key, *sizes)
@@ -250,8 +250,8 @@ def _bytes_of(structure: Any, shapes: tuple, sizes: tuple[int, int], record: tup
         frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, seen)
         return rec.evaluate(record, frame), (teachers, params)
 
-    out = jax.eval_shape(begin, *jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes]))
-    return tuple(sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(part)) for part in out)
+    frame, ends = jax.eval_shape(begin, *engine.with_shapes(structure, shapes))
+    return engine.bytes_of(frame), engine.bytes_of(ends)
 
 
 def _run(

@@ -105,7 +105,7 @@ TOY_APART = 0.01
 STEADY = TOY.replace(tau_w=1.0, dt=2e-3, curriculum=gl.Blocked(duration=60.0))
 
 
-KEPT: dict[str, Any] = {"record": (least_gate, record.weight_products), "every": 10}
+KEEP: dict[str, Any] = {"record": (least_gate, record.weight_products), "every": 10}
 
 
 def _done(results: xr.Dataset) -> xr.Dataset:
@@ -120,7 +120,7 @@ def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Datase
     """The predicted spread of each run of a grid, whether a gate reached zero, and whether paths specialized."""
 
     calm = experiment.replace(inputs=gl.Population())
-    grid = gl.sweep(calm, seeds=seeds, measure=_done, **KEPT, **axes)
+    grid = gl.sweep(calm, seeds=seeds, measure=_done, **KEEP, **axes)
     begin = starts(experiment, seeds)
     cells = [
         predicted_spread(experiment.replace(block_length=length, tau_c=tau_c), begin).max("block").values
@@ -169,7 +169,7 @@ def toy_diagram() -> xr.Dataset:
         paths = np.stack([mean + TOY_APART / 2 * axis, mean - TOY_APART / 2 * axis])
         start = gl.Params(paths[:, :, None], np.array([0.5, 0.5]))
         experiment = STEADY.replace(block_length=length)
-        rows.append(gl.sweep(experiment, seeds=1, measure=_done, initial=start, tau_c=TOY_SPEEDS, **KEPT))
+        rows.append(gl.sweep(experiment, seeds=1, measure=_done, initial=start, tau_c=TOY_SPEEDS, **KEEP))
     cells = xr.concat(rows, xr.DataArray(list(TOY_LENGTHS), dims="block_length", name="block_length"))
     lengths, speeds = np.array(TOY_LENGTHS)[:, None], np.array(TOY_SPEEDS)
     spread = theory.steady_spread(lengths, tau_w, speeds, distance, TOY_APART)

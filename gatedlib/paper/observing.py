@@ -41,7 +41,7 @@ def trained(seeds: int = SEEDS) -> gl.Params:
     return final_params(run(REGULAR).sel(seed=range(seeds)))
 
 
-def _watched(noise: float, batch: int) -> gl.Experiment:
+def _seeing(noise: float, batch: int) -> gl.Experiment:
     return WATCHED.replace(inputs=gl.Noisy(batch=batch, noise=noise))
 
 
@@ -65,7 +65,7 @@ def _judged(results: xr.Dataset, belief: xr.DataArray) -> xr.Dataset:
 @kept
 def ideal(noise: float, batch: int = 1) -> xr.Dataset:
     """How often the observer is wrong in each part, and how many steps it takes to 90 %."""
-    seen = _watched(noise, batch)
+    seen = _seeing(noise, batch)
     results = gl.simulate(seen, 4, (record.teacher_losses,), initial=trained(4))
     hazard = float(seen.flow.dt) / float(setting(seen, "mean_length"))
     return _judged(results, observer.posterior(results, hazard))
@@ -76,7 +76,7 @@ def ideal(noise: float, batch: int = 1) -> xr.Dataset:
 def by_speed(noise: float, batch: int = 1, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
     """The same for gates of every speed, which all see the same samples."""
     keep = (record.gates, record.alignment)
-    grid = gl.sweep(_watched(noise, batch), seeds=4, record=keep, initial=trained(4), tau_c=speeds)
+    grid = gl.sweep(_seeing(noise, batch), seeds=4, record=keep, initial=trained(4), tau_c=speeds)
     cells = [gl.results.cell(grid, tau_c=tau_c) for tau_c in speeds]
     each = [_judged(cell, observer.gate_shares(cell)) for cell in cells]
     return xr.concat(each, xr.DataArray(list(speeds), dims="tau_c", name="tau_c"))
