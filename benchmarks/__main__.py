@@ -88,10 +88,10 @@ def last_build():
         return
     times = json.loads(TIMES.read_text(encoding="utf-8"))
     chapters = times["chapters"]
-    cpu = sum(chapter["cpu"] for chapter in chapters.values())
+    cpu, pages = sum(chapter["cpu"] for chapter in chapters.values()), times["pages_cpu"]
     longest = max(chapters, key=lambda name: chapters[name]["cpu"])
-    print(f"make book: {cpu + times['pages_cpu']:.0f} s of CPU, {times['wall']:.0f} s in all; {len(chapters)} chapters")
-    print(f"chapters {cpu:.0f} s, the longest {longest} with {chapters[longest]['cpu']:.0f} s; pages {times['pages_cpu']:.0f} s")
+    print(f"make book: {cpu + pages:.0f} s of CPU, {times['wall']:.0f} s in all; pages {pages:.0f} s, {len(chapters)}")
+    print(f"chapters {cpu:.0f} s of CPU, the longest {longest} with {chapters[longest]['cpu']:.0f} s")
 
 
 def all_claims():
