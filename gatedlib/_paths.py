@@ -26,7 +26,7 @@ def components(results: xr.Dataset) -> xr.Dataset:
         >>> results.sizes["task"], gl.metrics.components(results).sizes["task"]
         (3, 2)
     """
-    if "component" not in results.coords:
+    if "component" not in results.coords or bool(results.component.all()):
         return results
     return results.isel(task=np.flatnonzero(results.component))
 
@@ -180,8 +180,10 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 2C.
     """
-    matched = _is_matched(results)
-    return _mean_over(results.alignment.where(matched), "seed", "time").rename("alignment_matched")
+    serving = matching(results)
+    known = serving >= 0
+    cosines = results.alignment.isel({unit(results): serving.where(known, 0)})
+    return _mean_over(cosines.where(known), "seed", "time").rename("alignment_matched")
 
 
 @in_each_cell

@@ -297,10 +297,10 @@ def bytes_of(tree: Any) -> int:
 
 
 def _room(chunk: int, params: Params, put: Put) -> Frames:
-    """Room for the frames of a chunk, and for those that are not kept."""
+    """Room for the frames of a chunk."""
     runs = params.gates.shape[:2]
     frame = Frames(params, params, jax.ShapeDtypeStruct(runs, params.gates.dtype))
-    return jax.tree.map(lambda leaf: put(np.zeros((chunk + 1, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
+    return jax.tree.map(lambda leaf: put(np.zeros((chunk, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
 
 
 def stacked(experiments: Sequence[Experiment], put: Put) -> tuple[Teachers, Network, Flow]:

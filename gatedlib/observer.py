@@ -199,6 +199,37 @@ def steps_to_certainty(belief: xr.DataArray, results: xr.Dataset, level: float =
     return steps.fillna(results.block_stop - results.block_start).rename("steps_to_certainty")
 
 
+def errors(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
+    r"""Whether the task that a belief favours is not the one that is on, frame by frame.
+
+    .. math::
+
+        \big[ \arg\max_m b_t(m) \ne m(t) \big]
+
+    Args:
+        belief: what `posterior` or `gate_shares` gives: dims seed, time and task.
+        results: the run, for the task that is on.
+
+    Returns:
+        1 or 0, dims seed and time; a tie counts as half an error for two tasks.
+
+    Example:
+        >>> import gatedlib as gl
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2),
+        ...     gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01, inputs=gl.Noisy(batch=1, noise=0.1)),
+        ... ), seeds=3, record=[gl.record.teacher_losses])
+        >>> dict(gl.observer.errors(gl.observer.posterior(results), results).sizes)
+        {'seed': 3, 'time': 200}
+
+    Source: this library.
+    """
+    one_run(results)
+    chances, highest = _of_active(belief, results), belief.max("task")
+    right = (chances == highest) / (belief == highest).sum("task")
+    return (1 - right).rename("errors")
+
+
 def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     r"""How often the task that a belief favours is not the one that is on.
 
@@ -214,7 +245,7 @@ def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
         results: the run, for the task that is on.
 
     Returns:
-        One rate per seed; a tie counts as half an error for two tasks.
+        One rate per seed: the mean of `errors`.
 
     Example:
         >>> import gatedlib as gl
@@ -227,11 +258,7 @@ def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    one_run(results)
-    chances = _of_active(belief, results)
-    favoured = belief == belief.max("task")
-    right = (chances == belief.max("task")) / favoured.sum("task")
-    return 1 - right.mean("time").rename("error_rate")
+    return errors(belief, results).mean("time").rename("error_rate")
 
 
 def _of_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:

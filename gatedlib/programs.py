@@ -168,15 +168,18 @@ def learn(
         return flow.step(params, velocity), Frames(params, velocity, loss)
 
     every_run = over_runs(one, (None, 0), (None, own), (0, 0), (0, 0), (None, 0), (0, None))
-    before, unused = -(-first // every), len(kept.loss) - 1
+    before = -(-first // every)
 
     def advance(index: Array, state: tuple[Params, Frames]) -> tuple[Params, Frames]:
         params, kept = state
         now = jax.tree.map(lambda leaf: leaf[index], (tasks, seen))
         params, frame = every_run(network, flow, targets, params, *now)
         step = first + index
-        place = jnp.where(step % every == 0, step // every - before, unused)
-        return params, jax.tree.map(lambda frames, new: frames.at[place].set(new), kept, frame)
+
+        def keep(kept: Frames) -> Frames:
+            return jax.tree.map(lambda frames, new: frames.at[step // every - before].set(new), kept, frame)
+
+        return params, jax.lax.cond(step % every == 0, keep, lambda kept: kept, kept)
 
     params, kept = jax.lax.fori_loop(0, steps, advance, (params, kept))
     return params, kept, _all_finite(params)
@@ -206,7 +209,7 @@ def observe(
         return rec.evaluate(record, rec.Frame(*kept, task, teachers, network, inputs, seen, home))
 
     every_run = over_runs(one, (None, 0), (0, 0), (0, 0), (0, 0), (None, 0), (0, None))
-    room = len(kept.loss) - 1
+    room = len(kept.loss)
     numbers = sum(leaf[0].size for leaf in jax.tree.leaves(kept))
     together = min(room, 2 ** int(math.log2(max(1, min(FRAMES_TOGETHER, NUMBERS_TOGETHER // numbers)))))
     before = -(-first // every)

@@ -129,7 +129,7 @@ def spreading(
     tasks: Sequence[int] | np.ndarray,
     lengths: Sequence[float] | np.ndarray,
     tau_w: float,
-    tau_c: float,
+    tau_c: Float[np.ndarray, "*any"] | float,
     apart: Float[np.ndarray, "*any mode"],
     start: Float[np.ndarray, "*any mode"] | None = None,
     gates: Float[np.ndarray, "*any"] | float = 0.0,
@@ -154,7 +154,7 @@ def spreading(
         tasks: the task of each block.
         lengths: the length of each block, in time units.
         tau_w: time constant of the weights.
-        tau_c: time constant of the gates.
+        tau_c: time constant of the gates; one for all, or one for each of `apart`.
         apart: the difference of the two paths' weights at the start, in the same coordinates; one or many.
         start: the mean weights at the start, of one shape with `apart`; zero unless given.
         gates: :math:`\Delta c_0`, the difference of the gates at the start; one for all, or one for each of `apart`.
@@ -175,7 +175,6 @@ def spreading(
     Source: this library.
     """
     tau_w = _check.positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
-    tau_c = _check.positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
     aims, difference = _check.numbers("targets", targets), _check.numbers("apart", apart)
     rule, remedy = "must be (task, mode), two axes", "Use the targets of reduction.span"
     _check.require(aims.ndim == 2, "shape of targets", aims.shape, rule, remedy)
@@ -197,7 +196,12 @@ def spreading(
     rule, remedy = f"must be one number, or of shape {weights.shape[:-1]}", "Use the difference of the paths' gates"
     _check.require(begun.shape in ((), weights.shape[:-1]), "shape of gates", begun.shape, rule, remedy)
     _check.require(bool(np.isfinite(begun).all()), "gates", "nan or inf", "must be finite", "Mend it")
-    turning = np.broadcast_to(np.sqrt(tau_c) * begun, weights.shape[:-1])
+    fast, remedy = _check.numbers("tau_c", tau_c), "The paper's Fig. 2 has 0.03"
+    rule = f"must be one number, or of shape {weights.shape[:-1]}"
+    _check.require(fast.shape in ((), weights.shape[:-1]), "shape of tau_c", fast.shape, rule, remedy)
+    above = bool((np.isfinite(fast) & (fast > 0)).all())
+    _check.require(above, "tau_c", tau_c, "must be above 0 throughout, and finite", remedy)
+    turning = np.broadcast_to(np.sqrt(fast) * begun, weights.shape[:-1])
     reached = np.zeros(weights.shape)
     if start is not None:
         mean = _check.numbers("start", start)
@@ -212,13 +216,13 @@ def spreading(
         size = np.sqrt(np.sum(error**2, -1))
         ahead = error / np.where(size > 0, size, 1.0)[..., None]
         left = np.exp(-length / (2 * tau_w))
-        angle = 2 * size * np.sqrt(tau_w / tau_c) * (1 - left)
+        angle = 2 * size * np.sqrt(tau_w / fast) * (1 - left)
         along = np.sum(weights * ahead, -1)
         turned = np.sinh(angle) * turning + np.cosh(angle) * along
         turning = np.cosh(angle) * turning + np.sinh(angle) * along
         weights = weights + (turned - along)[..., None] * ahead
         reached = aims[task] - left * error
-        spread.append(np.abs(turning) / np.sqrt(tau_c))
+        spread.append(np.abs(turning) / np.sqrt(fast))
     return np.stack(spread, -1)
 
 

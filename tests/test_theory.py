@@ -100,6 +100,9 @@ def test_spreading_takes_many_seeds_at_once():
     gates = np.linspace(-0.1, 0.1, 6)
     told = spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart, gates=gates)
     np.testing.assert_allclose(told[2], spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[2], gates=gates[2]))
+    speeds = np.array([0.03, 0.1, 0.3, 1.0])
+    told = spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, speeds, apart[:4])
+    np.testing.assert_allclose(told[1], spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[1]))
 
 
 @settings(max_examples=25)
@@ -186,6 +189,8 @@ def test_every_seed_may_have_a_start_of_its_own():
         (lambda: next_block(0.5, 0.5, 1.0, 1.0, 0.0, 1.0), r"tau_c = 0\.0: must be a number above 0"),
         (lambda: spreading(np.eye(2), [], [], 1.0, 0.1, np.ones(2)), r"tasks = \[\]: must name at least one task"),
         (lambda: spreading(np.eye(2), [2], [1.0], 1.0, 0.1, np.ones(2)), "task = 2: there are 2 targets"),
+        (lambda: spreading(np.eye(2), [0], [1.0], 1.0, 0.0, np.ones(2)), "tau_c = 0.0: must be above 0 throughout"),
+        (lambda: spreading(np.eye(2), [0], [1.0], 1.0, np.ones(3), np.ones(2)), "shape of tau_c"),
         (lambda: spreading(np.eye(2), [-1], [1.0], 1.0, 0.1, np.ones(2)), "task = -1: must be a whole number"),
         (lambda: Switch(1.0, 0.1).course(np.ones(1), apart=-1.0), r"apart = -1\.0: must be a number above 0"),
         (lambda: Switch(1.0, 0.1).course(np.ones(1), apart="far"), "apart = 'far': must be a number above 0"),

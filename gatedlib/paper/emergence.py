@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,26 @@ def starts(experiment: gl.Experiment, seeds: int) -> Starts:
     return spaces[0].targets, (inside[:, 0] - inside[:, 1])[..., 0], inside.mean(1)[..., 0], gates[:, 0] - gates[:, 1]
 
 
-def predicted_spread(experiment: gl.Experiment, begin: Starts) -> xr.DataArray:
-    """How far the gates of each seed part by each block, from its initial parameters alone, dims seed and block."""
-    targets, apart, mean, gates = begin
-    plan, dt = experiment.schedule(), float(experiment.flow.dt)
-    lengths = (plan.stop - plan.start) * dt
-    constants = float(experiment.flow.tau_w), float(experiment.flow.tau_c)
-    spread = theory.spreading(targets, plan.block_tasks, lengths, *constants, apart, mean, gates)
-    return xr.DataArray(spread, {"seed": np.arange(len(apart))}, ("seed", "block"))
+def predicted_spread(experiment: gl.Experiment, begin: Starts, tau_c: Sequence[float] | None = None) -> xr.DataArray:
+    """How far the gates of each seed part by each block, from its initial parameters alone.
+
+    Args:
+        experiment: which.
+        begin: its initial parameters.
+        tau_c: time constants of the gates; only the experiment's own unless given.
+
+    Returns:
+        The spread, dims tau_c (if given), seed and block.
+    """
+    targets, *start = begin
+    plan, tau_w = experiment.schedule(), float(experiment.flow.tau_w)
+    lengths = (plan.stop - plan.start) * float(experiment.flow.dt)
+    speeds = np.array([float(experiment.flow.tau_c)] if tau_c is None else tau_c)
+    apart, mean, gates = (np.repeat(each[None], len(speeds), 0) for each in start)
+    of_each = np.repeat(speeds[:, None], len(gates[0]), 1)
+    spread = theory.spreading(targets, plan.block_tasks, lengths, tau_w, of_each, apart, mean, gates)
+    told = xr.DataArray(spread, {"tau_c": speeds, "seed": np.arange(len(gates[0]))}, ("tau_c", "seed", "block"))
+    return told.isel(tau_c=0, drop=True) if tau_c is None else told
 
 
 @functools.lru_cache(maxsize=2)
@@ -122,13 +135,11 @@ def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Datase
     calm = experiment.replace(inputs=gl.Population())
     grid = gl.sweep(calm, seeds=seeds, measure=_done, **KEEP, **axes)
     begin = starts(experiment, seeds)
-    cells = [
-        predicted_spread(experiment.replace(block_length=length, tau_c=tau_c), begin).max("block").values
+    rows = [
+        predicted_spread(experiment.replace(block_length=length), begin, axes["tau_c"]).max("block").values
         for length in axes["block_length"]
-        for tau_c in axes["tau_c"]
     ]
-    shape = len(axes["block_length"]), len(axes["tau_c"]), seeds
-    return grid.assign(spread=(("block_length", "tau_c", "seed"), np.reshape(cells, shape)))
+    return grid.assign(spread=(("block_length", "tau_c", "seed"), np.stack(rows)))
 
 
 def cells_right(runs: xr.Dataset, what: str, scale: float = 1.0) -> Estimate:

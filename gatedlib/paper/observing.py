@@ -48,14 +48,13 @@ def _seeing(noise: float, batch: int) -> gl.Experiment:
 def _judged(results: xr.Dataset, belief: xr.DataArray) -> xr.Dataset:
     """How often a belief is wrong in each part of a run, and how many steps it takes to 90 %."""
     length = results.sizes["time"] // PARTS
-    pieces = [slice(part * length, (part + 1) * length) for part in range(PARTS)]
-    wrong = [observer.error_rate(belief[:, each], results.isel(time=each)).mean("seed") for each in pieces]
+    wrong = observer.errors(belief, results).isel(time=slice(PARTS * length)).mean("seed").values
     # the first block follows no switch; those that never reach 90 % count with their length
     steps = observer.steps_to_certainty(belief, results).isel(block=slice(1, None)).mean("seed")
     own = steps.block_start.values // length
     return xr.Dataset(
         {
-            "wrong": xr.concat(wrong, "seed"),
+            "wrong": ("seed", wrong.reshape(PARTS, length).mean(1)),
             "steps": ("seed", [float(steps.values[own == part].mean()) for part in range(PARTS)]),
         }
     )

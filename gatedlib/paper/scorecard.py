@@ -42,7 +42,8 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
         >>> [verdict.holds for verdict in judge_all(registry("A.8"), jobs=1)]
         [True]
     """
-    jobs = os.cpu_count() or 1 if jobs is None else jobs
+    cores = os.cpu_count() or 1
+    jobs = cores if jobs is None else jobs
     jobs = _check.whole("jobs", jobs, 1, "Leave it out to use all cores")
     chapters: dict[str, list[str]] = collections.defaultdict(list)
     for claim in chosen:
@@ -53,7 +54,8 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
     by_id = {claim.id: claim for claim in chosen}
     order = sorted(chapters, key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(CHAPTERS))
     fresh = multiprocessing.get_context("spawn")  # JAX has threads, which do not survive a fork
-    pool = ProcessPoolExecutor(min(jobs, len(chapters)), fresh, _quiet)
+    workers = min(jobs, len(chapters))
+    pool = ProcessPoolExecutor(workers, fresh, _begin, (max(1, cores // workers),))
     with shared_results(), fresh.Manager() as manager, pool:
         told = manager.Queue()
         running = [pool.submit(_tell, chapters[name], told) for name in order]
@@ -72,9 +74,13 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
             pool.shutdown(wait=False, cancel_futures=True)  # who stops early need not wait for all chapters
 
 
-def _quiet() -> None:
-    """No progress bars of single sweeps: who started this process shows one of all claims."""
+def _begin(threads: int) -> None:
+    """Take no more threads than this, and show no progress of single sweeps: who began this process shows that of all.
+
+    More threads than cores would cost a tenth of the seconds of CPU. JAX asks for them when it first computes.
+    """
     os.environ["TQDM_DISABLE"] = "1"
+    os.environ.setdefault("NPROC", str(threads))
 
 
 def _tell(ids: list[str], told: queue.Queue) -> None:
