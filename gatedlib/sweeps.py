@@ -259,7 +259,6 @@ def _run(
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some cells and seeds on all devices; arrays whose first axes are (seed, cell)."""
     devices = jax.devices()
-    mesh = Mesh(np.asarray(devices), ("run",))
     # the longer of the two axes is laid over the devices; places left over repeat the last cell or seed
     by_cell = places[0] >= places[1]
     cell_places, seed_places = (
@@ -271,12 +270,19 @@ def _run(
     seeds, initial = jax.tree.map(
         lambda leaf: np.append(leaf, np.repeat(leaf[-1:], left, 0), 0), (asked.seeds, asked.initial)
     )
-    spread = "cell" if by_cell else "seed"
+    # on one device the programs are those of `simulate`
+    put = engine.on_one_device if len(devices) == 1 else _over(devices, "cell" if by_cell else "seed")
+    out = engine.run(padded, asked._replace(seeds=seeds, initial=initial), put)
+    return jax.tree.map(lambda leaf: leaf[: len(asked.seeds), : len(cells)], out)
 
-    def lay(array: np.ndarray, *axes: str | None) -> Array:
+
+def _over(devices: list[jax.Device], spread: str) -> engine.Put:
+    """Lay arrays over devices, along their axis of that name."""
+    mesh = Mesh(np.asarray(devices), ("run",))
+
+    def put(array: np.ndarray, *axes: str | None) -> Array:
         array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
         spec = NamedSharding(mesh, PartitionSpec(*("run" if axis == spread else None for axis in axes)))
         return jax.make_array_from_callback(array.shape, spec, lambda index: array[index])
 
-    out = engine.run(padded, asked._replace(seeds=seeds, initial=initial), lay)
-    return jax.tree.map(lambda leaf: leaf[: len(asked.seeds), : len(cells)], out)
+    return put
