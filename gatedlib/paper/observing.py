@@ -62,29 +62,34 @@ def _judged(results: xr.Dataset, belief: xr.DataArray) -> xr.Dataset:
 
 @functools.lru_cache(maxsize=16)
 @kept
+def _both(noise: float, batch: int) -> tuple[xr.Dataset, xr.Dataset]:
+    """What the observer makes of some samples, and what gates as fast as the paper's make of them."""
+    seen = _seeing(noise, batch)
+    keep = (record.teacher_losses, record.gates, record.alignment)
+    results = gl.simulate(seen, 4, keep, initial=trained(4))
+    hazard = float(seen.flow.dt) / float(setting(seen, "mean_length"))
+    return _judged(results, observer.posterior(results, hazard)), _judged(results, observer.gate_shares(results))
+
+
 def ideal(noise: float, batch: int = 1) -> xr.Dataset:
     """How often the observer is wrong in each part, and how many steps it takes to 90 %."""
-    seen = _seeing(noise, batch)
-    results = gl.simulate(seen, 4, (record.teacher_losses,), initial=trained(4))
-    hazard = float(seen.flow.dt) / float(setting(seen, "mean_length"))
-    return _judged(results, observer.posterior(results, hazard))
+    return _both(noise, batch)[0]
+
+
+def watched(noise: float, batch: int = 1) -> xr.Dataset:
+    """The same for gates as fast as the paper's."""
+    return _both(noise, batch)[1]
 
 
 @functools.lru_cache(maxsize=16)
 @kept
 def by_speed(noise: float, batch: int = 1, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
-    """The same for gates of every speed, which all see the same samples."""
+    """The same for gates of several speeds, which all see the samples that the observer sees."""
     keep = (record.gates, record.alignment)
     grid = gl.sweep(_seeing(noise, batch), seeds=4, record=keep, initial=trained(4), tau_c=speeds)
     cells = [gl.results.cell(grid, tau_c=tau_c) for tau_c in speeds]
     each = [_judged(cell, observer.gate_shares(cell)) for cell in cells]
     return xr.concat(each, xr.DataArray(list(speeds), dims="tau_c", name="tau_c"))
-
-
-def watched(noise: float, batch: int = 1) -> xr.Dataset:
-    """The same for gates as fast as the paper's; with one sample a step all speeds are measured anyway."""
-    found = by_speed(noise, batch, SPEEDS if batch == 1 else (0.03,))
-    return found.sel(tau_c=0.03, drop=True)
 
 
 def best_speed(noise: float, batch: int, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
