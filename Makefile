@@ -41,7 +41,7 @@ book: environment
 	$(MAKE) --no-print-directory html
 
 html: environment
-	@echo "Executing every chapter and building the book (some six minutes on two cores) …"
+	@echo "Executing every chapter and building the book (some five minutes on two cores) …"
 	rm -rf _build
 	TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
