@@ -153,6 +153,7 @@ def test_steps_and_errors_by_hand():
     first = np.where(results.active_task.values == 0, on, 1 - on)
     belief = xr.DataArray(np.stack([first, 1 - first], -1)[None], dims=("seed", "time", "task"))
     assert observer.steps_to_certainty(belief, results).values.tolist() == [[2, 4, 2]]
+    np.testing.assert_array_equal(observer.errors(belief, results), [[0.5, 0, 1, 1, 1, 0, 0, 1, 1]])
     np.testing.assert_allclose(observer.error_rate(belief, results), [(0.5 + 5) / 9])
 
 

@@ -65,6 +65,14 @@ def test_cells_of_other_durations_share_their_programs():
         gl.sweep(experiment, tau_c=[0.1, 0.2], block_length=[0.5, 2.0, 30.0], **record)
 
 
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_a_sweep_runs_the_programs_of_a_single_run(inputs):
+    experiment = small(inputs=inputs)
+    gl.simulate(experiment, seeds=2)
+    with compiling(0):
+        gl.sweep(experiment, tau_c=[0.2], seeds=2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("inputs", INPUTS)
 @pytest.mark.parametrize("every", [1, 7, 700])
