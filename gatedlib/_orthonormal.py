@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
+@jax.jit  # else its loop is compiled at every call from outside of a program
 def orthonormal(rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """Rows of length one at right angles to each other, with the span of the given ones; a row that adds nothing is 0.
 

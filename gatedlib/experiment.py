@@ -93,9 +93,7 @@ class Experiment(eqx.Module):
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
         if not isinstance(seed, jax.core.Tracer):
             seed = _check.whole("seed", seed, 0, "Seeds are 0, 1, …")
-        teacher_key, network_key, _ = keys(seed)
-        teachers = self.teachers.sample(teacher_key)
-        return teachers, self.network.init(network_key, *self.sizes)
+        return drawn(self.teachers, self.network, seed, self.sizes)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -112,6 +110,12 @@ class Experiment(eqx.Module):
         """
         check_settings(self, settings)
         return _rebuilt(self, settings)
+
+
+def drawn(teachers: Teachers, network: Network, seed: Array | int, sizes: tuple[int, int]) -> tuple[Array, Params]:
+    """The teachers and the initial parameters of a seed, for a student of these sizes."""
+    teacher_key, network_key, _ = keys(seed)
+    return teachers.sample(teacher_key), network.init(network_key, *sizes)
 
 
 def acting_on_weights(experiment: Experiment) -> list[Penalty]:

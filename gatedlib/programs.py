@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -28,7 +29,7 @@ from jaxtyping import Array, Int
 
 from gatedlib import record as rec
 from gatedlib import subspace
-from gatedlib.experiment import keys
+from gatedlib.experiment import drawn, keys
 from gatedlib.flow import Flow
 from gatedlib.inputs import Inputs
 from gatedlib.networks import Network, Params
@@ -111,12 +112,7 @@ def count() -> int:
 @program("sizes")
 def draw(teachers: Teachers, network: Network, seeds: Array, sizes: tuple[int, int]) -> tuple[Array, Params]:
     """The teachers and the initial parameters of every seed in every cell, for a student of these sizes."""
-
-    def one(teachers: Teachers, network: Network, seed: Array) -> tuple[Array, Params]:
-        teacher_key, network_key, _ = keys(seed)
-        return teachers.sample(teacher_key), network.init(network_key, *sizes)
-
-    return over_runs(one, (None, 0), (None, 0), (0, None))(teachers, network, seeds)
+    return over_runs(partial(drawn, sizes=sizes), (None, 0), (None, 0), (0, None))(teachers, network, seeds)
 
 
 @program()

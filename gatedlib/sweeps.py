@@ -20,7 +20,7 @@ from jaxtyping import Array
 from gatedlib import _check, _random, engine
 from gatedlib import record as rec
 from gatedlib._asked import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds, listed
-from gatedlib.experiment import Experiment, check_settings, keys, setting
+from gatedlib.experiment import Experiment, check_settings, drawn, keys, setting
 from gatedlib.flow import Flow
 from gatedlib.networks import Network, Params
 from gatedlib.teachers import Teachers
@@ -244,9 +244,8 @@ def _bytes_of(
     structure: Any, shapes: tuple, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]
 ) -> tuple[int, int]:
     def begin(sampler: Teachers, network: Network, flow: Flow) -> Any:
-        teacher_key, network_key, input_key = keys(0)
-        teachers, params = sampler.sample(teacher_key), network.init(network_key, *sizes)
-        seen = flow.inputs.draw(input_key, *teachers.shape[1:])
+        teachers, params = drawn(sampler, network, 0, sizes)
+        seen = flow.inputs.draw(keys(0)[2], *teachers.shape[1:])
         frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, seen)
         return rec.evaluate(record, frame), (teachers, params)
 
