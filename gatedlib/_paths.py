@@ -91,6 +91,12 @@ def _is_matched(results: xr.Dataset) -> xr.DataArray:
     return matching(results) == results[unit(results)]
 
 
+def _of_serving(values: xr.DataArray, serving: xr.DataArray, dim: str, otherwise: float = np.nan) -> xr.DataArray:
+    """The values of what serves each task, along its dims in place of `dim`; something else where nothing serves."""
+    known = serving >= 0
+    return values.isel({dim: serving.where(known, 0)}).where(known, otherwise)
+
+
 def _mean_over(values: xr.DataArray, *kept: str) -> xr.DataArray:
     return values.mean([dim for dim in values.dims if dim not in kept])
 
@@ -181,9 +187,8 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
     Source: paper, Fig. 2C.
     """
     serving = matching(results)
-    known = serving >= 0
-    cosines = results.alignment.isel({unit(results): serving.where(known, 0)})
-    return _mean_over(cosines.where(known), "seed", "time").rename("alignment_matched")
+    cosines = _of_serving(results.alignment, serving, unit(results))
+    return _mean_over(cosines, "seed", "time").rename("alignment_matched")
 
 
 @in_each_cell
@@ -341,8 +346,7 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
     Source: paper, Fig. 5.
     """
     results = components(results)
-    paths = matching(results)
-    taken = results.final_weights.isel({unit(results): paths.where(paths >= 0, 0)}).where(paths >= 0, 0.0)
+    taken = _of_serving(results.final_weights, matching(results), unit(results), otherwise=0.0)
     dots = (taken * results.teachers).sum(("task", "in"))
     lengths = np.sqrt((taken**2).sum(("task", "in")) * (results.teachers**2).sum(("task", "in")))
     return (dots / lengths).mean("out").rename("total_alignment")

@@ -196,11 +196,12 @@ def spreading(
     rule, remedy = f"must be one number, or of shape {weights.shape[:-1]}", "Use the difference of the paths' gates"
     _check.require(begun.shape in ((), weights.shape[:-1]), "shape of gates", begun.shape, rule, remedy)
     _check.require(bool(np.isfinite(begun).all()), "gates", "nan or inf", "must be finite", "Mend it")
-    fast, remedy = _check.numbers("tau_c", tau_c), "The paper's Fig. 2 has 0.03"
+    remedy = "The paper's Fig. 2 has 0.03"
+    fast = _check.numbers("tau_c", tau_c, remedy)
     rule = f"must be one number, or of shape {weights.shape[:-1]}"
     _check.require(fast.shape in ((), weights.shape[:-1]), "shape of tau_c", fast.shape, rule, remedy)
-    above = bool((np.isfinite(fast) & (fast > 0)).all())
-    _check.require(above, "tau_c", tau_c, "must be above 0 throughout, and finite", remedy)
+    for each in [tau_c] if fast.ndim == 0 else fast.ravel():
+        _check.positive("tau_c", each, remedy)
     turning = np.broadcast_to(np.sqrt(fast) * begun, weights.shape[:-1])
     reached = np.zeros(weights.shape)
     if start is not None:

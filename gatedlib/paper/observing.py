@@ -63,7 +63,7 @@ def _judged(results: xr.Dataset, belief: xr.DataArray) -> xr.Dataset:
 @functools.lru_cache(maxsize=16)
 @kept
 def _both(noise: float, batch: int) -> tuple[xr.Dataset, xr.Dataset]:
-    """What the observer makes of some samples, and what gates as fast as the paper's make of them."""
+    """How an ideal observer judges some samples, and how gates as fast as the paper's do: see `_judged`."""
     seen = _seeing(noise, batch)
     keep = (record.teacher_losses, record.gates, record.alignment)
     results = gl.simulate(seen, 4, keep, initial=trained(4))
@@ -83,18 +83,18 @@ def watched(noise: float, batch: int = 1) -> xr.Dataset:
 
 @functools.lru_cache(maxsize=16)
 @kept
-def by_speed(noise: float, batch: int = 1, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
-    """The same for gates of several speeds, which all see the samples that the observer sees."""
+def by_speed(noise: float, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
+    """The same for gates of several speeds, which all see what the observer sees, one sample a step."""
     keep = (record.gates, record.alignment)
-    grid = gl.sweep(_seeing(noise, batch), seeds=4, record=keep, initial=trained(4), tau_c=speeds)
+    grid = gl.sweep(_seeing(noise, 1), seeds=4, record=keep, initial=trained(4), tau_c=speeds)
     cells = [gl.results.cell(grid, tau_c=tau_c) for tau_c in speeds]
     each = [_judged(cell, observer.gate_shares(cell)) for cell in cells]
     return xr.concat(each, xr.DataArray(list(speeds), dims="tau_c", name="tau_c"))
 
 
-def best_speed(noise: float, batch: int, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
+def best_speed(noise: float, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
     """The gates that are wrong least often in the first half of the parts, as they do in the second half."""
-    found, half = by_speed(noise, batch, speeds), PARTS // 2
+    found, half = by_speed(noise, speeds), PARTS // 2
     best = int(found.wrong.isel(seed=slice(None, half)).mean("seed").values.argmin())
     return found.isel(tau_c=best, seed=slice(half, None))
 
@@ -124,7 +124,7 @@ def leaky_wrong(tau_c: float, noise: float, batch: int, experiment: gl.Experimen
 def near_optimal(speeds: tuple[float, ...] = SPEEDS) -> Outcome:
     """How often each is wrong, one sample a step; gates of the best speed, chosen on other parts of the run."""
     second = {"seed": slice(PARTS // 2, None)}
-    best = [best_speed(noise, 1, speeds) for noise in NOISES]
+    best = [best_speed(noise, speeds) for noise in NOISES]
     judges = [ideal(noise).isel(second) for noise in NOISES]
     ratios = [median(gates.wrong / judge.wrong) for gates, judge in zip(best[2:], judges[2:], strict=True)]
     ratio = stacked(ratios, noise=NOISES[2:])
@@ -148,7 +148,7 @@ def near_optimal(speeds: tuple[float, ...] = SPEEDS) -> Outcome:
             "the more noise, the slower the best gates": fastest == sorted(fastest) and fastest[-1] > 3 * fastest[0],
             "noise 0.2: even the best gates are wrong more than twice as often": clear.low > 2,
             "no gates beat the observer, at any speed and noise": all(
-                bool((by_speed(noise, 1, speeds).wrong.mean("seed") > ideal(noise).wrong.mean("seed")).all())
+                bool((by_speed(noise, speeds).wrong.mean("seed") > ideal(noise).wrong.mean("seed")).all())
                 for noise in NOISES
             ),
         },
