@@ -25,7 +25,7 @@ export no_proxy := 127.0.0.1,localhost,$(no_proxy)
 # What is built and checked here needs no accelerator. Set JAX_PLATFORMS to use yours.
 export JAX_PLATFORMS ?= cpu
 
-TESTED := tests gatedlib --doctest-modules --ignore tests/browser
+TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser
 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
@@ -68,7 +68,7 @@ test: environment
 	$(RUN) pytest -n $(JOBS) --dist loadscope $(TESTED)
 	$(MAKE) --no-print-directory html
 	$(MAKE) --no-print-directory notebooks
-	$(RUN) pytest -n $(JOBS) tests/browser
+	$(RUN) pytest -n $(JOBS) tests/book/browser
 
 # Claims that fail are an answer, not an error of make.
 claims: environment

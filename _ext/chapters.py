@@ -22,13 +22,12 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from gatedlib.paper.chapters import LONGEST_FIRST
+
 logger = logging.getLogger(__name__)
 
-FIRST = ("sensitivity", "notes", "pictures", "robustness", "depth", "regimes", "observer", "emergence", "composition")
-"""Chapters that take long begin first, so that in the end no core waits for one of them …"""
-
 LAST = ("scorecard",)
-"""… and those that show what others compute come last."""
+"""Chapters that show what others compute come last, and those that take long first."""
 
 
 class Chapter:
@@ -80,8 +79,8 @@ def execute(app, env, pages):
     paths = {page: env.doc2path(page) for page in pages}
     timeout = app.config.nb_execution_timeout
     chapters = [Chapter(page, path, timeout) for page, path in paths.items() if path.endswith(".ipynb")]
-    order = [chapter.name for chapter in chapters if chapter.name not in FIRST + LAST]
-    chapters.sort(key=lambda chapter: [*FIRST, *order, *LAST].index(chapter.name))
+    order = [chapter.name for chapter in chapters if chapter.name not in LONGEST_FIRST + LAST]
+    chapters.sort(key=lambda chapter: [*LONGEST_FIRST, *order, *LAST].index(chapter.name))
     folder = Path(env.mystnb_config.execution_cache_path)
     shutil.rmtree(folder, ignore_errors=True)
     cache, env.chapter_times = get_cache(str(folder)), {}

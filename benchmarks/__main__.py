@@ -16,8 +16,8 @@ import numpy as np
 import gatedlib as gl
 from benchmarks import naive, scaling
 from benchmarks.scaling import seconds
-from gatedlib.paper import depth, pictures
-from gatedlib.paper.dynamics import FLEXIBLE
+from gatedlib.paper.chapters import depth, pictures
+from gatedlib.paper.chapters.dynamics import FLEXIBLE
 
 SEEDS = 10
 TIMES = Path(__file__).parents[1] / "_build" / "times.json"

@@ -12,9 +12,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import gatedlib as gl
-from gatedlib import metrics, plotting, sweeps
-from gatedlib.paper import regimes
-from gatedlib.paper.dynamics import FLEXIBLE
+from gatedlib import metrics, plotting
+from gatedlib.paper.chapters import regimes
+from gatedlib.paper.chapters.dynamics import FLEXIBLE
+from gatedlib.simulation import sweep
 
 PICTURES = Path(__file__).parent / "pictures"
 SEEDS = 10
@@ -80,11 +81,11 @@ def per_run(inputs, runs):
     experiment = FLEXIBLE.replace(inputs=inputs, blocks=2)
     axes = {"tau_c": np.linspace(0.02, 0.1, max(1, runs // 8)).tolist()}
     call = {"seeds": min(8, runs), "measure": metrics.total_alignment, **KEEP}
-    most, sweeps.RUNS_PER_CPU = sweeps.RUNS_PER_CPU, 10**9
+    most, sweep.RUNS_PER_CPU = sweep.RUNS_PER_CPU, 10**9
     try:
         return seconds(lambda: gl.sweep(experiment, **call, **axes), repeats=3) / runs
     finally:
-        sweeps.RUNS_PER_CPU = most
+        sweep.RUNS_PER_CPU = most
 
 
 def scaling():

@@ -3,24 +3,28 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from gatedlib import record
-from gatedlib.composites import RowMixtures, Sums
-from gatedlib.curricula import Blocked, Curriculum, Phases, RandomSwitches, Sequence
-from gatedlib.engine import simulate
-from gatedlib.experiment import DivergenceError, Experiment
-from gatedlib.flow import Flow
-from gatedlib.inputs import Examples, Noisy, Population, Sampled
-from gatedlib.labellings import Labellings
-from gatedlib.networks import GatedLinear, LinearNetwork, Network, NeuronGated, Params, TwoLayer
-from gatedlib.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost, WeightDecay
-from gatedlib.solver import solve
-from gatedlib.sweeps import sweep
-from gatedlib.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
+from gatedlib._internal.version import __version__ as __version__
+from gatedlib.model.composites import RowMixtures, Sums
+from gatedlib.model.curricula import Blocked, Curriculum, Phases, RandomSwitches, Sequence
+from gatedlib.model.experiment import Experiment
+from gatedlib.model.inputs import Examples, Inputs, Noisy, Population, Sampled
+from gatedlib.model.labellings import Labellings
+from gatedlib.model.learning import Flow
+from gatedlib.model.networks import GatedLinear, LinearNetwork, Network, NeuronGated, Params, TwoLayer
+from gatedlib.model.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost, WeightDecay
+from gatedlib.model.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
+from gatedlib.simulation import record
+from gatedlib.simulation.divergence import DivergenceError
+from gatedlib.simulation.ode import solve
+from gatedlib.simulation.simulate import simulate
+from gatedlib.simulation.sweep import sweep
 
 if TYPE_CHECKING:
-    from gatedlib import explore, images, metrics, observer, plotting, reduction, results, theory, transfer, trunk
-
-__version__ = "0.1.0"
+    from gatedlib.analysis import metrics, observer, reduction, theory, transfer
+    from gatedlib.simulation import results
+    from gatedlib.view import explorers as explore
+    from gatedlib.view import plotting
+    from gatedlib.vision import images, trunk
 
 __all__ = [
     "Blocked",
@@ -32,6 +36,7 @@ __all__ = [
     "Flow",
     "GatedLinear",
     "Given",
+    "Inputs",
     "Labellings",
     "LinearNetwork",
     "Network",
@@ -71,16 +76,28 @@ __all__ = [
     "trunk",
 ]
 
-_LAZY = {"explore", "images", "metrics", "observer", "plotting", "reduction", "results", "theory", "transfer", "trunk"}
+_MODULES = {
+    "explore": "view.explorers",
+    "images": "vision.images",
+    "metrics": "analysis.metrics",
+    "observer": "analysis.observer",
+    "plotting": "view.plotting",
+    "reduction": "analysis.reduction",
+    "results": "simulation.results",
+    "theory": "analysis.theory",
+    "transfer": "analysis.transfer",
+    "trunk": "vision.trunk",
+}
+"""Modules that are imported when they are first used: matplotlib, widgets and scipy are slow to import."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule that is slow to import, or that few need, when it is first used."""
-    if name in _LAZY:
-        return importlib.import_module(f"gatedlib.{name}")
+    """Import a module when it is first used."""
+    if name in _MODULES:
+        return importlib.import_module(f"gatedlib.{_MODULES[name]}")
     raise AttributeError(f"module 'gatedlib' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """All public names, those that are not imported yet among them."""
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_MODULES})

@@ -16,8 +16,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0 if all claims hold or `--exit-zero` was given, 1 if one fails, 2 for a bad call or if none
-        can be measured.
+        The exit status: 0 if all claims do as expected or `--exit-zero` was given, 1 if one fails that was expected to
+        hold, or the reverse, 2 for a bad call or if none can be measured.
     """
     parser = argparse.ArgumentParser(prog="python -m gatedlib", description="gatedlib and its paper")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from gatedlib.paper.claims import registry  # after parsing, so that --help answers at once
+    from gatedlib.paper.claims import registry
+    from gatedlib.paper.rendering import table
 
     try:
         chosen = registry(options.figure)
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     if options.list:
         rows = [{"id": c.id, "figure": c.figure, "statement": c.statement} for c in chosen]
-        print(json.dumps(rows, indent=2) if options.json else _table([list(r.values()) for r in rows]))
+        print(json.dumps(rows, indent=2) if options.json else table([list(row.values()) for row in rows]))
         return 0
     for claim in chosen:
         if not claim.measurable:
@@ -50,14 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     measurable = [claim for claim in chosen if claim.measurable]
     if not measurable:
         return 2
-    all_hold = _measure(measurable, options.jobs, as_json=options.json)
-    return 0 if all_hold or options.exit_zero else 1
+    as_expected = _measure(measurable, options.jobs, as_json=options.json)
+    return 0 if as_expected or options.exit_zero else 1
 
 
 def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
-    """Measure claims, print what was found, and say whether all of them hold."""
+    """Measure claims, print what was found, and say whether all is as expected."""
     from tqdm import tqdm
 
+    from gatedlib.paper.rendering import as_lines
     from gatedlib.paper.scorecard import Scorecard, judge_all
 
     found: list[Verdict] = []
@@ -73,30 +75,12 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
             print(json.dumps([verdict.as_dict() for verdict in card.verdicts], indent=2))
         else:
             for verdict in card.verdicts:
-                print(_report(verdict))
+                print(as_lines(verdict))
             print(f"{card.holding} of {len(found)} claims hold. Values are medians over seeds (of grids means), with")
             print("95 % intervals; long lists show the first, middle and last element (all of them: --json).")
         if len(found) < len(chosen):
             print(f"stopped: {len(chosen) - len(found)} claims were not measured", file=sys.stderr)
-    return card.holding == len(found)
-
-
-def _report(verdict: Verdict) -> str:
-    lines = [f"{'holds' if verdict.holds else 'FAILS':6}{verdict.claim.id:14}{verdict.claim.statement}"]
-    lines += [f"      not met: {failure}" for failure in verdict.failures]
-    lines += [f"      note: {verdict.claim.note}"] * bool(verdict.claim.note)
-    rows = [["      ", name, *cells] for name, cells in verdict.rows()]
-    return "\n".join(lines) + "\n" + _table(rows)
-
-
-def _table(rows: list[list[str]]) -> str:
-    """Rows of cells with aligned columns."""
-    widths: list[int] = []
-    for row in rows:
-        widths += [0] * (len(row) - len(widths))
-        for column, cell in enumerate(row):
-            widths[column] = max(widths[column], len(cell))
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=False)).rstrip() for row in rows)
+    return card.as_expected
 
 
 if __name__ == "__main__":

@@ -1,6 +1,13 @@
-"""Small experiments that several tests share."""
+"""What several tests share: small experiments, the project's folder, data that may be missing."""
+
+import os
+from pathlib import Path
+
+import pytest
 
 import gatedlib as gl
+
+ROOT = Path(__file__).parent.parent
 
 CONSTRAINTS = (gl.Nonnegative(0.0909), gl.UnitNorm(0.909))
 
@@ -14,3 +21,10 @@ def small(**settings) -> gl.Experiment:
         gl.Flow(tau_w=1.3, tau_c=0.1, dt=0.02, penalties=CONSTRAINTS),
     )
     return experiment.replace(**settings)
+
+
+def need(claim):
+    """Go on only if the data that a claim needs are here, as they must be in CI."""
+    if not claim.measurable:
+        assert not os.environ.get("CI"), f"CI must measure {claim.id}, and has no {claim.data}"
+        pytest.skip(f"{claim.data} is not here")

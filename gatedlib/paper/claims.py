@@ -1,12 +1,12 @@
 """What a claim is, the registry of all claims, and how one is judged.
 
 A claim is a function that runs what it needs and returns an `Outcome`: named numbers with 95 % intervals over
-seeds, and conditions on them, each a sentence with its truth. The claim holds if all its conditions do.
+seeds, and conditions on them, each a sentence with its truth. The claim holds if all its conditions do. All that is
+known of a claim stands with it: its figure, what others found, whether it is expected to hold, and where it must not.
 """
 
 from __future__ import annotations
 
-import html
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,29 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from gatedlib import _check, images
-from gatedlib.paper import keeping
+from gatedlib import images
+from gatedlib._internal.validation import require, require_member
+from gatedlib.paper import chapters
+from gatedlib.paper.cache import cached, clock
 from gatedlib.paper.estimates import Estimate
-
-CHAPTERS = (
-    "dynamics",
-    "regimes",
-    "robustness",
-    "reduction",
-    "cycle",
-    "invariant",
-    "emergence",
-    "composition",
-    "reach",
-    "components",
-    "depth",
-    "pictures",
-    "cognition",
-    "problems",
-    "observing",
-    "predictions",
-)
-"""The modules of `gatedlib.paper` that hold claims, in the order of the book."""
+from gatedlib.paper.rendering import as_box
 
 KINDS = {
     "given": "about the paper's figures, at the settings given with them",
@@ -60,25 +43,36 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, or of ours, and the function that measures whether it holds.
+    """A sentence of the paper, or of ours, the function that measures whether it holds, and what is known of it.
 
-    `data` names the data set that it needs, if that may be missing. `as_given` is false for a claim about a figure of
-    the paper at settings that are ours. `form` is the normalisation that it is measured in, one of `FORMS`. Under the
-    names of its numbers, `reference` holds what the authors' released code gave when it was run again, and `published`
-    what stands in the paper's pictures: arrays of the same shapes, nan where nothing is known. `note` is what to know
-    besides the verdict.
+    Attributes:
+        id: a short name.
+        figure: of the paper, or `beyond`.
+        statement: the sentence.
+        measure: the function; its arguments are what it measures, by default what the sentence is about.
+        counterfactual: arguments of `measure` for which the claim must fail: what it rests on is taken away.
+        data: the data set that it needs, if that may be missing.
+        as_given: false for a claim about a figure of the paper at settings that are ours.
+        form: the normalisation that it is measured in, one of `FORMS`.
+        reference: what the authors' released code gave when it was run again: arrays of the shapes of the numbers of
+            these names, nan where nothing is known.
+        published: the same from the paper's pictures.
+        expected: whether it is expected to hold.
+        note: what to know besides the verdict; why it is expected not to hold.
     """
 
     id: str
     figure: str
     statement: str
     measure: Callable[..., Outcome]
+    counterfactual: Mapping[str, Any] = field(default_factory=dict, compare=False)
     data: str | None = None
-    reference: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
     as_given: bool = True
-    note: str = ""
     form: str = "released"
+    reference: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
     published: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
+    expected: bool = True
+    note: str = ""
 
     @property
     def kind(self) -> str:
@@ -98,7 +92,7 @@ class Claim:
 
     @property
     def chapter(self) -> str:
-        """The module of `gatedlib.paper` that it is in, one of `CHAPTERS`."""
+        """The module of `gatedlib.paper.chapters` that it is in, which bears the name of its page."""
         return self.measure.__module__.rpartition(".")[2]
 
     @property
@@ -108,9 +102,9 @@ class Claim:
 
     def judge(self) -> Verdict:
         """Measure, and time it."""
-        start = keeping.clock()
+        start = clock()
         outcome = self.measure()
-        return Verdict(self, outcome, keeping.clock() - start)
+        return Verdict(self, outcome, clock() - start)
 
 
 @dataclass(frozen=True)
@@ -127,9 +121,9 @@ class Verdict:
         return not self.failures
 
     @property
-    def expected(self) -> str:
-        """The conditions in words."""
-        return "; ".join(self.outcome.conditions)
+    def as_expected(self) -> bool:
+        """Whether it holds if it was expected to, and fails if not."""
+        return self.holds == self.claim.expected
 
     @property
     def failures(self) -> list[str]:
@@ -151,8 +145,9 @@ class Verdict:
             "mean": {name: _plain(self.mean(name)) for name in known},
             "reference": {name: _plain(values) for name, values in self.claim.reference.items()},
             "published": {name: _plain(values) for name, values in self.claim.published.items()},
-            "expected": self.expected,
+            "conditions": "; ".join(self.outcome.conditions),
             "holds": self.holds,
+            "expected": self.claim.expected,
             "note": self.claim.note,
             "seconds": round(self.seconds, 3),
         }
@@ -172,54 +167,8 @@ class Verdict:
                 found.append((name + where, estimate.at(at), float(mean[at]), float(known[at])))
         return found
 
-    def rows(self) -> list[tuple[str, list[str]]]:
-        """Each number with its interval in print; what it compares with, and the mean, where there is such a thing.
-
-        Of a long list these are the elements that compare, or else the first, middle and last, with their places.
-        """
-        printed = []
-        for name, estimate in self.outcome.numbers.items():
-            value, low, high, mean = (
-                np.ravel(x) for x in (estimate.value, estimate.low, estimate.high, self.mean(name))
-            )
-            known = {
-                word: np.ravel(source.get(name, np.full(value.shape, np.nan)))
-                for word, source in (("ref", self.claim.reference), ("published", self.claim.published))
-            }
-            (compared,) = np.nonzero(np.any([~np.isnan(each) for each in known.values()], 0))
-            if len(value) < 6:
-                shown = list(range(len(value)))
-            else:
-                shown = compared.tolist() if 0 < len(compared) <= 6 else [0, len(value) // 2, len(value) - 1]
-            cells = []
-            for i in shown:
-                at = tuple(int(place) for place in np.unravel_index(i, np.shape(estimate.value)))
-                named = estimate.place(at) if estimate.axes else f"{i + 1} of {len(value)}"
-                place = f"{named}: " if len(value) > len(shown) else ""
-                beside = f", mean {mean[i]:.3g}" if estimate.mean is not None and i in compared else ""
-                beside += "".join(f", {word} {each[i]:.3g}" for word, each in known.items() if not np.isnan(each[i]))
-                cells.append(f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]{beside}")
-            printed.append((name, cells))
-        return printed
-
-    def asked(self) -> str:
-        """The conditions as a list in HTML, each with a mark."""
-        marked = ((html.escape(sentence), "✓" if met else "✗") for sentence, met in self.outcome.conditions.items())
-        return f"<ul>{''.join(f'<li>{mark} {sentence}</li>' for sentence, mark in marked)}</ul>"
-
     def _repr_html_(self) -> str:
-        verdict = "holds" if self.holds else "does not hold"
-        note = f"<p>{html.escape(self.claim.note)}</p>" if self.claim.note else ""
-        numbers = "".join(
-            f"<tr><td><code>{name}</code></td><td>{' '.join(f'<span>{cell}</span>' for cell in cells)}</td></tr>"
-            for name, cells in self.rows()
-        )
-        return (
-            f'<div class="verdict {"holds" if self.holds else "fails"}"><p><strong>Claim {self.claim.id} {verdict}.'
-            f"</strong> {html.escape(self.claim.statement)}</p>{self.asked()}{note}"
-            f"<table><thead><tr><th>number</th><th>over seeds [95 % interval]</th></tr></thead>"
-            f"<tbody>{numbers}</tbody></table></div>"
-        )
+        return as_box(self)
 
 
 def _plain(numbers: np.ndarray) -> Any:
@@ -248,25 +197,23 @@ def claim(
     id: str,
     figure: str,
     statement: str,
-    data: str | None = None,
+    *,
     reference: Mapping[str, Any] | None = None,
-    as_given: bool = True,
-    note: str = "",
-    form: str = "released",
     published: Mapping[str, Any] | None = None,
+    **facts: Any,
 ) -> Callable[[Callable[..., Outcome]], Claim]:
     """Register a function as the measure of a claim; the other arguments are those of `Claim`."""
-    known, drawn = (
+    reference, published = (
         {name: np.asarray(value, float) for name, value in (values or {}).items()} for values in (reference, published)
     )
 
-    _check.known(form, FORMS, "form")
-
     def register(measure: Callable[..., Outcome]) -> Claim:
-        _check.require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
-        shared = keeping.kept(measure)  # by chapters, scorecard and tests
-        _REGISTRY[id] = Claim(id, figure, statement, shared, data, known, as_given, note, form, drawn)
-        return _REGISTRY[id]
+        require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
+        shared = cached(measure)  # by chapters, scorecard and tests
+        made = Claim(id, figure, statement, shared, reference=reference, published=published, **facts)
+        require_member(made.form, FORMS, "form")
+        _REGISTRY[id] = made
+        return made
 
     return register
 
@@ -282,9 +229,9 @@ def registry(figure: str | None = None) -> list[Claim]:
         >>> [claim.id for claim in registry("2")][:2]
         ['2A', '2A-switch']
     """
-    for chapter in CHAPTERS:
-        importlib.import_module(f"gatedlib.paper.{chapter}")
+    for chapter in chapters.NAMES:
+        importlib.import_module(f"gatedlib.paper.chapters.{chapter}")
     if figure is None:
         return list(_REGISTRY.values())
-    _check.known(figure, (claim.figure for claim in _REGISTRY.values()), "figure")
+    require_member(figure, (claim.figure for claim in _REGISTRY.values()), "figure")
     return [claim for claim in _REGISTRY.values() if claim.figure == figure]

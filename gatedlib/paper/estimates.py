@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from gatedlib import _check
+from gatedlib._internal.validation import require
 
 CONFIDENCE = 0.95
 
@@ -44,7 +44,7 @@ class Estimate:
             f"must be one for each axis of the numbers, {np.shape(self.value)}",
             "Give each axis all its labels",
         )
-        _check.require(not self.axes or shape == np.shape(self.value), "labels of axes", shape, rule, remedy)
+        require(not self.axes or shape == np.shape(self.value), "labels of axes", shape, rule, remedy)
 
     def at(self, index: int | tuple[int, ...]) -> Estimate:
         """The estimate of one element."""
@@ -101,7 +101,7 @@ def median(samples: xr.DataArray) -> Estimate:
         (15.5, 10.0, 21.0)
     """
     count = samples.sizes["seed"]
-    _check.require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
+    require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
     below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
     ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
     middle = np.median(ordered, axis=0)
@@ -137,14 +137,14 @@ def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarra
         ValueError: with fewer than 6 seeds, for which it would be much too narrow.
 
     Example:
-        >>> import numpy as np, xarray as xr
+        >>> import xarray as xr
         >>> from gatedlib.paper.estimates import bootstrap
         >>> estimate = bootstrap(xr.DataArray(range(6), dims="seed"), lambda values: values.max(0))
         >>> float(estimate.value), float(estimate.high)
         (5.0, 5.0)
     """
     count, rule = samples.sizes["seed"], "a bootstrap interval of fewer than 6 would be much too narrow"
-    _check.require(count >= 6, "seeds", count, rule, "Use 30")
+    require(count >= 6, "seeds", count, rule, "Use 30")
     return resampled(statistic, samples.transpose("seed", ...).values.astype(float))
 
 
@@ -156,7 +156,6 @@ def resampled(statistic: Callable[..., Any], *groups: np.ndarray) -> Estimate:
         *groups: arrays whose first axis are the members; each group is resampled on its own.
 
     Example:
-        >>> import numpy as np
         >>> from gatedlib.paper.estimates import resampled
         >>> apart = resampled(lambda one, other: one.mean() - other.mean(), np.arange(9.0), np.arange(9.0) - 9)
         >>> float(apart.value), bool(apart.low < 9 < apart.high)
@@ -199,7 +198,7 @@ def fraction(successes: xr.DataArray) -> Estimate:
         (0.75, 0.3, 0.95)
     """
     remedy = "Compare with a bar: values > 0.5"
-    _check.require(successes.dtype == bool, "type of successes", str(successes.dtype), "must be bool", remedy)
+    require(successes.dtype == bool, "type of successes", str(successes.dtype), "must be bool", remedy)
     counts, total = successes.sum("seed").values, successes.sizes["seed"]
     ends = [stats.binomtest(int(count), total).proportion_ci(CONFIDENCE, "wilson") for count in np.ravel(counts)]
     low, high = (np.reshape(end, np.shape(counts)) for end in zip(*ends, strict=True))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import gatedlib as gl
-from gatedlib import _check
-from gatedlib.experiment import check_costs_on_gates, setting
+from gatedlib._internal.validation import require, require_instance
+from gatedlib.model.experiment import require_penalties_on_gates, setting
 
 SPREAD = 0.1
 """The standard deviation of the gates at the start in Figs. 5 and A.14, found by search on Fig. 5: .1 to .3 fit."""
@@ -42,17 +42,18 @@ def earlier(experiment: gl.Experiment, gate_spread: float = 0.0) -> gl.Experimen
         ValueError: if it is none, because the same change of units would not make it the earlier form.
 
     Example:
-        >>> from gatedlib.paper import forms, regimes
+        >>> from gatedlib.paper import forms
+        >>> from gatedlib.paper.chapters import regimes
         >>> drawn = forms.earlier(regimes.BY_SPEED_RELEASED)
         >>> teachers, _ = drawn.draw(seed=0)
         >>> round(float((teachers[0, 0] ** 2).sum()), 4), drawn.flow.tau_w
         (0.1, 1.0)
     """
     remedy = "Begin with an experiment of the released form"
-    _check.kind("network", experiment.network, gl.GatedLinear, remedy)
+    require_instance("network", experiment.network, gl.GatedLinear, remedy)
     length = setting(experiment, "scale")
-    _check.require(length is None, "scale", length, "must be left out: in the earlier form it is 1/sqrt(d_out)", remedy)
-    check_costs_on_gates(experiment, "acts on weights, whose size differs between the forms", "Leave it out")
+    require(length is None, "scale", length, "must be left out: in the earlier form it is 1/sqrt(d_out)", remedy)
+    require_penalties_on_gates(experiment, "acts on weights, whose size differs between the forms", "Leave it out")
     d_out, _ = experiment.sizes
     return experiment.replace(
         scale=d_out**-0.5,

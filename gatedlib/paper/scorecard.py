@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import html
-import multiprocessing
 import os
-import queue
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
-from gatedlib import _check
-from gatedlib.paper.claims import CHAPTERS, FORMS, Claim, Verdict, registry
-
-PAGES = {"observing": "observer", "problems": "cognition"}
-"""The page of the book on which a chapter's claims are, where its name is another one."""
-
-LONGEST_FIRST = ("robustness", "pictures", "depth", "observing", "composition", "regimes", "emergence", "cognition")
-"""Chapters whose claims take long begin first, so that no core is left with one of them in the end."""
+from gatedlib._internal.validation import require_integer
+from gatedlib.paper import chapters
+from gatedlib.paper.claims import FORMS, Claim, Outcome, Verdict, registry
+from gatedlib.paper.rendering import as_row
 
 
 def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verdict]:
-    """Judge claims in several processes, each chapter's claims in one; verdicts come as they are found.
+    """Judge claims in several processes, each chapter's claims in one; verdicts come as chapters are done.
 
     Args:
         chosen: which claims.
@@ -43,66 +38,52 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
         [True]
     """
     cores = os.cpu_count() or 1
-    jobs = cores if jobs is None else jobs
-    jobs = _check.whole("jobs", jobs, 1, "Leave it out to use all cores")
-    chapters: dict[str, list[str]] = collections.defaultdict(list)
+    jobs = require_integer("jobs", cores if jobs is None else jobs, 1, "Leave it out to use all cores")
+    by_chapter: dict[str, list[str]] = collections.defaultdict(list)
     for claim in chosen:
-        chapters[claim.chapter].append(claim.id)
-    if min(jobs, len(chapters)) < 2:
+        by_chapter[claim.chapter].append(claim.id)
+    jobs = min(jobs, len(by_chapter))
+    if jobs < 2:
         yield from (claim.judge() for claim in chosen)
         return
+    order = sorted(by_chapter, key=[*chapters.LONGEST_FIRST, *by_chapter].index)
     by_id = {claim.id: claim for claim in chosen}
-    order = sorted(chapters, key=lambda name: LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(CHAPTERS))
-    fresh = multiprocessing.get_context("spawn")  # JAX has threads, which do not survive a fork
-    workers = min(jobs, len(chapters))
-    pool = ProcessPoolExecutor(workers, fresh, _begin, (max(1, cores // workers),))
-    with shared_results(), fresh.Manager() as manager, pool:
-        told = manager.Queue()
-        running = [pool.submit(_tell, chapters[name], told) for name in order]
+    with _settings_of_workers(max(1, cores // jobs)):
+        pool = Parallel(jobs, return_as="generator_unordered", pre_dispatch="all", batch_size=1)
+        found = pool(delayed(_outcomes)(by_chapter[name]) for name in order)
         try:
-            while by_id:
-                done = [chapter for chapter in running if chapter.done()]
-                try:
-                    id, outcome, seconds = told.get(timeout=0.5)
-                    yield Verdict(by_id.pop(id), outcome, seconds)
-                except queue.Empty:
-                    for chapter in done:
-                        chapter.result()  # raises what went wrong there
-                    if len(done) == len(running):
-                        raise RuntimeError(f"{', '.join(by_id)}: not measured, for these are not registered") from None
+            for outcomes in found:
+                for id, (outcome, seconds) in outcomes.items():
+                    yield Verdict(by_id[id], outcome, seconds)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # who stops early need not wait for all chapters
+            with warnings.catch_warnings(action="ignore"):  # who stops early knows that something is left undone
+                found.close()
 
 
-def _begin(threads: int) -> None:
-    """Take no more threads than this, and show no progress of single sweeps: who began this process shows that of all.
-
-    More threads than cores would cost a tenth of the seconds of CPU. JAX asks for them when it first computes.
-    """
-    os.environ["TQDM_DISABLE"] = "1"
-    os.environ.setdefault("NPROC", str(threads))
-
-
-def _tell(ids: list[str], told: queue.Queue) -> None:
-    """Judge claims in another process; tell what they measured, for their functions cannot leave it."""
-    for claim in registry():
-        if claim.id in ids:
-            verdict = claim.judge()
-            told.put((claim.id, verdict.outcome, verdict.seconds))
+def _outcomes(ids: list[str]) -> dict[str, tuple[Outcome, float]]:
+    """What some claims measured, in another process, which their functions cannot leave."""
+    known = {claim.id: claim for claim in registry()}
+    verdicts = [known[id].judge() for id in ids]
+    return {verdict.claim.id: (verdict.outcome, verdict.seconds) for verdict in verdicts}
 
 
 @contextlib.contextmanager
-def shared_results() -> Iterator[None]:
-    """Let all processes share what they compute, in a folder that is gone afterwards, unless they do already."""
-    if os.environ.get("GATEDLIB_RESULTS"):
-        yield
-        return
+def _settings_of_workers(threads: int) -> Iterator[None]:
+    """Let processes that are started share results, be silent, and take no more threads than this, each.
+
+    They inherit the variables of the environment. More threads than cores would cost a tenth of the CPU seconds. JAX
+    asks for them when it first computes, so the number does not change for this process.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["GATEDLIB_RESULTS"] = folder
+        wanted = {"GATEDLIB_RESULTS": folder, "NPROC": str(threads), "TQDM_DISABLE": "1"}
+        added = {name: value for name, value in wanted.items() if name not in os.environ}
+        os.environ.update(added)
         try:
             yield
         finally:
-            del os.environ["GATEDLIB_RESULTS"]
+            get_reusable_executor().shutdown(kill_workers=True)
+            for name in added:
+                del os.environ[name]
 
 
 class Beside(NamedTuple):
@@ -174,41 +155,16 @@ class Scorecard:
         return cls(tuple(sorted(verdicts, key=lambda verdict: order[verdict.claim.id])))
 
     @property
+    def as_expected(self) -> bool:
+        """Whether all hold that were expected to, and none of the others."""
+        return all(verdict.as_expected for verdict in self.verdicts)
+
+    @property
     def holding(self) -> int:
         """How many of the claims hold."""
         return sum(verdict.holds for verdict in self.verdicts)
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(verdict) for verdict in self.verdicts)
+        rows = "".join(map(as_row, self.verdicts))
         heads = "".join(f"<th>{head}</th>" for head in ("claim", "verdict", "what was measured", "seconds"))
         return f'<table class="scorecard"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _row(verdict: Verdict) -> str:
-    claim = verdict.claim
-    page = PAGES.get(claim.chapter, claim.chapter)
-    numbers = "".join(
-        f"<li><code>{name}</code> {'; '.join(html.escape(cell) for cell in cells)}</li>"
-        for name, cells in verdict.rows()
-    )
-    unmet = "".join(f"<p>Not met: {html.escape(failure)}</p>" for failure in verdict.failures)
-    note = f"<p>{html.escape(claim.note)}</p>" if claim.note else ""
-    met = "holds" if verdict.holds else "does not hold"
-    return (
-        f'<tr data-chapter="{page}" data-holds="{str(verdict.holds).lower()}" data-origin="{claim.kind}">'
-        f'<td><a href="{page}.html">{claim.id}</a> <span>{claim.origin}</span>'
-        f"<p>{html.escape(claim.statement)}</p></td>"
-        f'<td class="{"holds" if verdict.holds else "fails"}">{"✓" if verdict.holds else "✗"} {met}</td>'
-        f"<td>{unmet}{note}<ul>{numbers}</ul>{_asked(verdict)}</td><td>{verdict.seconds:.1f}</td></tr>"
-    )
-
-
-def _asked(verdict: Verdict) -> str:
-    """How a claim was measured and all its conditions, folded."""
-    counts = sorted({estimate.seeds for estimate in verdict.outcome.numbers.values()} - {0})
-    networks = f", n = {' or '.join(str(count) for count in counts)}" if counts else ""
-    how = (verdict.claim.measure.__doc__ or "").strip().split("\n\n")[0]
-    return (
-        f"<details><summary>how it was measured{networks}, and what was asked</summary>"
-        f"<p>{html.escape(how)}</p>{verdict.asked()}</details>"
-    )

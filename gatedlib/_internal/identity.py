@@ -1,0 +1,93 @@
+"""What a thing is, in a text that is the same in every process and differs where behaviour does."""
+
+import collections
+import functools
+import hashlib
+import re
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+import xarray as xr
+
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+INSTALLED = re.compile(r"(gatedlib(?!\.paper)|numpy|jax|xarray|scipy)\b")
+"""Modules whose functions are told by name and by what they hold: a sweep knows the library's code by a checksum."""
+
+
+def digest(text: str) -> str:
+    """A short checksum of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(thing: Any) -> str:
+    """What a function, or an object that can be called, is: its name, its code and the values that it holds.
+
+    Example:
+        >>> from functools import partial
+        >>> from gatedlib._internal.identity import fingerprint
+        >>> fingerprint(partial(max, 1)) == fingerprint(partial(max, 2))
+        False
+    """
+    return f"{_name(thing)} {digest(canonical_repr(thing))}"
+
+
+def _name(thing: Any) -> str:
+    """What a function, or the class of an object, is called; a quantity that was pickled calls its function `….fn`."""
+    return getattr(thing, "__qualname__", type(thing).__qualname__).removesuffix(".fn")
+
+
+def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
+    """A text that is the same in every process, and differs where behaviour does as far as can be seen."""
+    if id(thing) in within:  # a function that calls itself, or what holds itself
+        return "again"
+    within = (*within, id(thing))
+    if isinstance(thing, types.CodeType):
+        return f"{thing.co_code.hex()} {thing.co_names} {canonical_repr(thing.co_consts, within)}"
+    if isinstance(thing, types.FunctionType):
+        held = [cell.cell_contents for cell in thing.__closure__ or ()]
+        if INSTALLED.match(thing.__module__):
+            return f"{thing.__module__} {_name(thing)} {canonical_repr((thing.__defaults__, held), within)}"
+        used = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
+        parts = (thing.__code__, thing.__defaults__, thing.__kwdefaults__, held, used)
+        return f"{_name(thing)} {canonical_repr(parts, within)}"
+    if hasattr(thing, "__wrapped__"):  # a function that was jitted, or decorated otherwise
+        return canonical_repr(thing.__wrapped__, within)
+    if isinstance(thing, functools.partial):
+        return canonical_repr((thing.func, thing.args, thing.keywords), within)
+    if isinstance(thing, types.MethodType):
+        return canonical_repr((thing.__func__, thing.__self__), within)
+    if isinstance(thing, Mapping):
+        return canonical_repr(list(thing.items()), within)
+    if isinstance(thing, set | frozenset):
+        return f"{{{', '.join(sorted(canonical_repr(each, within) for each in thing))}}}"
+    if isinstance(thing, tuple | list | collections.deque):
+        return f"[{', '.join(canonical_repr(each, within) for each in thing)}]"
+    if isinstance(thing, np.ndarray | jax.Array):
+        return f"{np.asarray(thing).tolist()}"
+    if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
+        return thing.__name__
+    if isinstance(thing, xr.DataArray | xr.Dataset):  # whose text leaves out the middle of what is long
+        return canonical_repr(thing.to_dict(), within)
+    said = repr(thing)
+    if isinstance(thing, eqx.Module) or ADDRESS.search(said):  # whose texts tell no numbers, or a place in memory
+        slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+        made_of = {name: getattr(thing, name) for name in slots if hasattr(thing, name) and not name.startswith("__")}
+        made_of |= {**getattr(thing, "__dict__", {}), "__call__": vars(type(thing)).get("__call__")}
+        return f"{type(thing).__qualname__} {canonical_repr(made_of, within)}"
+    return said
+
+
+def jax_settings() -> dict[str, str]:
+    """The settings of JAX on which the numbers of a run depend, by what they mean."""
+    names = {"double precision": "jax_enable_x64", "matrix products": "jax_default_matmul_precision"}
+    return {meaning: str(getattr(jax.config, name)) for meaning, name in names.items()}
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """What a function, and those within it, may look for outside of itself."""
+    inside = [name for const in code.co_consts if isinstance(const, types.CodeType) for name in _names(const)]
+    return sorted({*code.co_names, *inside})

@@ -1,0 +1,123 @@
+"""Random numbers that depend on a seed, and on nothing else that is set around the library; Gram-Schmidt.
+
+A seed means the same network whatever the precision, the generator that JAX was told to use
+(`JAX_DEFAULT_PRNG_IMPL`), and the way in which its own lays out its bits (`JAX_THREEFRY_PARTITIONABLE`).
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.extend.random
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+
+def _hash(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
+    """The Threefry hash of two numbers of 32 bits in twenty rounds: Salmon and others, SC11, 2011.
+
+    JAX's own goes through the memory after every four rounds. This one is compiled into one loop, in half the time, and
+    draws more than three times as fast; the bits are the same.
+    """
+    first, second = key[0], key[1]
+    keys = first, second, first ^ second ^ jnp.uint32(0x1BD11BDA)
+    high, low = high + first, low + second
+    for group in range(5):
+        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
+            high += low
+            low = high ^ ((low << turn) | (low >> (32 - turn)))
+        high += keys[(group + 1) % 3]
+        low += keys[(group + 2) % 3] + jnp.uint32(group + 1)
+    return high, low
+
+
+def _numbered(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """The hashes of 0, 1, … in an array of this shape."""
+    count = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    return _hash(key, jnp.zeros_like(count), count)
+
+
+def _split(key: Array, shape: tuple[int, ...]) -> Array:
+    return jnp.stack(_numbered(key, shape), -1)
+
+
+def _bits(key: Array, width: int, shape: tuple[int, ...]) -> Array:
+    high, low = _numbered(key, shape)
+    if width == 64:
+        return (high.astype(jnp.uint64) << 32) | low
+    return (high ^ low).astype(f"uint{width}")
+
+
+def _seed(seed: Array) -> Array:
+    return jnp.stack([jnp.uint32(0), jnp.asarray(seed).astype(jnp.uint32)])
+
+
+def _fold_in(key: Array, data: Array | int) -> Array:
+    return jnp.stack(_hash(key, *_seed(jnp.asarray(data))))
+
+
+GENERATOR = jax.extend.random.define_prng_impl(
+    key_shape=(2,), seed=_seed, split=_split, random_bits=_bits, fold_in=_fold_in, name="gatedlib_threefry", tag="gtf"
+)
+"""JAX's Threefry in its partitionable form, whose numbers for a run do not depend on the runs beside it."""
+
+
+def random_key(seed: int | Array) -> Key[Array, ""]:
+    """The key that a seed stands for, which `jax.random.key` would shift by `JAX_RANDOM_SEED_OFFSET`."""
+    return jax.random.wrap_key_data(_seed(jnp.asarray(seed)), impl=GENERATOR)
+
+
+SETTINGS = {"numpy_rank_promotion": "allow", "numpy_dtype_promotion": "standard"}
+"""Settings of JAX on which the bits of a seed, or the way this library writes its sums, depend."""
+
+
+@contextlib.contextmanager
+def fixed_jax_settings() -> Iterator[None]:
+    """Let a seed mean here what it always means, whatever JAX was told."""
+    with contextlib.ExitStack() as settings:
+        for name, value in SETTINGS.items():
+            if hasattr(jax, name):  # a later JAX may leave no choice
+                settings.enter_context(getattr(jax, name)(value))
+        yield
+
+
+def with_current_settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function for another thread, where JAX would forget what it was told in this one."""
+    precision, device = jax.config.jax_enable_x64, jax.config.jax_default_device  # type: ignore[attr-defined]
+
+    def call(*args: Any) -> Any:
+        with jax.enable_x64(precision), jax.default_device(device), fixed_jax_settings():
+            return function(*args)
+
+    return call
+
+
+def normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Standard normal numbers, drawn in single precision: a seed is the same network in double precision too."""
+    return jax.random.normal(key, shape, jnp.float32).astype(float)
+
+
+@jax.jit  # else its loop is compiled at every call from outside of a program
+def orthonormal(rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
+    """Rows of length one at right angles to each other, with the span of the given ones; a row that adds nothing is 0.
+
+    This is Gram-Schmidt, not LAPACK's QR: large batches of QR on two CPU devices at once wait for each other for ever.
+
+    Example:
+        >>> from gatedlib._internal.numerics import orthonormal
+        >>> orthonormal(jnp.array([[2.0, 0.0], [3.0, 0.0], [1.0, 1.0]])).tolist()
+        [[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
+    """
+    rounding = 10 * jnp.finfo(rows.dtype).eps
+
+    def add(index: Array, done: Array) -> Array:
+        row = rows[index]
+        least = rounding * jnp.sqrt(jnp.sum(row**2))
+        for _ in range(2):  # once leaves what rounding did; twice is enough
+            row = row - (done @ row) @ done
+        length = jnp.sqrt(jnp.sum(row**2))
+        return done.at[index].set(jnp.where(length > least, row / jnp.where(length > 0, length, 1.0), 0.0))
+
+    return jax.lax.fori_loop(0, len(rows), add, jnp.zeros_like(rows))

@@ -1,0 +1,169 @@
+"""Checks of what a user passes in: every refusal names the value, the rule and the remedy."""
+
+import contextlib
+import difflib
+import math
+import os
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AnySet
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LONGEST_VALUE = 200
+"""A value whose text has more characters than this is told by its kind alone."""
+
+
+def require(ok: bool, name: str, value: object, rule: str, remedy: str) -> None:
+    """Raise a `ValueError` that says what was passed, what is allowed and what to do, unless `ok`."""
+    if not ok:
+        end = "" if remedy.endswith("?") else "."
+        raise ValueError(f"{name} = {_described(value)}: {rule}. {remedy}{end}")
+
+
+def _described(value: object) -> str:
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim > 0:
+        return f"an array of shape {value.shape}"
+    said = repr(value)
+    return said if len(said) <= LONGEST_VALUE else f"a {type(value).__name__}"
+
+
+def require_instance(name: str, value: object, kinds: type | tuple[type, ...], remedy: str) -> None:
+    """Require an instance of a class, or of one of several."""
+    names = [each.__name__ for each in (kinds if isinstance(kinds, tuple) else (kinds,))]
+    told = " or ".join(f"{'an' if each[0] in 'AEIO' else 'a'} {each}" for each in names)
+    require(isinstance(value, kinds), name, value, f"must be {told}", remedy)
+
+
+def as_real_array(name: str, value: object, remedy: str) -> np.ndarray | jax.Array:
+    """The value as an array of real numbers, of jax if it is one, or else of numpy."""
+    try:
+        found = value if isinstance(value, jax.Array) else np.asarray(value)
+        found = found.astype(float) if found.dtype == np.longdouble else found  # of which JAX knows nothing
+    except (ValueError, TypeError):  # rows of unequal length, or what refuses to be an array
+        found = np.asarray(None)
+    real = found.dtype.kind in "biuf" or jnp.issubdtype(found.dtype, jnp.floating)  # bfloat16 is of no kind
+    require(real, name, value, "must be an array of real numbers", remedy)
+    return found
+
+
+def as_jax_array(name: str, value: object, remedy: str) -> jax.Array:
+    """The value as an array of jax, of real numbers."""
+    return jnp.asarray(as_real_array(name, value, remedy))
+
+
+def as_float_array(name: str, value: object, remedy: str = "Give a number, or an array of numbers") -> np.ndarray:
+    """The value as an array of numpy, of real numbers in double precision."""
+    return np.asarray(as_real_array(name, value, remedy), float)
+
+
+def to_plain(value: Any) -> Any:
+    """A number of any library as Python's own, and a list of any kind as a tuple of such; all else as it is.
+
+    Settings pass through here before they are checked, so that a scalar of numpy, an array, a `Series` or a cell of
+    results is as good as a number or a tuple. What a caller's own `jit` or `grad` traces stays what it is.
+
+    Example:
+        >>> from gatedlib._internal.validation import to_plain
+        >>> to_plain(np.int64(3)), to_plain(np.array([[0, 1]])), to_plain(range(2)), to_plain("AB")
+        (3, ((0, 1),), (0, 1), 'AB')
+    """
+    if isinstance(value, jax.core.Tracer):
+        return tuple(value) if value.ndim else value
+    if isinstance(value, str | bytes | Mapping | AnySet):
+        return value
+    if isinstance(value, np.generic) or hasattr(value, "__array__"):
+        try:
+            array = np.asarray(value)
+        except (RuntimeError, TypeError, ValueError):  # an array that cannot be read from here: the checks say so
+            return value
+        if array.dtype.kind in "mM":  # times are no numbers
+            return str(value)
+        listed = (array.astype(float) if array.dtype.kind == "f" else array).tolist()
+        return tuple(map(to_plain, listed)) if isinstance(listed, list) else listed
+    if not isinstance(value, Iterable):
+        return value
+    listed = tuple(map(to_plain, value))
+    same = isinstance(value, tuple) and all(new is old for new, old in zip(listed, value, strict=True))
+    return value if same else listed
+
+
+def to_real(value: Any) -> Any:
+    """The same for a setting that is one real number: an integer too large for JAX becomes a float."""
+    value = to_plain(value)
+    with contextlib.suppress(OverflowError):  # an integer beyond all floats: the checks say so
+        return float(value) if isinstance(value, int) and abs(value) >= 2**31 else value
+    return value
+
+
+def _number(value: object) -> float | None:
+    """The value as a float, or None where it is no real number (nan and booleans are none)."""
+    value = to_plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        return None
+    return None if math.isnan(number) else number
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is one real number."""
+    return _number(value) is not None
+
+
+def require_positive(name: str, value: Any, remedy: str, *, infinite: bool = False) -> Any:
+    """Require a number above zero, and return it; infinity only where it has a meaning."""
+    if isinstance(value, jax.core.Tracer):  # a caller's own jit or grad: checked when it was built
+        return value
+    number = _number(value)
+    ok = number is not None and number > 0 and (infinite or math.isfinite(number))
+    require(ok, name, value, "must be a number above 0" + ("" if infinite else ", and finite"), remedy)
+    return to_plain(value)
+
+
+def require_nonnegative(name: str, value: Any, remedy: str) -> Any:
+    """Require a finite number that is zero or more, and return it."""
+    if isinstance(value, jax.core.Tracer):
+        return value
+    number = _number(value)
+    ok = number is not None and 0 <= number < math.inf
+    require(ok, name, value, "must be a finite number, 0 or above", remedy)
+    return to_plain(value)
+
+
+def require_integer(name: str, value: Any, at_least: int, remedy: str, *, below: int = 2**31) -> int:
+    """Require an integer of at least `at_least`, and return it as Python's own; sizes of arrays are below 2**31."""
+    number = to_plain(value)
+    ok = isinstance(number, int) and not isinstance(number, bool) and number >= at_least
+    require(ok, name, value, f"must be a whole number, {at_least} or above", remedy)
+    require(number < below, name, value, f"must be below 2**{below.bit_length() - 1}", remedy)
+    return number
+
+
+def require_folder(name: str, value: Any, remedy: str) -> Path:
+    """Require the path of a folder on this machine, and return it whole: `~` and `$HOME` mean what a shell says."""
+    require_instance(name, value, (str, os.PathLike), remedy)
+    typed = os.fspath(value)
+    require(isinstance(typed, str) and typed != "", name, value, "must be the path of a folder", remedy)
+    require("://" not in typed, name, value, "is an address, and no folder of this machine", remedy)
+    try:
+        path = Path(os.path.expandvars(typed)).expanduser().absolute()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            os.stat(path)
+    except (OSError, RuntimeError, ValueError) as failure:
+        raise ValueError(f"{name} = {value!r}: is no path here ({failure}). {remedy}.") from failure
+    return path
+
+
+def require_member(name: str, names: Iterable[str], what: str) -> None:
+    """Require that `name` is among `names`; the refusal suggests the nearest ones."""
+    names = sorted(set(names))
+    if isinstance(name, str) and name in names:
+        return
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4) or names
+    require(False, what, name, f"there is no such {what}", "Did you mean " + ", ".join(near) + "?")

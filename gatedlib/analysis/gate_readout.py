@@ -1,0 +1,75 @@
+"""Metrics of gates alone: which path serves which task, and which task is on, as the gates tell it."""
+
+import numpy as np
+import xarray as xr
+
+from gatedlib._internal.validation import require
+from gatedlib.analysis.requirements import in_each_cell, require_recorded
+from gatedlib.analysis.specialization import assigned, components
+
+
+@in_each_cell
+def matching_by_gates(results: xr.Dataset) -> xr.DataArray:
+    """Which path serves each task, told by the gates alone: those that are open at the ends of its last blocks.
+
+    Args:
+        results: a run with `gates` recorded, one gate per path, and every task on in the second half of its blocks.
+
+    Returns:
+        The path of each task, dims seed and task; -1 for tasks that are left over when there are fewer paths.
+
+    Raises:
+        ValueError: if outputs have gates of their own, or a task is not on in the second half of the blocks.
+
+    Example:
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=4), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> gl.metrics.matching_by_gates(results).dims
+        ('seed', 'task')
+
+    Source: this library; for data sets, where there are no teachers' weights to align with.
+    """
+    require_recorded(results, "gates")
+    dims = {"seed", "time", "path"}
+    rule, remedy = "must be seed, time and path: one gate per path", "Use metrics.matching"
+    require(set(results.gates.dims) == dims, "dims of gates", results.gates.dims, rule, remedy)
+    made = results.sizes["task"] - components(results).sizes["task"]
+    rule, remedy = "have no path of their own", "Use metrics.matching, which leaves them out"
+    require(made == 0, "tasks made of others", made, rule, remedy)
+    half = results.sizes["block"] // 2
+    ends = np.searchsorted(results.step.values, results.block_stop.values[half:]) - 1
+    late, tasks = results.gates.transpose("seed", "time", "path").values[:, ends], results.block_task.values[half:]
+    absent = sorted(set(results.task.values.tolist()) - set(tasks.tolist()))
+    rule, remedy = "must each be on in the second half of the blocks", "Train for more blocks"
+    require(not absent, "tasks never on late", absent, rule, remedy)
+    found = assigned(np.stack([late[:, tasks == task].mean(1) for task in results.task.values], 1))
+    return xr.DataArray(found, {"seed": results.seed, "task": results.task}, ("seed", "task"), name="matching_by_gates")
+
+
+@in_each_cell
+def task_read(results: xr.Dataset) -> xr.DataArray:
+    """Which task is on, read from the gates: the one whose path is open the widest.
+
+    Args:
+        results: as for `matching_by_gates`, with a path for each task.
+
+    Returns:
+        The task, dims seed and time. Compare it with `results.active_task`.
+
+    Example:
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=20),
+        ...     gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01, penalties=(gl.Nonnegative(0.0909), gl.UnitNorm(0.909))),
+        ... ), seeds=3)
+        >>> right = gl.metrics.task_read(results) == results.active_task
+        >>> right.sel(time=slice(18.2, 18.9)).all().item()         # some way into a late block
+        True
+
+    Source: this library.
+    """
+    serving = matching_by_gates(results)
+    rule, remedy = "must be none: every task needs a path", "Use as many paths as tasks"
+    require(int(serving.min()) >= 0, "tasks without a path", int((serving < 0).sum()), rule, remedy)
+    read = results.gates.isel(path=serving).argmax("task")
+    return read.transpose("seed", "time").rename("task_read")

@@ -1,0 +1,266 @@
+r"""An ideal observer: what can be known, step by step, about which task is on.
+
+It knows all teachers, how often tasks switch and how noisy the targets are, and sees the same samples as a network
+(`Noisy` inputs). No other way to name the task from these samples makes fewer errors: it is what gates can be
+compared with.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from gatedlib._internal.validation import as_float_array, require, require_positive
+from gatedlib.analysis.metrics import per_block
+from gatedlib.analysis.requirements import (
+    first_true,
+    in_each_cell,
+    require_all_frames,
+    require_every_step,
+    require_recorded,
+    require_single_run,
+)
+from gatedlib.analysis.specialization import components, relabelled
+
+
+def filtered(
+    log_likelihood: Float[np.ndarray, "*other time task"], hazard: float
+) -> Float[np.ndarray, "*other time task"]:
+    r"""The probability of each task given all samples so far, if tasks switch with a fixed chance at each step.
+
+    .. math::
+
+        b_t(m) \propto p(\text{samples}_t \mid m) \sum_n T_{nm}\, b_{t-1}(n), \qquad
+        T_{nm} = \begin{cases} 1 - h & m = n \\ h / (M - 1) & m \ne n \end{cases}
+
+    All tasks are equally likely before the first step.
+
+    Args:
+        log_likelihood: :math:`\ln p(\text{samples}_t \mid m)` up to a number that is the same for all tasks.
+        hazard: h, the chance of a switch at each step.
+
+    Returns:
+        b, of the same shape.
+
+    Raises:
+        ValueError: if there are fewer than two tasks, a number is not finite, or the hazard is not in (0, 1].
+
+    Example:
+        >>> from gatedlib.analysis.observer import filtered
+        >>> filtered(np.log([[0.9, 0.1], [0.9, 0.1]]), hazard=0.1).round(3).tolist()
+        [[0.9, 0.1], [0.976, 0.024]]
+
+    Source: the forward algorithm for a hidden task; for two tasks, Glaze, Kable and Gold 2015.
+    """
+    evidence = as_float_array("log_likelihood", log_likelihood)
+    tasks = evidence.shape[-1] if evidence.ndim > 1 else 0
+    require(tasks > 1, "number of tasks", tasks, "must be 2 or more", "Give one column for each task")
+    bad = int(np.sum(~np.isfinite(evidence)))
+    require(bad == 0, "log likelihoods that are not finite", bad, "must be 0", "Remove nan and inf")
+    hazard = require_positive("hazard", hazard, "Use 1 / 200 for a switch every 200 steps")
+    require(hazard <= 1, "hazard", hazard, "is a chance at each step, at most 1", "Use 1 / 200, for instance")
+    switching = np.full((tasks, tasks), hazard / (tasks - 1))
+    np.fill_diagonal(switching, 1 - hazard)
+    belief = np.empty_like(evidence)
+    now = np.full((*evidence.shape[:-2], tasks), 1 / tasks)
+    for step in range(evidence.shape[-2]):
+        with np.errstate(divide="ignore"):  # a task that cannot be on
+            weight = np.log(now @ switching if step else now) + evidence[..., step, :]
+        now = np.exp(weight - weight.max(-1, keepdims=True))  # the best task has weight 1: no step underflows
+        now = now / now.sum(-1, keepdims=True)
+        belief[..., step, :] = now
+    return belief
+
+
+@in_each_cell
+def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
+    r"""What an ideal observer makes of the samples that a network has learned from.
+
+    .. math::
+
+        \ln p(\text{samples}_t \mid m) = -\frac{B}{\sigma^2} L_B(W^*_m) + \text{const}
+
+    where :math:`L_B(W^*_m)` is the loss that teacher m itself has on the batch, B its size, :math:`\sigma` the noise.
+
+    Args:
+        results: a run on `Noisy` inputs with `teacher_losses` recorded at every step, which is not done unless asked
+            for: `record=(gl.record.teacher_losses, gl.record.gates, gl.record.alignment)` serves `gate_shares` too.
+        hazard: the chance of a switch at each step that the observer assumes; one over the mean length of the blocks
+            unless given.
+
+    Returns:
+        The probability of each task after the samples of the step, dims seed, time and task.
+
+    Raises:
+        ValueError: if the inputs have no noise, frames are missing, or the hazard is not in (0, 1].
+
+    Example:
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=4),
+        ...     gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2)),
+        ... ), seeds=3, record=[gl.record.teacher_losses])
+        >>> belief = gl.observer.posterior(results)
+        >>> bool((belief[:, 99].sel(task=0) > 0.9).all()), bool((belief[:, 199].sel(task=1) > 0.9).all())
+        (True, True)
+
+    Source: this library.
+    """
+    require_recorded(results, "teacher_losses")
+    require_every_step(results)
+    inputs = results.attrs["flow.inputs"]
+    rule, remedy = "must be Noisy: without noise one sample tells the task", "Use inputs=Noisy(batch=1, noise=0.5)"
+    require(inputs == "Noisy", "inputs", inputs, rule, remedy)
+    precision = float(results.attrs["flow.inputs.batch"]) / float(results.attrs["flow.inputs.noise"]) ** 2
+    if hazard is None:
+        hazard = results.sizes["block"] / int(results.block_stop[-1])
+    losses = results.teacher_losses.transpose("seed", "time", "task")
+    return losses.copy(data=filtered(-precision * losses.values, hazard)).rename("posterior")
+
+
+@in_each_cell
+def gate_shares(results: xr.Dataset) -> xr.DataArray:
+    r"""What the gates say about the task: the share of each task's gate in all of them, after each step.
+
+    .. math::
+
+        s_m = \frac{\max(c_m, 0)}{\sum_n \max(c_n, 0)}
+
+    with :math:`c_m` the gate of the path that serves task m; equal shares where no gate is open. As in `posterior`, the
+    samples of the step have been seen.
+
+    Args:
+        results: a run with `gates` and `alignment` recorded at every step, one gate per path, as many paths as tasks.
+
+    Returns:
+        Shares between 0 and 1, dims seed, time and task.
+
+    Raises:
+        ValueError: if there are not as many paths as tasks, outputs have gates of their own, or frames are missing.
+
+    Example:
+        >>> bool((gl.observer.gate_shares(results).sum("task").round(5) == 1).all())
+        True
+
+    Source: this library.
+    """
+    require_recorded(results, "gates", "alignment")
+    dims, wanted = set(results.gates.dims), {"seed", "time", "path"}
+    rule, remedy = "must be seed, time and path: one gate per path", "Use GatedLinear"
+    require(dims == wanted, "dims of gates", results.gates.dims, rule, remedy)
+    made = results.sizes["task"] - components(results).sizes["task"]
+    rule, remedy = "have no path of their own, and so no gate", "Use teachers without composites"
+    require(made == 0, "tasks made of others", made, rule, remedy)
+    paths, tasks = results.sizes["path"], results.sizes["task"]
+    rule, remedy = f"must be {tasks}, the number of tasks", f"Use GatedLinear(paths={tasks})"
+    require(paths == tasks, "number of paths", paths, rule, remedy)
+    require_every_step(results)
+    require_all_frames(results)
+    matched = relabelled(results)  # paths in the order of the tasks that they serve
+    gates = matched.gates.transpose("seed", "time", "path")
+    after = np.append(gates.values[:, 1:], matched.final_gates.values[:, None], axis=1)
+    open_gates = gates.copy(data=after).clip(min=0).rename(path="task")
+    total = open_gates.sum("task")
+    return (open_gates / total.where(total > 0)).fillna(1 / paths).rename("gate_shares")
+
+
+def steps_to_certainty(belief: xr.DataArray, results: xr.Dataset, level: float = 0.9) -> xr.DataArray:
+    r"""How many steps of a new task must be seen until a belief in it first reaches a level.
+
+    .. math::
+
+        \min \{ n \ge 1 : b_{t_k + n - 1}(m_k) \ge \text{level} \}
+
+    Args:
+        belief: what `posterior` or `gate_shares` gives: dims seed, time and task.
+        results: the run, for its table of blocks.
+        level: the level, between 0 and 1.
+
+    Returns:
+        Steps, dims seed and block, 1 if one is enough, the block's length if the level is never reached.
+
+    Raises:
+        ValueError: if the level is not between 0 and 1, or the belief has other dims.
+
+    Example:
+        >>> int(gl.observer.steps_to_certainty(gl.observer.posterior(noisy), noisy).max())
+        1
+
+    Source: this library.
+    """
+    require_single_run(results)
+    level = require_positive("level", level, "Use 0.9 for 90 % certainty")
+    require(level < 1, "level", level, "must be below 1", "Use 0.9 for 90 % certainty")
+    steps = 1 + per_block(_of_active(belief, results) >= level, results, first_true)
+    return steps.fillna(results.block_stop - results.block_start).rename("steps_to_certainty")
+
+
+def errors(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
+    r"""Whether the task that a belief favours is not the one that is on, frame by frame.
+
+    .. math::
+
+        \big[ \arg\max_m b_t(m) \ne m(t) \big]
+
+    Args:
+        belief: what `posterior` or `gate_shares` gives: dims seed, time and task.
+        results: the run, for the task that is on.
+
+    Returns:
+        1 or 0, dims seed and time; a tie counts as half an error for two tasks.
+
+    Example:
+        >>> dict(gl.observer.errors(gl.observer.posterior(noisy), noisy).sizes)
+        {'seed': 3, 'time': 200}
+
+    Source: this library.
+    """
+    require_single_run(results)
+    chances, highest = _of_active(belief, results), belief.max("task")
+    right = (chances == highest) / (belief == highest).sum("task")
+    return (1 - right).rename("errors")
+
+
+def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
+    r"""How often the task that a belief favours is not the one that is on.
+
+    .. math::
+
+        \frac 1T \sum_t \big[ \arg\max_m b_t(m) \ne m(t) \big]
+
+    On random switches no estimate from the same samples can have a lower one, in the mean, than the `posterior` with
+    the right hazard.
+
+    Args:
+        belief: what `posterior` or `gate_shares` gives: dims seed, time and task.
+        results: the run, for the task that is on.
+
+    Returns:
+        One rate per seed: the mean of `errors`.
+
+    Example:
+        >>> gl.observer.error_rate(gl.observer.posterior(noisy), noisy).values.tolist()
+        [0.0, 0.0, 0.0]
+
+    Source: this library.
+    """
+    return errors(belief, results).mean("time").rename("error_rate")
+
+
+def _of_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
+    """The belief in the task that is on."""
+    dims, steps = {"seed", "time", "task"}, results.sizes["time"]
+    require(
+        set(belief.dims) == dims,
+        "dims of belief",
+        belief.dims,
+        "must be seed, time and task",
+        "Use observer.posterior or observer.gate_shares",
+    )
+    rule, remedy = f"must be {steps}, as in the results", "Cut the results too: results.sel(time=slice(...))"
+    require(belief.sizes["time"] == steps, "frames of belief", belief.sizes["time"], rule, remedy)
+    active = xr.DataArray(results.active_task.values, dims="time")
+    rule, remedy = "must hold every task that is on", "Use observer.posterior or observer.gate_shares"
+    absent = sorted(set(active.values.tolist()) - set(belief.task.values.tolist()))
+    require(not absent, "tasks left out of belief", absent, rule, remedy)
+    return belief.transpose("seed", "time", "task").sel(task=active)

@@ -1,0 +1,334 @@
+r"""The reduction: a gated linear network seen in the few directions that matter, and what its learning conserves.
+
+In the population limit the loss is the squared distance :math:`\tfrac12\|A - W^*\|^2` between matrices, and distances
+are the same in any orthonormal coordinates. Two sets of them are useful: one coordinate per singular mode of the
+teachers (`modes`), and one per teacher (`span`). In either, the reduced system is an `Experiment` again, only a
+smaller one, for `simulate` and `solve` alike.
+
+What is here reads teachers, settings and results; it runs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from gatedlib._internal.validation import as_float_array, require, require_instance, require_positive
+from gatedlib.analysis.requirements import in_each_cell, require_matrix_paths, require_recorded
+from gatedlib.analysis.specialization import unit
+from gatedlib.model.experiment import Experiment, require_penalties_on_gates
+from gatedlib.model.inputs import Population
+from gatedlib.model.networks import GatedLinear, Params
+from gatedlib.model.teachers import Given
+
+SHARED = 1e-4
+"""Modes of different teachers whose overlap is above this count as shared: far above the rounding of their draw."""
+
+
+@dataclass(frozen=True)
+class Eigenspace:
+    r"""Orthonormal matrices :math:`E_k`, and what teachers are in their coordinates.
+
+    .. math::
+
+        w_k = \langle E_k, W \rangle, \qquad W = \sum_k w_k E_k + W_\perp
+
+    Attributes:
+        basis: the matrices, shape (mode, out, in).
+        targets: the coordinates of the teachers, shape (task, mode).
+
+    Example:
+        >>> teachers = np.asarray(gl.Orthogonal().sample(jax.random.key(0)))
+        >>> space = gl.reduction.span(teachers)
+        >>> bool(np.allclose(space.lift(space.project(teachers)), teachers, atol=1e-6))
+        True
+
+    Source: paper, section 4 and appendix on the reduction.
+    """
+
+    basis: Float[np.ndarray, "mode out in"]
+    targets: Float[np.ndarray, "task mode"]
+
+    def project(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any mode 1"]:
+        """Coordinates of some matrices, as the column of weights that they are in the reduced system."""
+        rule, remedy = f"must end with {self.basis.shape[1:]}, the shape of a teacher", "Give matrices (…, out, in)"
+        matrices = as_float_array("weights", weights, remedy)
+        require(matrices.shape[-2:] == self.basis.shape[1:], "shape", matrices.shape, rule, remedy)
+        return np.einsum("koi,...oi->...k", self.basis, matrices)[..., None]
+
+    def lift(self, coordinates: Float[Array | np.ndarray, "*any mode 1"]) -> Float[np.ndarray, "*any out in"]:
+        """Matrices with these coordinates, and nothing outside the eigenspace."""
+        remedy = "Give what project returns"
+        column = as_float_array("coordinates", coordinates, remedy)
+        rule = f"must end with {(len(self.basis), 1)}, one number for each mode"
+        require(column.shape[-2:] == (len(self.basis), 1), "shape", column.shape, rule, remedy)
+        return np.einsum("...k,koi->...oi", column[..., 0], self.basis)
+
+    def outside(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any"]:
+        """The length of the part of some matrices that has no coordinates."""
+        rest = as_float_array("weights", weights) - self.lift(self.project(weights))
+        return np.sqrt(np.sum(rest**2, (-2, -1)))
+
+    def reduce(self, experiment: Experiment) -> Experiment:
+        r"""The same learning in these coordinates: as many outputs as there are modes, and a single input that is 1.
+
+        .. math::
+
+            \tau_w \dot w^p = c^p \epsilon, \qquad \tau_c \dot c^p = w^p \cdot \epsilon - \partial R / \partial c^p,
+            \qquad \epsilon = w^*_m - \textstyle\sum_p c^p w^p
+
+        exact for weights that begin in the eigenspace and all inputs at once. Inputs become `Population()`.
+
+        Raises:
+            ValueError: if the network is no `GatedLinear`, or a penalty acts on the weights.
+        """
+        network = experiment.network
+        rule, remedy = "only networks with one gate per path reduce to coordinates", "Use GatedLinear"
+        require(type(network) is GatedLinear, "network", type(network).__name__, rule, remedy)
+        rule = "a cost on the weights is not the same in other coordinates"
+        require_penalties_on_gates(experiment, rule, "Use penalties on the gates")
+        return experiment.replace(teachers=Given(self.targets[:, :, None]), inputs=Population())
+
+
+def _checked(teachers: Float[Array | np.ndarray, "task out in"]) -> Float[np.ndarray, "task out in"]:
+    """The teachers of one seed, each of which asks for something."""
+    exact = as_float_array("teachers", teachers, "Give those of one seed, of shape (task, out, in)")
+    Given(exact)  # refuses what are no teachers
+    idle = np.flatnonzero(~exact.any((1, 2))).tolist()
+    require(not idle, "teachers that are zero", idle, "must be none", "Leave them out")
+    return exact
+
+
+def modes(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
+    r"""One coordinate for every singular mode of every teacher.
+
+    .. math::
+
+        W^*_m = \sum_\alpha s_{m\alpha} u_{m\alpha} v_{m\alpha}^\top, \qquad E_{m\alpha} = u_{m\alpha} v_{m\alpha}^\top
+
+    Args:
+        teachers: one set of teachers, shape (task, out, in).
+
+    Returns:
+        The eigenspace with modes in the order (task, mode), strongest first within a task.
+
+    Raises:
+        ValueError: if two teachers share modes, that is, if :math:`\langle E_{m\alpha}, E_{n\beta} \rangle \ne 0`.
+
+    Example:
+        >>> teachers, params = gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(), gl.Flow(tau_w=1.3, tau_c=0.03)
+        ... ).draw(seed=0)
+        >>> gl.reduction.modes(teachers).project(params.weights).shape      # 2 teachers of rank 10
+        (2, 20, 1)
+
+    Source: paper, section 4 and appendix on the reduction.
+    """
+    teachers = _checked(teachers)
+    u, s, v = np.linalg.svd(teachers, full_matrices=False)
+    kept = s > SHARED * s.max()
+    every = u.transpose(0, 2, 1)[:, :, :, None] * v[:, :, None, :]
+    basis, task = every[kept], np.nonzero(kept)[0]
+    overlaps = np.abs(np.einsum("koi,loi->kl", basis, basis)) * (task[:, None] != task)
+    require(
+        overlaps.max() <= SHARED,
+        "largest overlap of modes of different teachers",
+        round(float(overlaps.max()), 4),
+        "must be 0: teachers that share modes do not separate into modes",
+        "Use reduction.span, which needs no such separation",
+    )
+    targets = np.where(task == np.arange(len(teachers))[:, None], s[kept], 0.0)
+    return Eigenspace(basis, targets)
+
+
+def span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
+    r"""One coordinate for every teacher: learning feels teachers only through their inner products.
+
+    .. math::
+
+        K_{mn} = \langle W^*_m, W^*_n \rangle, \qquad E_m = \sum_n (K^{-1/2})_{mn} W^*_n, \qquad
+        w^*_m = (K^{1/2})_{m\cdot}
+
+    For orthogonal teachers :math:`E_m` is teacher m at length 1.
+
+    Args:
+        teachers: one set of teachers, shape (task, out, in).
+
+    Returns:
+        The eigenspace with one mode per teacher.
+
+    Raises:
+        ValueError: if a teacher is a sum of multiples of the others, so that there are fewer directions than teachers.
+
+    Example:
+        >>> gl.reduction.span(gl.Orthogonal().sample(jax.random.key(0))).targets.round(3)
+        array([[ 0.707, -0.   ],
+               [-0.   ,  0.707]])
+
+    Source: this library; for one mode, paper, appendix on the reduction.
+    """
+    teachers = _checked(teachers)
+    squares, turn = np.linalg.eigh(np.einsum("moi,noi->mn", teachers, teachers))
+    dimensions = int(np.sum(squares > SHARED**2 * squares[-1]))
+    rule, remedy = f"must be the number of teachers, {len(teachers)}", "Leave out the teacher that others add up to"
+    require(dimensions == len(teachers), "dimensions", dimensions, rule, remedy)
+    basis = np.einsum("mk,nk,noi->moi", turn / np.sqrt(squares), turn, teachers)
+    return Eigenspace(basis, (turn * np.sqrt(squares)) @ turn.T)
+
+
+def _constants(results: xr.Dataset) -> tuple[float, float]:
+    return float(results.attrs["flow.tau_w"]), float(results.attrs["flow.tau_c"])
+
+
+@in_each_cell
+def gamma(results: xr.Dataset) -> xr.DataArray:
+    r"""What joint descent on gates and weights conserves without penalties, for any tasks and any inputs.
+
+    .. math::
+
+        \Gamma_{pq} = \tau_c c_p c_q - \tau_w \langle W_p, W_q \rangle, \qquad
+        \dot\Gamma_{pq} = -\Big(c_p \frac{\partial R}{\partial c_q} + c_q \frac{\partial R}{\partial c_p}\Big)
+
+    In a `TwoLayer` network hidden units take the place of paths, and the products of gates are summed over outputs.
+
+    Args:
+        results: a run with `gates` and `weight_products` recorded.
+
+    Returns:
+        Dims seed, time, path and other_path (or hidden and other_hidden), and out where each output has gates and a
+        conserved matrix of its own.
+
+    Raises:
+        ValueError: if a quantity was not recorded.
+
+    Example:
+        >>> law = gl.reduction.gamma(results)
+        >>> bool(abs(law.isel(time=-1) - law.isel(time=0)).max() < 0.02)  # of steps of 0.01
+        True
+
+    Source: paper, appendix on the reduction (symmetric model); in general, this library.
+    """
+    require_recorded(results, "gates", "weight_products")
+    tau_w, tau_c = _constants(results)
+    dim = unit(results)
+    shared = ["out"] if dim == "hidden" else []
+    products = xr.dot(results.gates, results.gates.rename({dim: f"other_{dim}"}), dim=shared)
+    gamma = tau_c * products - tau_w * results.weight_products
+    return gamma.transpose("seed", "time", dim, f"other_{dim}", ...).rename("gamma")
+
+
+@in_each_cell
+def pair_invariant(results: xr.Dataset) -> xr.DataArray:
+    r"""What each pair of paths conserves while both its gates are positive, under the paper's penalties (k = 1) too.
+
+    .. math::
+
+        I_{pq} = \tau_c (c_p - c_q)^2 - \tau_w \|W_p - W_q\|^2 = \Gamma_{pp} + \Gamma_{qq} - 2 \Gamma_{pq}
+
+    Args:
+        results: a run with `gates` and `weight_products` recorded.
+
+    Returns:
+        Dims as those of `gamma`; 0 on the diagonal.
+
+    Raises:
+        ValueError: if a quantity was not recorded, or the network is none of paths that are matrices.
+
+    Example:
+        >>> dict(gl.reduction.pair_invariant(results).sizes)
+        {'seed': 3, 'time': 200, 'path': 2, 'other_path': 2}
+
+    Source: this library.
+    """
+    require_matrix_paths(results)
+    whole = gamma(results)
+    paths = xr.DataArray(whole.path.values, {"path": whole.path.values}, ("path",))
+    own = whole.rename(path="first", other_path="second").isel(first=paths, second=paths).drop_vars(("first", "second"))
+    pairs = own + own.rename(path="other_path") - 2 * whole
+    return pairs.transpose("seed", "time", "path", "other_path", ...).rename("pair_invariant")
+
+
+def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.ndarray]:
+    r"""The tangent kernel: how learning turns an error into motion of the output, in two parts.
+
+    .. math::
+
+        \dot A = K \epsilon, \qquad
+        K = \underbrace{\sum_p \frac{W_p W_p^\top}{\tau_c}}_{\text{alignment}} +
+            \underbrace{\sum_p \frac{c_p^2}{\tau_w} I}_{\text{selectivity}}
+
+    with matrices written as long vectors. Without penalties this is all that moves the output.
+
+    Args:
+        params: weights, shape (path, out, in), and gates, shape (path,).
+        tau_w: time constant of the weights.
+        tau_c: time constant of the gates.
+
+    Returns:
+        Both parts, each of shape (out * in, out * in).
+
+    Raises:
+        ValueError: if a time constant is not above 0, or there is not one gate per path.
+
+    Example:
+        >>> params = gl.Params(weights=np.array([[[2.0]], [[0.0]]]), gates=np.array([0.5, 0.5]))
+        >>> [part.item() for part in gl.reduction.kernel(params, tau_w=1.0, tau_c=0.1)]
+        [40.0, 0.5]
+
+    Source: paper, Fig. A.8.
+    """
+    tau_w = require_positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
+    tau_c = require_positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
+    require_instance("params", params, Params, "Write Params(weights, gates)")
+    shape = as_float_array("gates", params.gates).shape
+    require(len(shape) == 1, "shape of gates", shape, "must be (path,), one gate per path", "Use GatedLinear")
+    weights = as_float_array("weights", params.weights)
+    rule, remedy = f"must be {shape[0]}, the number of gates", "Give weights of shape (path, out, in)"
+    paths = len(weights) if weights.ndim == 3 else weights.shape
+    require(paths == shape[0], "paths of weights", paths, rule, remedy)
+    flat = weights.reshape(len(weights), -1)
+    alignment = flat.T @ flat / tau_c
+    return alignment, np.sum(np.square(params.gates)) / tau_w * np.eye(len(alignment))
+
+
+@in_each_cell
+def accelerators(results: xr.Dataset) -> xr.Dataset:
+    r"""How fast each part of the tangent kernel removes the present error.
+
+    .. math::
+
+        \frac{\epsilon^\top K \epsilon}{\epsilon^\top \epsilon} =
+        \underbrace{\frac{1}{\tau_c} \sum_p \langle W_p, \hat\epsilon \rangle^2}_{\text{alignment}} +
+        \underbrace{\frac{1}{\tau_w} \sum_p c_p^2}_{\text{selectivity}}
+
+    Args:
+        results: a run with `gates` and `weights` recorded.
+
+    Returns:
+        `alignment` and `selectivity`, rates per time unit, dims seed and time.
+
+    Raises:
+        ValueError: if a quantity was not recorded, or there is not one gate per path.
+
+    Example:
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3, record=(gl.record.gates, gl.record.weights))
+        >>> rates = gl.reduction.accelerators(results)
+        >>> bool((rates.alignment < rates.selectivity).isel(time=0).all())  # weights are small at first
+        True
+
+    Source: paper, Fig. A.8.
+    """
+    require_recorded(results, "gates", "weights")
+    require_matrix_paths(results)
+    tau_w, tau_c = _constants(results)
+    rule, remedy = "only networks with one gate per path have a kernel in these two parts", "Use GatedLinear"
+    require("out" not in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
+    error = results.teachers.sel(task=results.active_task) - (results.gates * results.weights).sum("path")
+    along = (results.weights * error).sum(("out", "in")) ** 2 / (error**2).sum(("out", "in"))
+    parts = {"alignment": along.sum("path") / tau_c, "selectivity": (results.gates**2).sum("path") / tau_w}
+    return xr.Dataset(parts).transpose("seed", "time").drop_vars("task", errors="ignore")

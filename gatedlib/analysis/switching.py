@@ -1,0 +1,338 @@
+"""Metrics of losses: what happens in each block, and what a switch of task costs."""
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+
+from gatedlib._internal.validation import require, require_integer, require_positive
+from gatedlib.analysis.requirements import (
+    first_true,
+    in_each_cell,
+    require_all_frames,
+    require_every_step,
+    require_recorded,
+    require_single_run,
+)
+
+
+def _frames(results: xr.Dataset, block: int) -> slice:
+    """Which frames belong to a block, counted from 0."""
+    start, stop = results.block_start.values[block], results.block_stop.values[block]
+    steps = results.step.values
+    first, end = np.searchsorted(steps, [start, stop])
+    require(
+        first < end and steps[first] == start,
+        "every",
+        int(results.attrs["every"]),
+        f"there must be a frame at the first step of each block, none is at step {start}",
+        "Record with every=1, or with a divisor of the block's steps",
+    )
+    return slice(first, end)
+
+
+def _long_enough(name: str, value: int, steps: int, results: xr.Dataset) -> xr.DataArray:
+    """Which blocks have so many steps, which some block must; the others have no number."""
+    lengths = results.block_stop - results.block_start
+    rule = f"takes blocks of {steps} steps, the longest has {int(lengths.max())}"
+    require(bool((lengths >= steps).any()), name, value, rule, "Use fewer steps, or longer blocks")
+    return lengths >= steps
+
+
+def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarray], np.ndarray]) -> xr.DataArray:
+    """Apply a function of the values in one block to each block, and line the outcomes up along `block`.
+
+    Args:
+        values: data along `time`, from `results` or computed from it.
+        results: the run, for its table of blocks.
+        fn: from an array whose last axis is the time in a block to an array without that axis.
+
+    Returns:
+        What `fn` gave, with `block` as the last dim in place of `time`.
+
+    Raises:
+        ValueError: if a block has no frame at its first step.
+
+    Example:
+        >>> dict(gl.metrics.per_block(results.loss, results, lambda loss: loss.max(-1)).sizes)
+        {'seed': 3, 'block': 2}
+    """
+    require_single_run(results)
+    require_all_frames(results)
+    rule, remedy = "must be those of the results", "Take values from the same results"
+    same = values.sizes.get("time") == results.sizes["time"]
+    require(same, "frames of values", values.sizes.get("time", 0), rule, remedy)
+    timed = values.transpose(..., "time")
+    array, others = timed.values, timed.dims[:-1]
+    blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]
+    coordinates = {name: c for name, c in results.coords.items() if "block" in c.dims}
+    coordinates |= {name: c for name, c in timed.coords.items() if "time" not in c.dims}
+    return xr.DataArray(np.stack(blocks, -1), coordinates, (*others, "block"), name=values.name)
+
+
+@in_each_cell
+def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
+    r"""How long after each switch the loss first falls below a criterion; the block's length if it never does.
+
+    .. math::
+
+        \min \{ t - t_k : L(t) < \theta,\; t \in \text{block } k \}
+
+    Args:
+        results: a run with `loss` recorded.
+        theta: the criterion.
+
+    Returns:
+        Times in time units, dims seed and block.
+
+    Raises:
+        ValueError: if theta is not above 0, or the loss was not recorded from the first step of each block on.
+
+    Example:
+        >>> dict(gl.metrics.time_to_criterion(results).sizes)
+        {'seed': 3, 'block': 2}
+
+    Source: paper, Fig. 2F.
+    """
+    require_recorded(results, "loss")
+    theta = require_positive("theta", theta, "The paper's Fig. 2F has 0.1")
+    dt = float(results.attrs["flow.dt"])
+    apart = dt * int(results.attrs["every"])
+
+    def first_below(loss: np.ndarray) -> np.ndarray:
+        return first_true(loss < theta) * apart
+
+    lengths = (results.block_stop - results.block_start) * dt
+    return per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
+
+
+@in_each_cell
+def switch_loss(results: xr.Dataset) -> xr.DataArray:
+    """The loss at the first step of each block, before anything is learned about the switch.
+
+    Args:
+        results: a run with `loss` recorded.
+
+    Returns:
+        Losses, dims seed and block.
+
+    Raises:
+        ValueError: if `loss` was not recorded from the first step of each block on.
+
+    Example:
+        >>> gl.metrics.switch_loss(results).median("seed").values.round(2)
+        array([0.25, 0.49], dtype=float32)
+
+    Source: this library; the quantity behind paper Fig. 2A.
+    """
+    require_recorded(results, "loss")
+    return per_block(results.loss, results, lambda loss: loss[..., 0]).rename("switch_loss")
+
+
+def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.05) -> xr.DataArray:
+    """The mean over the last part of each block.
+
+    Args:
+        values: data along `time`, from `results` or computed from it.
+        results: the run, for its table of blocks.
+        fraction: how much of the block counts as its end.
+
+    Returns:
+        Means, with `block` in place of `time`.
+
+    Raises:
+        ValueError: if the fraction is not in (0, 1].
+
+    Example:
+        >>> dict(gl.metrics.end_of_block(results.gates, results).sizes)
+        {'seed': 3, 'path': 2, 'block': 2}
+    """
+    fraction = require_positive("fraction", fraction, "Use 0.05 for the last 5 %")
+    require(fraction <= 1, "fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
+
+    def end(block: np.ndarray) -> np.ndarray:
+        return block[..., -max(1, round(fraction * block.shape[-1])) :].mean(-1)
+
+    return per_block(values, results, end)
+
+
+@in_each_cell
+def end_loss(results: xr.Dataset) -> xr.DataArray:
+    """The mean loss over the last 5 % of each block.
+
+    Args:
+        results: a run with `loss` recorded.
+
+    Returns:
+        Losses, dims seed and block.
+
+    Raises:
+        ValueError: if `loss` was not recorded from the first step of each block on.
+
+    Example:
+        >>> bool((gl.metrics.end_loss(results) < 0.05).all())
+        True
+
+    Source: paper, Fig. 2A.
+    """
+    require_recorded(results, "loss")
+    return end_of_block(results.loss, results).rename("end_loss")
+
+
+@in_each_cell
+def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
+    r"""The loss right after each switch, step by step.
+
+    .. math::
+
+        L_k(n) = L(t_k + n\, dt), \qquad n = 0, 1, \dots, N
+
+    n counts the learning steps taken since the switch: L(0) is the first error, before anything is learned about it.
+
+    Args:
+        results: a run with `loss` recorded at every step.
+        steps: N.
+
+    Returns:
+        Losses, dims seed, block and step_since; nan beyond the end of a block.
+
+    Raises:
+        ValueError: if steps is no whole number above 0, no block is long enough for it, or frames are missing.
+
+    Example:
+        >>> dict(gl.metrics.post_switch_loss(results, steps=5).sizes)
+        {'seed': 3, 'block': 2, 'step_since': 6}
+
+    Source: paper, Fig. 8B.
+    """
+    require_recorded(results, "loss")
+    steps = require_integer("steps", steps, 1, "The paper's Fig. 8B has 5")
+    require_every_step(results)
+    require_all_frames(results)
+    _long_enough("steps", steps, steps + 1, results)
+    since = xr.DataArray(range(steps + 1), {"step_since": range(steps + 1)}, ("step_since",))
+    # every step has a frame, so a step is its own place along time
+    place, last = results.block_start + since, results.sizes["time"] - 1
+    after = results.loss.isel(time=place.clip(max=last)).drop_vars(["time", "step", "active_task"])
+    return after.where(place < results.block_stop).transpose(..., "block", "step_since").rename("post_switch_loss")
+
+
+@in_each_cell
+def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
+    r"""What a switch costs: the mean loss on the first steps of a block, less the steady loss at its end.
+
+    .. math::
+
+        C_k = \frac 1N \sum_{n=0}^{N-1} L_k(n) - L_k(\text{last 5 \%})
+
+    One step, N = 1, gives its *depth*: how much worse the first answer is.
+
+    Args:
+        results: a run with `loss` recorded at every step.
+        steps: N; None for all steps of the block.
+
+    Returns:
+        Costs, dims seed and block; nan for blocks of fewer steps.
+
+    Raises:
+        ValueError: if steps is no whole number above 0, no block has so many, or frames are missing.
+
+    Example:
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=4), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> depth, cost = gl.metrics.switch_cost(results, steps=1), gl.metrics.switch_cost(results)
+        >>> bool((depth.median("seed") > cost.median("seed")).all())
+        True
+
+    Source: this library; the switch cost of task-switching experiments, in losses (Monsell 2003).
+    """
+    require_recorded(results, "loss")
+    if steps is not None:
+        steps = require_integer("steps", steps, 1, "Use 1 for the depth of a switch, None for all of a block")
+        require_every_step(results)
+    first = per_block(results.loss, results, lambda loss: loss[..., :steps].mean(-1))
+    enough = _long_enough("steps", steps or 1, steps or 1, results)
+    return (first - end_loss(results)).where(enough).rename("switch_cost")
+
+
+@in_each_cell
+def switch_duration(results: xr.Dataset) -> xr.DataArray:
+    r"""How long a switch lasts: its whole cost, as so much time at the first error.
+
+    .. math::
+
+        \tau_k = \frac{\sum_n [L_k(n) - L_k(\text{end})]\, dt}{L_k(0) - L_k(\text{end})}
+
+    so that the whole cost of a switch is its depth times its duration. For a loss that decays exponentially it is the
+    time constant.
+
+    Args:
+        results: a run with `loss` recorded.
+
+    Returns:
+        Durations in time units, dims seed and block; nan for a block whose first error is no larger than its last.
+
+    Example:
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=4), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... ), seeds=3)
+        >>> dict(gl.metrics.switch_duration(results).sizes)
+        {'seed': 3, 'block': 4}
+
+    Source: this library.
+    """
+    require_recorded(results, "loss")
+    lengths = (results.block_stop - results.block_start) * float(results.attrs["flow.dt"])
+    end = end_loss(results)
+    depth = switch_loss(results) - end
+    whole = switch_cost(results, steps=None) * lengths
+    return (whole / depth).where(depth > 0).rename("switch_duration")
+
+
+def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.DataArray:
+    r"""What it costs to be doing two tasks, apart from the switches themselves.
+
+    .. math::
+
+        M_k = \langle L^\text{mixed}(t) \rangle - \langle L^\text{single}(t) \rangle, \qquad
+        t \in \text{block } k \text{ but its first steps}
+
+    Args:
+        mixed: a run in which tasks alternate, `loss` recorded at every step.
+        single: a run of the same network with one task only, of the same duration, seeds and steps.
+        skip: how many steps after each switch are left out.
+
+    Returns:
+        Costs, dims seed and block (of the mixed run); nan for blocks that have no more steps than are left out.
+
+    Raises:
+        ValueError: if the two runs differ in seeds or times, no block has more steps than are left out, or frames
+            are missing.
+
+    Example:
+        >>> mixed = gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(duration=4.0), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
+        ... )
+        >>> single = mixed.replace(curriculum=gl.Blocked(duration=4.0, order=(0,)))
+        >>> dict(gl.metrics.mixing_cost(gl.simulate(mixed, seeds=3), gl.simulate(single, seeds=3)).sizes)
+        {'seed': 3, 'block': 4}
+
+    Source: this library; the mixing cost of task-switching experiments, in losses (Monsell 2003).
+    """
+    for results in (mixed, single):
+        require_single_run(results)
+        require_recorded(results, "loss")
+        require_every_step(results)
+    for name in ("seed", "time"):
+        same = np.array_equal(mixed[name].values, single[name].values)
+        rule, remedy = "must be those of the other run", "Run both for the same seeds, duration and dt"
+        require(same, f"{name}s of the single task", single[name].values[[0, -1]].tolist(), rule, remedy)
+    skip = require_integer("skip", skip, 0, "Leave out 5 steps, or as many as a switch takes")
+    enough = _long_enough("skip", skip, skip + 1, mixed)
+    apart = mixed.loss - single.loss.drop_vars(["active_task", "step"], errors="ignore")
+
+    def later(loss: np.ndarray) -> np.ndarray:
+        return loss[..., min(skip, loss.shape[-1] - 1) :].mean(-1)
+
+    return per_block(apart, mixed, later).where(enough).rename("mixing_cost")

@@ -1,0 +1,323 @@
+r"""Transfer: what a trained network can do on new tasks by its gates alone.
+
+With its weights frozen, a network with one gate per path can be any matrix in the span of its paths, and, while its
+gates are nonnegative, any in the cone between them. These functions say how near a new task lies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.optimize import nnls
+
+from gatedlib._internal.validation import (
+    as_jax_array,
+    is_number,
+    require,
+    require_instance,
+    require_nonnegative,
+    require_positive,
+    to_plain,
+)
+from gatedlib.analysis.metrics import components
+from gatedlib.analysis.requirements import require_matrix_paths, require_single_run
+from gatedlib.model import curricula
+from gatedlib.model.composites import Sums
+from gatedlib.model.experiment import Experiment
+from gatedlib.simulation import record as rec
+from gatedlib.simulation.arguments import checked_experiment
+from gatedlib.simulation.results import final_params, require_final_parameters, settings
+from gatedlib.simulation.simulate import simulate
+
+
+def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
+    """The targets, by default all tasks, of the seeds that the results hold."""
+    require_single_run(results)
+    require_final_parameters(results)
+    require_matrix_paths(results)
+    targets = results.teachers if targets is None else targets
+    require_instance("targets", targets, xr.DataArray, "Use transfer.mixtures, or the teachers of a run")
+    rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
+    require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
+    seeds, own = targets["seed"].values.tolist(), results.seed.values.tolist()
+    rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
+    require(seeds == own, "seeds of targets", seeds, rule, remedy)
+    sizes, own_sizes = (tuple(each.sizes[dim] for dim in ("out", "in")) for each in (targets, results.teachers))
+    rule, remedy = f"must be {own_sizes}, those of the teachers", "Use transfer.mixtures of the same results"
+    require(sizes == own_sizes, "outputs and inputs of targets", sizes, rule, remedy)
+    require("path" not in targets.dims, "dims of targets", targets.dims, "must be none of paths", remedy)
+    require(bool(np.isfinite(targets).all()), "targets", "nan or inf", "must be finite", "Mend them")
+    return targets
+
+
+def _shares(
+    things: xr.DataArray, of: xr.DataArray, dim: str, own: list[str], *, nonnegative: bool = False
+) -> xr.DataArray:
+    """How much of each matrix, counted by `dim`, is in each thing, by least squares; for each `own` by itself.
+
+    Things have the dims seed, out, in and any others; the shares have `dim` in place of out and in, and then `own`.
+    """
+    inside = [name for name in ("out", "in") if name not in own]
+    others = [name for name in things.dims if name not in ("seed", "out", "in")]
+    made, wanted = of.transpose("seed", *own, *inside, dim), things.transpose("seed", *own, *others, *inside)
+    found = np.empty((*wanted.shape[: -len(inside)], made.sizes[dim]))
+    for place in np.ndindex(made.shape[: 1 + len(own)]):
+        matrix = made.values[place].reshape(-1, made.sizes[dim])
+        for other in np.ndindex(wanted.shape[1 + len(own) : -len(inside)]):
+            thing = wanted.values[place + other].ravel()
+            found[place + other] = nnls(matrix, thing)[0] if nonnegative else np.linalg.lstsq(matrix, thing)[0]
+    dims = ("seed", *own, *others, dim)
+    coordinates = {name: c for name, c in things.coords.items() if set(c.dims) <= set(dims)}
+    shares = xr.DataArray(found, coordinates, dims).assign_coords({dim: of[dim]})
+    return shares.transpose("seed", *others, dim, *own)
+
+
+def _own(results: xr.Dataset) -> list[str]:
+    """The dims along which gates are chosen one by one: the outputs, where each has its own."""
+    return ["out"] if "out" in results.final_gates.dims else []
+
+
+def parts(results: xr.Dataset) -> xr.DataArray:
+    r"""What the paths of a trained network are made of: each as a sum of the tasks, as near as one gets.
+
+    .. math::
+
+        W_p \approx \sum_m x_{pm} W^*_m
+
+    Args:
+        results: a trained run.
+
+    Returns:
+        x, with dims seed, path and task, composites left out; 1 and 0 for paths that each are a task. Where each output
+        has its own gates, each row by itself, with the dim out: relabel such results first.
+
+    Raises:
+        ValueError: if the results hold a sweep.
+
+    Example:
+        >>> results = gl.simulate(gl.Experiment(
+        ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=20), gl.Flow(tau_w=0.1, tau_c=1.0, dt=0.01)
+        ... ), seeds=3)
+        >>> gl.transfer.parts(results).mean("seed").values.round().astype(int).tolist()  # both have become task B
+        [[0, 1], [0, 1]]
+
+    Source: this library.
+    """
+    require_single_run(results)
+    require_final_parameters(results)
+    require_matrix_paths(results)
+    results = components(results)
+    return _shares(results.final_weights, results.teachers, "task", _own(results)).rename("parts")
+
+
+def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarray) -> xr.DataArray:
+    r"""New tasks made of the tasks of a run, as targets for the functions below.
+
+    .. math::
+
+        W^*_k = \sum_m w_{km} W^*_m
+
+    Args:
+        results: any run.
+        weights: one row for each new task, with one number for each task of the run that is no composite.
+
+    Returns:
+        Dims seed, mixture, out and in.
+
+    Raises:
+        ValueError: if the rows have not one finite number for each task, or the results hold a sweep.
+
+    Example:
+        >>> dict(gl.transfer.mixtures(results, [(0.5, 0.5), (0.2, 0.8)]).sizes)
+        {'seed': 3, 'mixture': 2, 'out': 10, 'in': 20}
+
+    Source: this library.
+    """
+    require_single_run(results)
+    require_final_parameters(results)
+    require_matrix_paths(results)
+    teachers = components(results).teachers
+    table = np.asarray(as_jax_array("weights", weights, "Write for instance [(0.5, 0.5)]"), float)
+    bad = int(np.sum(~np.isfinite(table)))
+    require(bad == 0, "weights that are not finite", bad, "must be 0", "Remove nan and inf")
+    rule = f"must be (mixtures, {teachers.sizes['task']}), one number for each task"
+    fits = table.ndim == 2 and table.shape[1] == teachers.sizes["task"]
+    require(fits, "shape of weights", table.shape, rule, "Write for instance [(0.5, 0.5)]")
+    mixed = xr.DataArray(table, {"task": teachers.task}, ("mixture", "task"))
+    return xr.dot(mixed, teachers, dim="task").transpose("seed", "mixture", "out", "in").rename("mixtures")
+
+
+def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonnegative: bool = False) -> xr.DataArray:
+    r"""The gates with which the frozen final weights come nearest to a task: zero-shot, without any learning.
+
+    .. math::
+
+        \hat c = \arg\min_c \tfrac12 \Big\| \sum_p c_p W_p - W^* \Big\|_F^2, \qquad
+        M \hat c = v, \quad M_{pq} = \langle W_p, W_q \rangle, \quad v_p = \langle W_p, W^* \rangle
+
+    and the same for each row by itself where each output neuron has gates of its own. The smallest such gates if
+    there are several and they may have any sign.
+
+    Args:
+        results: a trained run.
+        targets: tasks, with dims seed, out, in and any others; all tasks of the run unless given.
+        nonnegative: whether gates below zero are ruled out.
+
+    Returns:
+        Gates with the dims of the targets, and path in place of out and in; with path and out if each output has its
+        own gates.
+
+    Raises:
+        ValueError: if the targets have not the dims seed, out and in, or other seeds than the results, or these hold a
+            sweep.
+
+    Example:
+        >>> dict(gl.transfer.best_gates(results).sizes)
+        {'seed': 3, 'task': 2, 'path': 2}
+
+    Source: this library; the limit of paper Fig. 3C and D when the weights stand still.
+    """
+    targets = _targets(results, targets)
+    gates = _shares(targets, results.final_weights, "path", _own(results), nonnegative=nonnegative)
+    return gates.rename("best_gates")
+
+
+def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | None = None) -> xr.DataArray:
+    r"""The loss of the frozen final weights on some tasks, with given gates.
+
+    .. math::
+
+        L = \tfrac12 \Big\| \sum_p c_p W_p - W^* \Big\|_F^2
+
+    Args:
+        results: a trained run.
+        gates: dims seed and path, out if each output has its own gates, and any others of the targets.
+        targets: tasks, with dims seed, out, in and any others; all tasks of the run unless given.
+
+    Returns:
+        The loss on inputs of unit covariance, with the dims of the targets but out and in.
+
+    Raises:
+        ValueError: as for `best_gates`.
+
+    Example:
+        >>> zero_shot = gl.transfer.loss_with(results, gl.transfer.best_gates(results))
+        >>> bool((zero_shot < gl.transfer.loss_with(results, results.final_gates)).all())
+        True
+
+    Source: this library.
+    """
+    targets = _targets(results, targets)
+    remedy = "Use results.final_gates, or what best_gates gives"
+    require_instance("gates", gates, xr.DataArray, remedy)
+    for dim in ("seed", "path"):
+        there = gates[dim].values.tolist() if dim in gates.dims else None
+        own = results[dim].values.tolist()
+        require(there == own, f"{dim}s of gates", there, f"must be those of the results, {own}", remedy)
+    error = (gates * results.final_weights).sum("path") - targets
+    return ((error**2).sum(("out", "in")) / 2).rename("loss")
+
+
+def adapt(
+    experiment: Experiment,
+    results: xr.Dataset,
+    weights: Sequence[float] | np.ndarray,
+    duration: float = 1.0,
+    *,
+    gates_only: bool = False,
+    record: Sequence[rec.Quantity] = (rec.loss, rec.gates),
+) -> xr.Dataset:
+    r"""Let trained networks go on, on new inputs, with one new task: a weighted sum of the tasks they know.
+
+    .. math::
+
+        W^*_{\mathrm{new}} = \sum_m w_m W^*_m
+
+    Args:
+        experiment: what the networks were trained in.
+        results: its results.
+        weights: one number for each task that is no composite.
+        duration: how long, in time units.
+        gates_only: whether weights are frozen.
+        record: the quantities to keep, of every step.
+
+    Returns:
+        Results of the one block, for the same seeds.
+
+    Raises:
+        ValueError: if the results are of other teachers or another network, or hold a sweep, there is not one weight
+            for each task, or the duration is no whole number of steps.
+
+    Example:
+        >>> after = gl.transfer.adapt(experiment, gl.simulate(experiment, seeds=3), (0.5, 0.5), gates_only=True)
+        >>> bool((after.loss[:, -1] < after.loss[:, 0]).all())
+        True
+
+    Source: paper, Fig. 3C, for any mixture.
+    """
+    checked_experiment(experiment)
+    require_single_run(results)
+    for name, value in settings(experiment).items():
+        if name.startswith(("teachers", "network")) and name in results.attrs:  # which older results may lack
+            was: Any = results.attrs[name]
+            rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
+            require(to_plain(was) == to_plain(value), name, value, rule, remedy)
+    duration = require_positive("duration", duration, "Use 1.0")
+    curricula.whole_steps("duration", duration, float(experiment.flow.dt))
+    known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
+    rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
+    listed = to_plain(weights)
+    require(isinstance(listed, tuple), "weights", weights, "must be a list of numbers", remedy)
+    require(len(listed) == known, "number of weights", len(listed), rule, remedy)
+    for weight in listed:
+        require(is_number(weight), "weight", weight, "must be a number", remedy)
+    row = (*(float(weight) for weight in listed), *[0.0] * (tasks - known))
+    new = experiment.replace(
+        teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.Sequence((tasks,), (duration,))
+    )
+    frozen = new.replace(tau_w=math.inf) if gates_only else new
+    before = int(results.attrs.get("start", 0)) + int(results.block_stop[-1])
+    return simulate(frozen, results.seed.values, record, initial=final_params(results), start=before)
+
+
+def adaptation_time(distance: float, size: float, tau_c: float, theta: float, specialization: float = 1.0) -> float:
+    r"""How long gates alone need to go from one mixture of known tasks to another, in closed form.
+
+    .. math::
+
+        \tau_c \dot\delta = -q\,\sigma\,\delta, \quad L = \tfrac q2 \|\delta\|^2 \quad\Rightarrow\quad
+        t = \frac{\tau_c}{2 q \sigma} \ln\frac{q D^2}{2\theta}
+
+    for orthogonal tasks of squared length q, weights that stand still, and gates that add up to one, where the
+    penalties do not push. :math:`\delta` is what the present mixture lacks of the new one, D its length at the switch;
+    :math:`\sigma` is the squared distance of the paths relative to that of the tasks, which speeds gates up.
+
+    Args:
+        distance: D, from the weights of the mixture before the switch to those of the new one.
+        size: q, :math:`\|W^*_m\|_F^2`.
+        tau_c: time constant of the gates.
+        theta: the loss that counts as adapted.
+        specialization: :math:`\sigma`, as `metrics.specialization` measures it; 1 for paths that are the tasks.
+
+    Returns:
+        The time in time units; 0 if the loss is below theta from the start.
+
+    Raises:
+        ValueError: if a number is not above 0 (the distance may be 0).
+
+    Example:
+        >>> round(gl.transfer.adaptation_time(0.5**0.5, size=0.3, tau_c=0.03, theta=0.02), 3)
+        0.066
+
+    Source: this library.
+    """
+    distance = require_nonnegative("distance", distance, "Use the length of the difference of the two mixtures")
+    named = {"size": size, "tau_c": tau_c, "theta": theta, "specialization": specialization}
+    remedy = "Use the squared length of a teacher, a time constant, a loss, and a ratio"
+    size, tau_c, theta, specialization = (require_positive(name, value, remedy) for name, value in named.items())
+    excess = size * distance**2 / (2 * theta)
+    return tau_c / (2 * size * specialization) * math.log(excess) if excess > 1 else 0.0

@@ -1,0 +1,1 @@
+"""What learns, from what, in which order: pure descriptions; nothing here runs."""

@@ -1,0 +1,149 @@
+"""Composites: tasks made of other tasks, by weighted sums or row by row.
+
+A composite teacher set holds the tasks that it is made of, its *components*, and then the composites. Metrics that
+match paths to tasks match them to components only.
+"""
+
+import abc
+import itertools
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from gatedlib._internal.validation import is_number, require, require_integer, to_plain
+from gatedlib.model.teachers import Teachers
+
+Rows = Sequence[Sequence[int]] | np.ndarray
+Weights = Sequence[Sequence[float]] | np.ndarray
+
+
+def _check_table(name: str, table: object, of: Teachers, width: int, what: str, remedy: str) -> None:
+    """Require a table with at least one row, each of so many entries, made of the tasks of some teachers."""
+    known = "must be teachers, such as Orthogonal(tasks=3)"
+    require(isinstance(of, Teachers), "of", of, known, "Give the tasks that composites are made of first")
+    rule, remedy_of = "have labels, which do not add up", "Use teachers that are matrices, such as Orthogonal(tasks=3)"
+    require("class" not in of.dims, "of", type(of).__name__, rule, remedy_of)
+    listed = isinstance(table, tuple) and len(table) > 0
+    require(listed, name, table, "must list at least one composite", remedy)
+    for row in table:  # type: ignore[attr-defined]
+        count = len(row) if isinstance(row, tuple) else None
+        require(count == width, f"composite in {name}", row, f"must have {width} entries, {what}", remedy)
+
+
+class _Composite(Teachers):
+    """Some tasks, and others made of them."""
+
+    of: Teachers
+
+    @property
+    @abc.abstractmethod
+    def composites(self) -> int:
+        """How many tasks are made of the others."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        tasks, d_out, d_in = self.of.shape
+        return tasks + self.composites, d_out, d_in
+
+    @property
+    def components(self) -> int:
+        return self.of.components
+
+
+class Sums(_Composite):
+    r"""Some tasks, and weighted sums of them as further tasks.
+
+    .. math::
+
+        W^*_{M+k} = \sum_{m=1}^M w_{km} W^*_m
+
+    Weights on the simplex (nothing negative, adding up to one) are mixtures, which gates that are nonnegative and
+    bounded can express once every path is a task; other weights are not refused.
+
+    Args:
+        of: the tasks that are added up, M of them; they come first.
+        weights: one row of M numbers for each composite.
+
+    Raises:
+        ValueError: if there is no composite, or a row has not one finite number for each task.
+
+    Example:
+        >>> teachers = gl.Sums(gl.Orthogonal(tasks=3, d_in=20, d_out=6), weights=[(0.5, 0.5, 0), (0, 0.5, 0.5)])
+        >>> teachers.shape, teachers.components
+        ((5, 6, 20), 3)
+        >>> drawn = teachers.sample(jax.random.key(0))
+        >>> bool(abs(drawn[3] - (drawn[0] + drawn[1]) / 2).max() < 1e-6)
+        True
+
+    Source: paper, Fig. 3C (task composition).
+    """
+
+    weights: Weights = eqx.field(converter=to_plain)
+
+    def __check_init__(self) -> None:
+        remedy = "Write for instance [(0.5, 0.5, 0)] for half of A and half of B, of three tasks"
+        tasks = self.of.shape[0] if isinstance(self.of, Teachers) else 0
+        _check_table("weights", self.weights, self.of, tasks, "one weight for each task", remedy)
+        for weight in itertools.chain(*self.weights):
+            if not isinstance(weight, jax.core.Tracer):
+                finite = is_number(weight) and bool(np.isfinite(weight))
+                require(finite, "weight", weight, "must be a finite number", remedy)
+
+    @property
+    def composites(self) -> int:
+        return len(self.weights)
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        tasks = self.of.sample(key)
+        weights = jnp.stack([jnp.stack([jnp.asarray(w, float) for w in row]) for row in self.weights])
+        return jnp.concatenate([tasks, jnp.einsum("km,mij->kij", weights, tasks)])
+
+
+class RowMixtures(_Composite):
+    r"""Some tasks, and further tasks that take each row, that is each output, from one of them.
+
+    .. math::
+
+        W^*_{M+k,\, i\cdot} = W^*_{\mathtt{rows}[k][i],\, i\cdot}
+
+    One gate per path cannot express such a mixture; one per path and output can (`NeuronGated`).
+
+    Args:
+        of: the tasks that rows are taken from; they come first.
+        rows: for each composite, the task of each row, `d_out` of them.
+
+    Raises:
+        ValueError: if there is no composite, a row has no task or one too many, or there is no such task.
+
+    Example:
+        >>> teachers = gl.RowMixtures(gl.Orthogonal(tasks=2, d_in=6, d_out=3), rows=[(0, 1, 0)])
+        >>> first, second, mixture = teachers.sample(jax.random.key(0))
+        >>> bool((mixture[0] == first[0]).all()), bool((mixture[1] == second[1]).all())
+        (True, True)
+
+    Source: paper, Fig. 3D (subtask composition).
+    """
+
+    rows: Rows = eqx.field(static=True, converter=to_plain)
+
+    def __check_init__(self) -> None:
+        remedy = "Write for instance [(0, 1, 0, 1)] for four rows that alternate between A and B"
+        tasks, d_out = self.of.shape[:2] if isinstance(self.of, Teachers) else (0, 0)
+        _check_table("rows", self.rows, self.of, d_out, "the task of each row", remedy)
+        for task in itertools.chain(*self.rows):
+            require_integer("task in rows", task, 0, "Tasks are counted from 0")
+            rule = f"there are {tasks} tasks, so they run from 0 to {tasks - 1}"
+            require(task < tasks, "task in rows", task, rule, "Name these tasks only")
+
+    @property
+    def composites(self) -> int:
+        return len(self.rows)
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        tasks = self.of.sample(key)
+        _, d_out, _ = tasks.shape
+        return jnp.concatenate([tasks, tasks[np.asarray(self.rows), np.arange(d_out)]])

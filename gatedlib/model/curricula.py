@@ -1,0 +1,272 @@
+"""Curricula: which task is on, and for how long.
+
+Whatever its kind, a curriculum becomes two things: an integer array with the task of every step, and a table
+of its blocks. Time is counted in whole steps; `dt` only converts.
+"""
+
+import abc
+import math
+from collections.abc import Sequence as Ordered
+from typing import NamedTuple
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Int
+
+from gatedlib._internal.validation import require, require_integer, require_positive, to_plain, to_real
+
+
+class Schedule(NamedTuple):
+    """A curriculum in whole steps: the task of every step and the table of blocks.
+
+    Attributes:
+        tasks: the task that is on at each step, shape (step,).
+        start: the first step of each block, shape (block,).
+        stop: one past the last step of each block, shape (block,).
+        block_tasks: the task of each block, shape (block,).
+    """
+
+    tasks: Int[np.ndarray, " step"]
+    start: Int[np.ndarray, " block"]
+    stop: Int[np.ndarray, " block"]
+    block_tasks: Int[np.ndarray, " block"]
+
+
+def schedule(tasks: Ordered[int] | np.ndarray, lengths: Ordered[float] | np.ndarray, dt: float) -> Schedule:
+    """Lay blocks of the given tasks and lengths (in time units) out on whole steps of `dt`.
+
+    Raises:
+        ValueError: if a length is no whole number of steps; the nearest lengths that are stand in the message.
+
+    Example:
+        >>> from gatedlib.model.curricula import schedule
+        >>> schedule([0, 1], [0.2, 0.3], dt=0.1).tasks
+        array([0, 0, 1, 1, 1], dtype=int32)
+    """
+    stop = np.cumsum([whole_steps("block_length", length, dt) for length in lengths])
+    _check_steps(int(stop[-1]))
+    return _table(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
+
+
+def whole_steps(name: str, length: float, dt: float) -> int:
+    """How many steps of `dt` a length of time is, which must be a whole number.
+
+    Raises:
+        ValueError: if it is not; the nearest lengths that are stand in the message.
+    """
+    rule = f"is {length / dt:.3g} steps of dt = {dt!r}, and a run has below 2**31"
+    require(length / dt < 2**31, name, length, rule, "Use a shorter time, or longer steps")
+    count = round(length / dt)
+    # a relative 1e-6 forgives 0.3 / 0.1 = 2.9999..., and float32 settings
+    if count < 1 or abs(length / dt - count) > 1e-6 * count:
+        below, above = max(1, math.floor(length / dt)), math.floor(length / dt) + 1
+        raise ValueError(
+            f"{name} = {length!r} with dt = {dt!r}: it must be a whole number of steps, "
+            f"this one has {length / dt:.6g}. Use {below * dt:.6g} or {above * dt:.6g}, or another dt."
+        )
+    return count
+
+
+def _check_steps(steps: int) -> None:
+    """Require a number of steps that can be counted."""
+    require(steps < 2**31, "steps of all blocks", steps, "must be below 2**31", "Use fewer or shorter blocks")
+
+
+def _table(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) -> Schedule:
+    return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
+
+
+def _check_tasks(name: str, tasks: Ordered[int] | np.ndarray) -> None:
+    require(isinstance(tasks, tuple), name, tasks, "must be a list of tasks", "Use (0, 1) to alternate two tasks")
+    require(len(tasks) > 0, name, tasks, "must name at least one task", "Use (0, 1) to alternate two tasks")
+    for task in tasks:
+        require_integer(f"task in {name}", task, 0, "Tasks are counted from 0")
+
+
+class Curriculum(eqx.Module):
+    """A plan of which task is on when."""
+
+    @abc.abstractmethod
+    def schedule(self, dt: float) -> Schedule:
+        """The plan in whole steps of `dt`."""
+
+
+class Blocked(Curriculum):
+    r"""Tasks in turn, each on for a block of the same length: A, B, A, B, …
+
+    .. math::
+
+        m(t) = \mathtt{order}[\lfloor t / \tau_B \rfloor \bmod |\mathtt{order}|]
+
+    Args:
+        blocks: number of blocks; 20 unless a duration is given.
+        block_length: :math:`\tau_B`, how long each task stays on, in time units.
+        order: the tasks of one round, repeated for as long as there are blocks.
+        duration: how long all blocks last together, in place of their number; the last one is cut short if need be.
+            Experiments of equal duration can be compared, and swept, over `block_length`.
+
+    Raises:
+        ValueError: if there is no block, both their number and a duration are given, a length is not above 0, or a
+            task is no whole number from 0 on.
+
+    Example:
+        >>> gl.Blocked(blocks=4, block_length=2.0).schedule(dt=1.0).tasks
+        array([0, 0, 1, 1, 0, 0, 1, 1], dtype=int32)
+        >>> gl.Blocked(duration=5.0, block_length=2.0).schedule(dt=1.0).tasks
+        array([0, 0, 1, 1, 0], dtype=int32)
+
+    Source: paper, section 2 and Fig. 1A; equal durations, Fig. 5.
+    """
+
+    blocks: int | None = eqx.field(static=True, converter=to_plain, default=None)
+    block_length: float = eqx.field(converter=to_real, default=1.0)
+    order: Ordered[int] | np.ndarray = eqx.field(static=True, converter=to_plain, default=(0, 1))
+    duration: float | None = eqx.field(converter=to_real, default=None)
+
+    def __check_init__(self) -> None:
+        if self.blocks is not None:
+            require_integer("blocks", self.blocks, 1, "The paper's Fig. 2 has 20")
+        require_positive("block_length", self.block_length, "The paper's Fig. 2 has 1.0")
+        _check_tasks("order", self.order)
+        if self.duration is not None:
+            require_positive("duration", self.duration, "The paper's Fig. 5 has 7.0")
+            rule, remedy = "there is a duration too, and only one can hold", "Leave one of the two out (None)"
+            require(self.blocks is None, "blocks", self.blocks, rule, remedy)
+
+    def schedule(self, dt: float) -> Schedule:
+        length = whole_steps("block_length", float(self.block_length), dt)
+        if self.duration is None:
+            steps = length * (20 if self.blocks is None else self.blocks)
+        else:
+            steps = whole_steps("duration", float(self.duration), dt)
+        _check_steps(steps)
+        which = np.arange(steps) // length % len(self.order)
+        return _table(np.asarray(self.order, np.int32)[which], np.arange(0, steps, length))
+
+
+class Sequence(Curriculum):
+    r"""Any tasks for any lengths, written out block by block.
+
+    .. math::
+
+        m(t) = \mathtt{tasks}[k] \quad\text{for}\quad \textstyle\sum_{l<k} \tau_l \le t < \sum_{l\le k} \tau_l
+
+    Args:
+        tasks: the task of each block.
+        lengths: the length of each block, in time units.
+
+    Raises:
+        ValueError: if the two differ in number, a length is not above 0, or a task is no whole number from 0 on.
+
+    Example:
+        >>> gl.Sequence(tasks=(0, 1, 0), lengths=(1.0, 2.0, 1.0)).schedule(dt=1.0).tasks
+        array([0, 1, 1, 0], dtype=int32)
+
+    Source: this library; unequal exposure is not in the paper.
+    """
+
+    tasks: Ordered[int] | np.ndarray = eqx.field(static=True, converter=to_plain)
+    lengths: Ordered[float] | np.ndarray = eqx.field(converter=to_plain)
+
+    def __check_init__(self) -> None:
+        _check_tasks("tasks", self.tasks)
+        listed = isinstance(self.lengths, tuple)
+        require(listed, "lengths", self.lengths, "must be a list of lengths", "Give one length per block")
+        require(
+            len(self.lengths) == len(self.tasks),
+            "number of lengths",
+            len(self.lengths),
+            f"must be the number of tasks, {len(self.tasks)}",
+            "Give one length per block",
+        )
+        for length in self.lengths:
+            require_positive("length", length, "Give each block a length in time units")
+
+    def schedule(self, dt: float) -> Schedule:
+        return schedule(self.tasks, [float(length) for length in self.lengths], dt)
+
+
+class Phases(Curriculum):
+    r"""One curriculum after another.
+
+    .. math::
+
+        m(t) = m_k(t - t_k) \quad\text{in phase } k, \text{ which begins at } t_k
+
+    Args:
+        phases: the curricula, each with as many blocks or as long as it lasts.
+
+    Raises:
+        ValueError: if there is no phase, or one is no curriculum.
+
+    Example:
+        >>> single, new = gl.Blocked(blocks=3, order=(0, 1, 2)), gl.Blocked(blocks=2, order=(3, 4))
+        >>> gl.Phases((single, new)).schedule(dt=1.0).tasks
+        array([0, 1, 2, 3, 4], dtype=int32)
+
+    Source: paper, Fig. 3C and D: single tasks, then composites.
+    """
+
+    phases: Ordered[Curriculum] = eqx.field(converter=to_plain)
+
+    def __check_init__(self) -> None:
+        listed = isinstance(self.phases, tuple) and len(self.phases) > 0
+        kinds = listed and all(isinstance(phase, Curriculum) for phase in self.phases)
+        remedy = "Write for instance (Blocked(blocks=9, order=(0, 1, 2)), Blocked(blocks=3, order=(3, 4, 5)))"
+        require(kinds, "phases", self.phases, "must be curricula, at least one", remedy)
+
+    def schedule(self, dt: float) -> Schedule:
+        plans = [phase.schedule(dt) for phase in self.phases]
+        _check_steps(sum(len(plan.tasks) for plan in plans))
+        begin = np.cumsum([0, *(len(plan.tasks) for plan in plans[:-1])])
+        starts = [plan.start + first for plan, first in zip(plans, begin, strict=True)]
+        return _table(np.concatenate([plan.tasks for plan in plans]), np.concatenate(starts))
+
+
+class RandomSwitches(Curriculum):
+    r"""At every step the task may change, with the same small chance, to any of the others.
+
+    .. math::
+
+        P(\text{switch at a step}) = dt / \bar\tau_B
+
+    so that the lengths of the blocks are geometric with mean :math:`\bar\tau_B`: many short ones, a few long ones.
+
+    Args:
+        duration: how long it lasts, in time units.
+        mean_length: :math:`\bar\tau_B`, how long a task stays on in the mean, in time units; at least dt.
+        tasks: number of tasks M, two unless given, whatever the number of teachers.
+        draw: which random sequence; the same number gives the same sequence, for all seeds of a run.
+
+    Raises:
+        ValueError: if a time is not above 0, there are fewer than two tasks, or the draw is no whole number from 0 on.
+
+    Example:
+        >>> gl.RandomSwitches(duration=12.0, mean_length=3.0).schedule(dt=1.0).tasks
+        array([0, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0], dtype=int32)
+
+    Source: this library; random switching is not in the paper.
+    """
+
+    duration: float = eqx.field(converter=to_real)
+    mean_length: float = eqx.field(converter=to_real, default=1.0)
+    tasks: int = eqx.field(static=True, converter=to_plain, default=2)
+    draw: int = eqx.field(converter=to_plain, default=0)
+
+    def __check_init__(self) -> None:
+        require_positive("duration", self.duration, "Give it in time units, for instance 20.0")
+        require_positive("mean_length", self.mean_length, "Give it in time units, for instance 1.0")
+        require_integer("tasks", self.tasks, 2, "There must be another task to switch to")
+        require_integer("draw", self.draw, 0, "Use 0, 1, … for different sequences", below=2**63)
+
+    def schedule(self, dt: float) -> Schedule:
+        steps = whole_steps("duration", float(self.duration), dt)
+        hazard = dt / float(self.mean_length)
+        rule, remedy = f"must be at least one step, dt = {dt:g}", "Use a longer one, or a shorter dt"
+        require(hazard <= 1, "mean_length", self.mean_length, rule, remedy)
+        random = np.random.default_rng(int(self.draw))
+        switches = random.random(steps) < hazard
+        switches[0] = False
+        by = np.where(switches, random.integers(1, self.tasks, steps), 0)
+        tasks = (np.cumsum(by) % self.tasks).astype(np.int32)
+        return _table(tasks, np.flatnonzero(np.append(True, switches[1:])))

@@ -1,0 +1,347 @@
+"""Inputs: what a learning step sees, and how an error on it is counted.
+
+On Gaussian inputs the error is squared, and a linear student feels them only through their second moment :math:`S`.
+It is drawn as a factor L with :math:`S = L L^T`, or None where S is the identity. On the examples of a data set the
+error is the cross-entropy of their labels.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, Num
+
+from gatedlib._internal.numerics import normal
+from gatedlib._internal.validation import as_jax_array, require, require_integer, require_positive, to_plain, to_real
+from gatedlib.model.teachers import Teachers
+
+Matrix = Float[Array | np.ndarray, "out other"]
+
+
+class Inputs(eqx.Module):
+    """What a learning step sees of tasks whose teachers have d_in inputs, by default through the second moment."""
+
+    @abc.abstractmethod
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
+        """What one step sees of tasks of this size: by default L with `L @ L.T = S`, or None for S = I."""
+
+    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        """The loss of a student that is this matrix on what is seen, and its gradient: by default squared error."""
+        return quadratic_loss(matrix - teacher, seen)
+
+    def width(self, d_in: int) -> int:
+        """How many inputs the student has: as many as its teachers, unless it sees something else than they do."""
+        return d_in
+
+    def check(self, teachers: Teachers) -> None:
+        """Raise a ValueError if these inputs do not go with these teachers."""
+        rule, remedy = "labels are learned from examples", "Use Examples(features, classes)"
+        require("class" not in teachers.dims, "inputs", type(self).__name__, rule, remedy)
+
+
+class Population(Inputs):
+    r"""All inputs at once: the deterministic limit of an infinite batch.
+
+    .. math::
+
+        S = E[x x^\top] = I
+
+    Example:
+        >>> gl.Population().draw(jax.random.key(0), d_out=2, d_in=3) is None
+        True
+
+    Source: paper, appendix on the reduction, which works in this limit.
+    """
+
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
+        return None
+
+
+class Sampled(Inputs):
+    r"""A fresh minibatch of Gaussian inputs at every step, in its exact law.
+
+    .. math::
+
+        S = \frac 1B \sum_{b=1}^B x_b x_b^\top, \qquad B S \sim \mathrm{Wishart}(B, I)
+
+    For `batch >= d_in` the Cholesky factor of that Wishart matrix is drawn directly (Bartlett: independent normals
+    below the diagonal, roots of chi-squares on it), which costs the same for every batch size; for smaller batches
+    the inputs themselves are drawn.
+
+    Args:
+        batch: number of inputs per step, B.
+
+    Raises:
+        ValueError: if the batch is no whole number above 0.
+
+    Example:
+        >>> [gl.Sampled(batch).draw(jax.random.key(0), d_out=2, d_in=3).shape for batch in (200, 2)]
+        [(3, 3), (3, 2)]
+
+    Source: paper, section 2 (batch 200). Bartlett decomposition: M. S. Bartlett, 1933.
+    """
+
+    batch: int = eqx.field(static=True, converter=to_plain, default=200)
+
+    def __check_init__(self) -> None:
+        require_integer("batch", self.batch, 1, "The paper uses 200; Population() is the limit of large batches")
+
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
+        if self.batch < d_in:
+            return normal(key, (d_in, self.batch)) / np.sqrt(self.batch)
+        below_key, diagonal_key = jax.random.split(key)
+        roots = jnp.sqrt(chi_square(diagonal_key, self.batch - np.arange(d_in)))
+        below = normal(below_key, (d_in * (d_in - 1) // 2,))
+        return _lower_triangle(roots, below) / np.sqrt(self.batch)
+
+
+class Noisy(Sampled):
+    r"""A fresh minibatch at every step, with noise on what the teacher says.
+
+    .. math::
+
+        y^* = W^*_m x + \sigma \xi, \qquad \xi \sim N(0, I)
+
+    so that a single sample no longer tells which task is on. As for `Sampled`, nothing is drawn that the student
+    cannot feel: with :math:`S = L L^\top` and Z of independent normals,
+
+    .. math::
+
+        L_B = \tfrac12 \Big\| (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big\|_F^2 + \tfrac{\sigma^2}{2B} \chi^2, \qquad
+        G = \Big[ (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big] L^\top
+
+    where :math:`\chi^2` is what all B samples together leave over.
+
+    Args:
+        batch: number of inputs per step, B.
+        noise: :math:`\sigma`, the standard deviation of the noise on each output. A teacher of Fig. 2 has outputs of
+            standard deviation 0.22.
+
+    Raises:
+        ValueError: if the batch is no whole number above 0, or the noise is not above 0.
+
+    Example:
+        >>> inputs, teacher = gl.Noisy(batch=1000, noise=0.5), np.ones((2, 3))
+        >>> seen = inputs.draw(jax.random.key(0), d_out=2, d_in=3)
+        >>> loss, g = inputs.loss(teacher, teacher, seen)
+        >>> 0.23 < float(loss) < 0.27                # 0.25: half the variance of the noise for each of two outputs
+        True
+
+    Source: this library; the paper's targets have no noise.
+    """
+
+    noise: float = eqx.field(converter=to_real, default=0.1)
+
+    def __check_init__(self) -> None:
+        require_positive("noise", self.noise, "Use Sampled(batch) for targets without noise")
+
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
+        inputs_key, noise_key, rest_key = jax.random.split(key, 3)
+        factor = super().draw(inputs_key, d_out, d_in)
+        rank = factor.shape[1]
+        noise = self.noise / np.sqrt(self.batch) * normal(noise_key, (d_out, rank))
+        left = d_out * (self.batch - rank)
+        rest = chi_square(rest_key, np.array([left]))[0] if left > 0 else 0.0
+        return factor, noise, self.noise**2 / (2 * self.batch) * rest
+
+    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        factor, noise, rest = seen
+        error = (matrix - teacher) @ factor - noise
+        return jnp.sum(error**2) / 2 + rest, error @ factor.T
+
+
+def _classes(values: Any) -> Any:
+    """Classes as an array of jax; what are no whole numbers is left to the checks."""
+    if isinstance(values, jax.Array):
+        return values
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError):  # rows of unequal length, or what is no array
+        found = np.asarray(None)
+    known = found.dtype in (bool, np.float16, np.float32, np.float64)
+    fits = known or (found.dtype.kind in "iu" and found.max(initial=0) < 2**31)
+    return jnp.asarray(found) if fits else found
+
+
+def _features(given: object) -> Array:
+    return as_jax_array("features", given, "Give one row of numbers per example")
+
+
+class Examples(Inputs):
+    r"""A fresh minibatch of a data set at every step, learned by cross-entropy.
+
+    .. math::
+
+        L = -\frac 1B \sum_b \log \mathrm{softmax}(A x_b)_{y_b}, \qquad y_b = \text{label of class } k_b
+        \text{ under the task that is on}
+
+    The student sees the features :math:`x_b`; the tasks say what each class is to be called (`Labellings`).
+
+    Args:
+        features: what is seen of every example, shape (sample, in); images of any shape for a `FineTuned` network.
+        classes: the class of every example, whole numbers from 0, shape (sample,).
+        batch: number of examples per step, B, drawn with replacement.
+
+    Raises:
+        ValueError: if there are no examples, not as many classes as features, a class is no whole number from 0,
+            a feature is not finite, or the batch is no whole number above 0.
+
+    Example:
+        >>> examples = gl.Examples(np.eye(3), classes=[0, 1, 2], batch=5)
+        >>> loss, g = examples.loss(np.zeros((3, 3)), np.eye(3), seen=np.array([0, 0, 1, 2, 2]))
+        >>> round(float(loss), 3), g.shape                                        # log 3
+        (1.099, (3, 3))
+        >>> digits = gl.trunk.features(gl.images.load("digits"))
+        >>> digits.examples(batch=100).features.shape                            # the same from a trained trunk
+        (1437, 64)
+
+    Source: paper, Fig. 7.
+    """
+
+    features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=_features)
+    classes: Any = eqx.field(converter=_classes)  # an array of whole numbers, shape (sample,), from any list of such
+    batch: int = eqx.field(static=True, converter=to_plain, default=100)
+
+    def __check_init__(self) -> None:
+        require_integer("batch", self.batch, 1, "The paper's Fig. 7 has 100")
+        shape, classes = np.shape(self.features), np.shape(self.classes)
+        rule, remedy = "must be (sample, in), with samples", "Give one row per example"
+        require(len(shape) > 1 and min(shape) > 0, "shape of features", shape, rule, remedy)
+        rule, remedy = f"must be {shape[:1]}, one class per example", "Give as many classes as features"
+        require(classes == shape[:1], "shape of classes", classes, rule, remedy)
+        kind = self.classes.dtype
+        whole, remedy = jnp.issubdtype(kind, jnp.integer), "Use whole numbers 0, 1, …"
+        require(whole, "type of classes", str(kind), "must be a type of whole numbers", remedy)
+        if not isinstance(self.features, jax.core.Tracer):
+            bad = int(np.sum(~np.isfinite(self.features)))
+            require(bad == 0, "features that are not finite", bad, "must be 0", "Remove nan and inf")
+            low = int(np.min(self.classes))
+            require(low >= 0, "smallest class", low, "must not be below 0", remedy)
+            high = int(np.max(self.classes))
+            require(high < 2**31, "largest class", high, "must be below 2**31", remedy)
+
+    def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Int[Array, " batch"]:
+        """Which examples one step sees."""
+        return jax.random.randint(key, (self.batch,), 0, len(self.classes), jnp.int32)  # in any precision
+
+    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        rule, remedy = "a linear network sees rows of numbers", "Flatten them, or use gatedlib.trunk.FineTuned"
+        require(self.features.ndim == 2, "shape of features", self.features.shape, rule, remedy)
+        x = self.features[seen]
+        loss, pull = cross_entropy(x @ matrix.T, self.labels(teacher, seen))
+        return loss, pull.T @ x
+
+    def labels(
+        self, teacher: Matrix, seen: Int[Array | np.ndarray, " batch"] | slice = slice(None)
+    ) -> Float[Array, "sample out"]:
+        """What a teacher calls some examples, by default all: one row for each."""
+        return jnp.asarray(teacher).T[self.classes[seen]]
+
+    def width(self, d_in: int) -> int:
+        return self.features.shape[-1]
+
+    def check(self, teachers: Teachers) -> None:
+        rule, remedy = "examples have labels", "Use Labellings(((0, 1), (1, 0))) for two tasks on two classes"
+        require("class" in teachers.dims, "teachers", type(teachers).__name__, rule, remedy)
+        largest, classes = int(np.max(self.classes)), teachers.shape[2]
+        rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
+        require(largest < classes, "largest class", largest, rule, remedy)
+
+
+def quadratic_loss(
+    error: Float[Array | np.ndarray, "out in"], factor: Float[Array, "in rank"] | None
+) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+    r"""The squared error of a linear student and its gradient with respect to the student's matrix.
+
+    .. math::
+
+        L = \tfrac12 \mathrm{tr}[(A - W^*)\, S\, (A - W^*)^\top], \qquad G = (A - W^*)\, S
+
+    Args:
+        error: :math:`A - W^*`.
+        factor: L with :math:`S = L L^\top`, or None for S = I.
+
+    Returns:
+        The loss and G.
+
+    Example:
+        >>> from gatedlib.model.inputs import quadratic_loss
+        >>> loss, g = quadratic_loss(jnp.array([[3.0, 4.0]]), None)
+        >>> float(loss)
+        12.5
+
+    Source: paper, section 2.
+    """
+    if factor is None:
+        return jnp.sum(error**2) / 2, jnp.asarray(error)
+    seen = jnp.asarray(error) @ factor
+    return jnp.sum(seen**2) / 2, seen @ factor.T
+
+
+def cross_entropy(
+    logits: Float[Array, "sample out"], labels: Float[Array, "sample out"]
+) -> tuple[Float[Array, ""], Float[Array, "sample out"]]:
+    r"""The cross-entropy of a softmax, averaged over samples, and its gradient with respect to the logits.
+
+    .. math::
+
+        L = -\frac 1B \sum_b \sum_i y_{bi} \log q_{bi}, \qquad q_b = \mathrm{softmax}(z_b), \qquad
+        \frac{\partial L}{\partial z_b} = \frac{q_b - y_b}{B}
+
+    Args:
+        logits: :math:`z`.
+        labels: :math:`y`, the probability of every label; a single one where the label is certain.
+
+    Returns:
+        The loss and its gradient.
+
+    Example:
+        >>> from gatedlib.model.inputs import cross_entropy
+        >>> loss, gradient = cross_entropy(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0]]))
+        >>> round(float(loss), 4), gradient.tolist()
+        (0.6931, [[-0.5, 0.5]])
+
+    Source: paper, Fig. 7.
+    """
+    loss = -jnp.mean(jnp.sum(labels * jax.nn.log_softmax(logits), -1))
+    return loss, (jax.nn.softmax(logits) - labels) / len(logits)
+
+
+def _lower_triangle(diagonal: Float[Array, " n"], below: Float[Array, " m"]) -> Float[Array, "n n"]:
+    """The lower triangular matrix with these entries: one gather, and no number drawn to be thrown away."""
+    n = len(diagonal)
+    place = np.full((n, n), n + len(below))  # above the diagonal: the zero that is appended
+    place[np.diag_indices(n)] = np.arange(n)
+    place[np.tril_indices(n, -1)] = n + np.arange(len(below))
+    return jnp.concatenate([diagonal, below, jnp.zeros(1)])[place]
+
+
+def chi_square(key: Key[Array, ""], degrees: Num[np.ndarray, " n"]) -> Float[Array, " n"]:
+    """Chi-square variables, exact in law, all elements at once (Marsaglia and Tsang's rejection).
+
+    `jax.random.chisquare` works through its elements one by one on a CPU, and the draw of a Wishart factor would
+    spend most of its time there. One extra uniform per element makes the method valid from one degree of freedom on.
+    All of it is in single precision, for which attempts succeed must not depend on the precision of the run.
+    """
+    boost_key, key = jax.random.split(key)
+    exact = np.asarray(degrees) / 2 + 1 - 1 / 3
+    d, c = exact.astype(np.float32), (1 / np.sqrt(9 * exact)).astype(np.float32)
+
+    def propose(state: tuple) -> tuple:
+        attempt, gamma = state
+        normal_key, uniform_key = jax.random.split(jax.random.fold_in(key, attempt))
+        x = jax.random.normal(normal_key, d.shape, jnp.float32)
+        v = (1 + c * x) ** 3
+        log_u = jnp.log(jax.random.uniform(uniform_key, d.shape, jnp.float32))
+        good = (v > 0) & (log_u < x**2 / 2 + d - d * v + d * jnp.log(jnp.where(v > 0, v, 1.0)))
+        return attempt + 1, jnp.where((gamma == 0) & good, d * v, gamma)
+
+    # an element is done once it is not 0: a second array of flags could be rounded differently by the compiler
+    start = (0, jnp.zeros(d.shape, jnp.float32))
+    _, gamma = jax.lax.while_loop(lambda state: jnp.any(state[1] == 0), propose, start)
+    power = (2 / np.asarray(degrees)).astype(np.float32)
+    boost = (1 - jax.random.uniform(boost_key, d.shape, jnp.float32)) ** power  # 1 - u: never zero
+    return (2 * gamma * boost).astype(float)

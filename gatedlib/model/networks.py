@@ -1,0 +1,242 @@
+"""Students: networks whose weights and gates are both learned.
+
+Nearly every student is linear in its input, so it is one matrix `A(params)`. It says what that matrix is, and how
+an error in it pulls on the parameters; the loss and the learning step are written once, in `inputs` and `flow`.
+"""
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from gatedlib._internal.numerics import normal
+from gatedlib._internal.validation import require, require_integer, require_nonnegative, to_plain, to_real
+from gatedlib.model.inputs import Inputs
+
+
+class Params(NamedTuple):
+    """What a student learns: slow `weights` and fast `gates`. Gradients and velocities have this form too."""
+
+    weights: Any  # an array of jax or of numpy
+    gates: Any
+
+
+class Network(eqx.Module):
+    """A student; `weight_dims` and `gate_dims` name the axes of its parameters in results."""
+
+    weight_dims: ClassVar[tuple[str, ...]]
+    gate_dims: ClassVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of `weights` and `gates` for a task of this size."""
+
+    @abc.abstractmethod
+    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
+        """Draw the initial parameters."""
+
+    @abc.abstractmethod
+    def gradient(
+        self, params: Params, teacher: Float[Array, "out other"], inputs: Inputs, seen: Any
+    ) -> tuple[Float[Array, ""], Params]:
+        """The loss on what is seen of a task, and its gradient with respect to the parameters."""
+
+    @abc.abstractmethod
+    def respond(self, params: Params, x: Float[Array | np.ndarray, "sample *in"]) -> Float[Array, "sample out"]:
+        """The outputs for some inputs."""
+
+
+class LinearNetwork(Network):
+    """A student that is linear in its input."""
+
+    @abc.abstractmethod
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        """The one matrix A that this network amounts to."""
+
+    @abc.abstractmethod
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        """The gradient with respect to the parameters, given the gradient `g` with respect to A."""
+
+    def gradient(
+        self, params: Params, teacher: Float[Array, "out other"], inputs: Inputs, seen: Any
+    ) -> tuple[Float[Array, ""], Params]:
+        loss, g = inputs.loss(self.effective(params), teacher, seen)
+        return loss, self.pullback(params, g)
+
+    def respond(self, params: Params, x: Float[Array | np.ndarray, "sample *in"]) -> Float[Array, "sample out"]:
+        matrix = self.effective(params)
+        rule, remedy = f"must be (sample, {matrix.shape[1]})", "Give features of the kind that the network learned from"
+        require(x.ndim == 2 and x.shape[1] == matrix.shape[1], "shape of the inputs", x.shape, rule, remedy)
+        return jnp.asarray(x) @ matrix.T
+
+
+class GatedLinear(LinearNetwork):
+    r"""P linear paths in parallel, each scaled by one gate.
+
+    .. math::
+
+        y = \sum_p c_p W_p x, \qquad A = \sum_p c_p W_p, \qquad
+        \frac{\partial L}{\partial W_p} = c_p G, \quad \frac{\partial L}{\partial c_p} = \langle W_p, G \rangle
+
+    At the start the weights are small, :math:`W_{p,ij} \sim N(0, \sigma^2 / d_\mathrm{in})`, and the gates are
+    `gate_init`, each with a deviation of its own if there is a spread: :math:`c_p \sim N(c_0, s^2)`.
+
+    Args:
+        paths: number of paths P.
+        gate_init: :math:`c_0`, the mean of the gates at the start.
+        weight_scale: :math:`\sigma`, the size of the initial weights.
+        gate_spread: s, the standard deviation of the gates at the start; 0 for gates that begin equal.
+
+    Raises:
+        ValueError: if there is no path, or a number is negative or not finite.
+
+    Example:
+        >>> network = gl.GatedLinear(paths=2)
+        >>> params = network.init(jax.random.key(0), d_out=10, d_in=20)
+        >>> params.weights.shape, params.gates.shape, network.effective(params).shape
+        ((2, 10, 20), (2,), (10, 20))
+
+    Source: paper, section 2 and Fig. 1B.
+    """
+
+    weight_dims: ClassVar[tuple[str, ...]] = ("path", "out", "in")
+    gate_dims: ClassVar[tuple[str, ...]] = ("path",)
+
+    paths: int = eqx.field(static=True, converter=to_plain, default=2)
+    gate_init: float = eqx.field(converter=to_real, default=0.5)
+    weight_scale: float = eqx.field(converter=to_real, default=0.01)
+    gate_spread: float = eqx.field(converter=to_real, default=0.0)
+
+    def __check_init__(self) -> None:
+        require_integer("paths", self.paths, 1, "Use one path per task, 2 in the paper's Fig. 2")
+        require_nonnegative("gate_init", self.gate_init, "The paper uses 0.5")
+        require_nonnegative("weight_scale", self.weight_scale, "The paper uses 0.01")
+        require_nonnegative("gate_spread", self.gate_spread, "Use 0 for gates that begin equal")
+
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        return {"weights": (self.paths, d_out, d_in), "gates": (self.paths,)}
+
+    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
+        shapes = self.shapes(d_out, d_in)
+        weights = self.weight_scale / np.sqrt(d_in) * normal(key, shapes["weights"])
+        # a key of their own, so that a seed's weights are the same whatever the spread of its gates
+        deviations = normal(jax.random.fold_in(key, 1), shapes["gates"])
+        return Params(weights, self.gate_init + self.gate_spread * deviations)
+
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        return jnp.einsum("p,pij->ij", params.gates, params.weights)
+
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        return Params(
+            weights=params.gates[:, None, None] * g,
+            gates=jnp.einsum("pij,ij->p", params.weights, g),
+        )
+
+
+class NeuronGated(GatedLinear):
+    r"""P linear paths in parallel with a gate for every path and output neuron.
+
+    .. math::
+
+        y_i = \sum_p c_{pi} (W_p x)_i, \qquad A_{i\cdot} = \sum_p c_{pi} W_{p,i\cdot}, \qquad
+        \frac{\partial L}{\partial W_{p,i\cdot}} = c_{pi} G_{i\cdot}, \quad
+        \frac{\partial L}{\partial c_{pi}} = \langle W_{p,i\cdot}, G_{i\cdot} \rangle
+
+    Each output neuron is a gated network of its own with one output; they meet in the inputs, and in a penalty that
+    holds the norm of all gates together. So each may use the paths in an order of its own.
+
+    Args:
+        paths: number of paths P.
+        gate_init: the mean of the gates at the start.
+        weight_scale: :math:`\sigma`, the size of the initial weights, as in `GatedLinear`.
+        gate_spread: the standard deviation of the gates at the start; 0 for gates that begin equal.
+
+    Raises:
+        ValueError: if there is no path, or a number is negative or not finite.
+
+    Example:
+        >>> params = gl.NeuronGated(paths=3).init(jax.random.key(0), d_out=6, d_in=20)
+        >>> params.weights.shape, params.gates.shape
+        ((3, 6, 20), (3, 6))
+
+    Source: paper, Fig. 3D.
+    """
+
+    gate_dims: ClassVar[tuple[str, ...]] = ("path", "out")
+
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        return {"weights": (self.paths, d_out, d_in), "gates": (self.paths, d_out)}
+
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        return jnp.einsum("pi,pij->ij", params.gates, params.weights)
+
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        return Params(
+            weights=params.gates[:, :, None] * g,
+            gates=jnp.einsum("pij,ij->pi", params.weights, g),
+        )
+
+
+class TwoLayer(LinearNetwork):
+    r"""A fully connected network with one hidden layer, whose second layer plays the part of the gates.
+
+    .. math::
+
+        y_i = \sum_h c_{hi}\, w_h \cdot x, \qquad A = c^\top w, \qquad
+        \frac{\partial L}{\partial w_h} = \sum_i c_{hi} G_{i\cdot}, \quad
+        \frac{\partial L}{\partial c_{hi}} = \langle w_h, G_{i\cdot} \rangle
+
+    with :math:`w` the first layer (usually written :math:`W_1`) and :math:`c` the second (:math:`W_2^\top`). Nothing
+    says which hidden unit belongs to which task, or that a weight of the second layer should act as a gate; `tau_w`,
+    `tau_c` and penalties on gates are those of the first and the second layer.
+
+    Args:
+        hidden: number of hidden units; to hold M tasks at once, M times the number of outputs.
+        gate_spread: the standard deviation of the second layer at the start; with 0.07, twenty hidden units and ten
+            outputs, that layer has the norm one that `UnitNorm(b, ord=2)` asks for.
+        weight_scale: :math:`\sigma`, the size of the first layer at the start, as in `GatedLinear`.
+
+    Raises:
+        ValueError: if there is no hidden unit, or a number is negative or not finite.
+
+    Example:
+        >>> network = gl.TwoLayer(hidden=20)
+        >>> params = network.init(jax.random.key(0), d_out=10, d_in=20)
+        >>> params.weights.shape, params.gates.shape, network.effective(params).shape
+        ((20, 20), (20, 10), (10, 20))
+
+    Source: paper, Fig. 6.
+    """
+
+    weight_dims: ClassVar[tuple[str, ...]] = ("hidden", "in")
+    gate_dims: ClassVar[tuple[str, ...]] = ("hidden", "out")
+
+    hidden: int = eqx.field(static=True, converter=to_plain, default=20)
+    gate_spread: float = eqx.field(converter=to_real, default=0.07)
+    weight_scale: float = eqx.field(converter=to_real, default=0.01)
+
+    def __check_init__(self) -> None:
+        require_integer("hidden", self.hidden, 1, "The paper's Fig. 6 has 20")
+        require_nonnegative("gate_spread", self.gate_spread, "Use 0.07")
+        require_nonnegative("weight_scale", self.weight_scale, "The paper uses 0.01")
+
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        return {"weights": (self.hidden, d_in), "gates": (self.hidden, d_out)}
+
+    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
+        first, second = jax.random.split(key)
+        shapes = self.shapes(d_out, d_in)
+        return Params(
+            self.weight_scale / np.sqrt(d_in) * normal(first, shapes["weights"]),
+            self.gate_spread * normal(second, shapes["gates"]),
+        )
+
+    def effective(self, params: Params) -> Float[Array, "out in"]:
+        return params.gates.T @ params.weights
+
+    def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
+        return Params(weights=params.gates @ g, gates=params.weights @ g.T)

@@ -1,0 +1,256 @@
+"""Teachers: the tasks that a student has to learn, each a matrix from inputs to targets.
+
+A teacher set draws one array `W*[m, i, j]` (task, out, in) per seed. Kinds of your own are
+subclasses of `Teachers`. On task m the target of an input x is `W*[m] x`.
+"""
+
+import abc
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from gatedlib._internal.numerics import normal, orthonormal
+from gatedlib._internal.validation import (
+    as_jax_array,
+    require,
+    require_integer,
+    require_nonnegative,
+    require_positive,
+    to_plain,
+    to_real,
+)
+
+
+class Teachers(eqx.Module):
+    """A distribution over sets of teacher matrices, one set per seed; `dims` names their axes in results."""
+
+    dims: ClassVar[tuple[str, ...]] = ("task", "out", "in")
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Number of tasks, outputs and inputs: `(m, i, j)`."""
+
+    @property
+    def components(self) -> int:
+        """How many tasks come first that are not made of others: all, unless there are composites."""
+        return self.shape[0]
+
+    @abc.abstractmethod
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        """Draw one set of teachers."""
+
+
+class Orthogonal(Teachers):
+    r"""Random teachers that share nothing: disjoint rows of one random orthogonal matrix.
+
+    .. math::
+
+        W^*_m = s\, Q_{[m d_\mathrm{out} : (m+1) d_\mathrm{out}]}, \qquad Q^\top Q = I
+
+    so that :math:`\langle W^*_m, W^*_n \rangle = 0` and :math:`\|W^*_m\|_F^2 = s^2 d_\mathrm{out}`. With the standard
+    scale :math:`s = 1/\sqrt{d_\mathrm{in}}`, giving no output at all costs :math:`d_\mathrm{out} / 2 d_\mathrm{in}` and
+    answering the other task twice that.
+
+    Args:
+        tasks: number of tasks M.
+        d_in: number of inputs; at least `tasks * d_out`, or there are not enough orthogonal rows.
+        d_out: number of outputs.
+        scale: length of every row, s; `1 / sqrt(d_in)` unless given.
+
+    Raises:
+        ValueError: if a size is no whole number above 0, if there are too few inputs, or if the scale is not above 0.
+
+    Example:
+        >>> teachers = gl.Orthogonal(tasks=2, d_in=20, d_out=10)
+        >>> teachers.sample(jax.random.key(0)).shape
+        (2, 10, 20)
+
+    Source: paper, section 2 and appendix on the settings of Fig. 2.
+    """
+
+    tasks: int = eqx.field(static=True, converter=to_plain, default=2)
+    d_in: int = eqx.field(static=True, converter=to_plain, default=20)
+    d_out: int = eqx.field(static=True, converter=to_plain, default=10)
+    scale: float | None = eqx.field(converter=to_real, default=None)
+
+    def __check_init__(self) -> None:
+        require_integer("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
+        require_integer("d_in", self.d_in, 1, "The paper uses 20")
+        require_integer("d_out", self.d_out, 1, "The paper uses 10")
+        needed = self.tasks * self.d_out
+        require(
+            self.d_in >= needed,
+            "d_in",
+            self.d_in,
+            f"orthogonal teachers need d_in >= tasks * d_out = {self.tasks} * {self.d_out} = {needed}",
+            f"Use d_in = {needed} or more, or fewer tasks or outputs",
+        )
+        if self.scale is not None:
+            require_positive("scale", self.scale, "Leave it out for 1 / sqrt(d_in)")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.tasks, self.d_out, self.d_in
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        rows = orthonormal(normal(key, (self.tasks * self.d_out, self.d_in)))
+        scale = 1 / math.sqrt(self.d_in) if self.scale is None else self.scale
+        return scale * rows.reshape(self.shape)
+
+
+class Correlated(Orthogonal):
+    r"""Random teachers that all resemble each other equally: each pair has the same correlation, row by row, exactly.
+
+    .. math::
+
+        W^*_m = \sqrt{1 - \rho}\, O_m + \frac{\sqrt{1 - \rho + M \rho} - \sqrt{1 - \rho}}{M} \sum_n O_n
+
+    with :math:`O` orthogonal teachers of length s, so that :math:`\cos(W^*_{m,i\cdot}, W^*_{n,i\cdot}) = \rho` and
+    all lengths stay s. At :math:`\rho = 0` these are the orthogonal teachers of the same seed.
+
+    Args:
+        tasks: number of tasks M.
+        d_in: number of inputs; at least `tasks * d_out`.
+        d_out: number of outputs.
+        scale: length of every row, s; `1 / sqrt(d_in)` unless given.
+        correlation: :math:`\rho`, from 0 (nothing in common) to 1 (all the same).
+
+    Raises:
+        ValueError: as for `Orthogonal`, or if the correlation is not between 0 and 1.
+
+    Example:
+        >>> first, second = gl.Correlated(correlation=0.5).sample(jax.random.key(0))
+        >>> round(float((first[0] @ second[0]) / (first[0] @ first[0])), 5)
+        0.5
+
+    Source: paper, Fig. A.13.
+    """
+
+    correlation: float = eqx.field(converter=to_real, default=0.0)
+
+    def __check_init__(self) -> None:
+        require_nonnegative("correlation", self.correlation, "Use 0 for orthogonal teachers")
+        at_most = isinstance(self.correlation, jax.core.Tracer) or self.correlation <= 1
+        require(at_most, "correlation", self.correlation, "must be 1 or below", "Use 1 for equal teachers")
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        orthogonal = super().sample(key)
+        own = jnp.sqrt(1 - self.correlation)
+        shared = (jnp.sqrt(1 - self.correlation + self.tasks * self.correlation) - own) / self.tasks
+        return own * orthogonal + shared * orthogonal.sum(0)
+
+
+class Spectral(Teachers):
+    r"""Random teachers with singular values that you choose, and no mode in common.
+
+    .. math::
+
+        W^*_m = \sum_\alpha s_\alpha\, u_{m\alpha} v_{m\alpha}^\top, \qquad
+        \langle u_{m\alpha}, u_{m\beta} \rangle = \delta_{\alpha\beta}, \qquad
+        \langle v_{m\alpha}, v_{n\beta} \rangle = \delta_{mn} \delta_{\alpha\beta}
+
+    so that :math:`\|W^*_m\|_F^2 = \sum_\alpha s_\alpha^2`, and teachers are orthogonal because they read different
+    inputs; their outputs may overlap.
+
+    Args:
+        values: the singular values of every teacher; those above 0 are its rank.
+        tasks: number of tasks M.
+        d_in: number of inputs; at least `tasks * len(values)`.
+        d_out: number of outputs; at least `len(values)`.
+
+    Raises:
+        ValueError: if a size is no whole number above 0, there is no value above 0 or one below, or there are too few
+            inputs or outputs.
+
+    Example:
+        >>> first, second = gl.Spectral(values=(2.0, 1.0), d_in=20, d_out=10).sample(jax.random.key(0))
+        >>> np.linalg.svd(first, compute_uv=False)[:3].round(4)
+        array([2., 1., 0.], dtype=float32)
+
+    Source: paper, Fig. A.2.
+    """
+
+    values: Sequence[float] | np.ndarray = eqx.field(converter=to_plain)
+    tasks: int = eqx.field(static=True, converter=to_plain, default=2)
+    d_in: int = eqx.field(static=True, converter=to_plain, default=30)
+    d_out: int = eqx.field(static=True, converter=to_plain, default=30)
+
+    def __check_init__(self) -> None:
+        require_integer("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
+        require_integer("d_in", self.d_in, 1, "The paper's Fig. A.2 has 30")
+        require_integer("d_out", self.d_out, 1, "The paper's Fig. A.2 has 30")
+        listed = isinstance(self.values, tuple)
+        require(listed, "values", self.values, "must be a list of singular values", "Use (1.0,)")
+        for value in self.values:
+            require_nonnegative("singular value", value, "Use 0 for none")
+        if not any(isinstance(value, jax.core.Tracer) for value in self.values):
+            rule = "must hold at least one singular value above 0"
+            require(max(self.values, default=0) > 0, "values", self.values, rule, "Use (1.0,)")
+        count = len(self.values)
+        for name, size, needed in (("d_in", self.d_in, self.tasks * count), ("d_out", self.d_out, count)):
+            rule = f"{self.tasks} teachers with {count} singular values need {name} >= {needed}"
+            require(size >= needed, name, size, rule, f"Use {name} = {needed} or more, or fewer values")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.tasks, self.d_out, self.d_in
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        left_key, right_key = jax.random.split(key)
+        rank = len(self.values)
+        reads = orthonormal(normal(right_key, (self.tasks * rank, self.d_in)))
+        writes = jax.vmap(orthonormal)(normal(left_key, (self.tasks, rank, self.d_out)))
+        modes = (self.tasks, rank, self.d_in)
+        return jnp.einsum("k,mko,mki->moi", jnp.asarray(self.values), writes, reads.reshape(modes))
+
+
+def _matrices(given: object) -> Array:
+    matrices = as_jax_array("matrices", given, "Stack one matrix per task: np.stack([first, second])")
+    return matrices if matrices.dtype in (jnp.float32, jnp.float64) else matrices.astype(float)
+
+
+class Given(Teachers):
+    r"""Teachers that you bring yourself, the same for every seed.
+
+    .. math::
+
+        W^*_m = \mathtt{matrices}[m]
+
+    Args:
+        matrices: one matrix per task, shape (task, out, in).
+
+    Raises:
+        ValueError: if the array has not three axes, has an empty one, or holds values that are not finite.
+
+    Example:
+        >>> gl.Given(np.eye(2)[:, None, :]).shape      # two tasks, one output, two inputs
+        (2, 1, 2)
+
+    Source: the toy tasks of paper Fig. 4 are of this kind.
+    """
+
+    matrices: Float[Array | np.ndarray, "task out in"] = eqx.field(converter=_matrices)
+
+    def __check_init__(self) -> None:
+        shape = self.matrices.shape
+        remedy = "Stack one matrix per task: np.stack([first, second])"
+        require(len(shape) == 3, "shape of matrices", shape, "must be (task, out, in), three axes", remedy)
+        require(min(shape) > 0, "shape of matrices", shape, "must have no empty axis", remedy)
+        if not isinstance(self.matrices, jax.core.Tracer):
+            bad = int(np.sum(~np.isfinite(self.matrices)))
+            require(bad == 0, "entries that are not finite", bad, "must be 0", "Remove nan and inf")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        tasks, d_out, d_in = self.matrices.shape
+        return tasks, d_out, d_in
+
+    def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
+        return jnp.asarray(self.matrices)

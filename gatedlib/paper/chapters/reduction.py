@@ -1,0 +1,215 @@
+"""Eigenspace reduction: the experiments and the claims of the paper's Fig. 4 and of its appendix on the reduction."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import numpy as np
+import xarray as xr
+
+import gatedlib as gl
+from gatedlib import metrics, record, reduction
+from gatedlib.paper.cache import cached
+from gatedlib.paper.chapters.dynamics import FLEXIBLE, SEEDS
+from gatedlib.paper.claims import Outcome, claim
+from gatedlib.paper.estimates import Estimate, exact, fraction, median
+
+TOY = gl.Experiment(
+    teachers=gl.Given(np.eye(2)[:, :, None]),
+    network=gl.GatedLinear(paths=2),
+    curriculum=gl.Blocked(blocks=20, block_length=1.0),
+    flow=gl.Flow(tau_w=1.3, tau_c=0.06, penalties=(gl.Nonnegative(a=0.1818), gl.UnitNorm(b=1.818))),
+)
+"""Fig. 2 in one mode: teachers of length 1, so that what acts on gates is twice as large as there, and tau_c too."""
+
+SPECIALIST = gl.Params(weights=np.eye(2)[:, :, None], gates=np.array([0.0, 1.0]))
+"""Each path is a teacher, and the gate of the second is open: a trained network just before a switch to the first."""
+
+OVERWRITER = gl.Params(weights=np.array([[[0.0], [1.0]]] * 2), gates=np.array([0.5, 0.5]))
+"""Both paths are the second teacher: a forgetful network just before a switch to the first task."""
+
+RANKS = (1, 2, 4, 8, 15)
+
+
+def drawn(experiment: gl.Experiment, seeds: int) -> tuple[list[reduction.Eigenspace], gl.Params, np.ndarray]:
+    """For each seed the span of its teachers, its initial parameters, and its initial weights in that span."""
+    teachers, start = jax.vmap(experiment.draw)(np.arange(seeds))
+    spaces = [reduction.span(each) for each in np.asarray(teachers)]
+    inside = [space.project(weights) for space, weights in zip(spaces, start.weights, strict=True)]
+    return spaces, start, np.stack(inside)
+
+
+@functools.lru_cache(maxsize=4)
+@cached
+def beside(experiment: gl.Experiment, seeds: int, on_mode: bool) -> tuple[xr.Dataset, xr.Dataset]:
+    """A run of the full network and of its reduction to one coordinate per teacher, from the same start.
+
+    Args:
+        experiment: the full network; its teachers are orthogonal and of one length.
+        seeds: how many.
+        on_mode: start the full network inside the eigenspace, as the reduction does, or with all of its weights.
+    """
+    spaces, start, inside = drawn(experiment, seeds)
+    narrow = gl.Params(inside, start.gates)
+    if on_mode:
+        lifted = [space.lift(weights) for space, weights in zip(spaces, inside, strict=True)]
+        start = gl.Params(np.stack(lifted), start.gates)
+    full = gl.simulate(experiment, seeds, (record.gates,), every=10, initial=start)
+    return full, gl.simulate(spaces[0].reduce(experiment), seeds, (record.gates,), every=10, initial=narrow)
+
+
+@claim(
+    "A.1",
+    "A.1",
+    "Four weights and two gates behave like the full network, from the first step to the last.",
+    counterfactual={"tau_c": 0.1},
+)
+def reduced(experiment: gl.Experiment = FLEXIBLE, tau_c: float | None = None) -> Outcome:
+    """Root mean square difference of the gates over the whole run, full network (batches of 200) against reduction."""
+
+    def rmse(on_mode: bool) -> xr.DataArray:
+        full, small = beside(experiment, SEEDS, on_mode)
+        if tau_c is not None:
+            _, small = beside(experiment.replace(tau_c=tau_c), SEEDS, on_mode)
+        return np.sqrt(((full.gates - small.gates) ** 2).mean(("time", "path")))
+
+    same, whole = median(rmse(True)), median(rmse(False))
+    return Outcome(
+        {"reduced_vs_full_gate_rmse": whole, "reduced_vs_full_gate_rmse_on_mode": same},
+        {
+            "from the same start: below 0.01": same.high < 0.01,
+            "with all weights at the start: below 0.1": whole.high < 0.1,
+        },
+    )
+
+
+RANKED = FLEXIBLE.replace(tau_c=0.06, inputs=gl.Population())
+"""Fig. A.2: with teachers of rank 1 and penalties to match this is the toy, but for its many weights."""
+
+
+def crossing_time(results: xr.Dataset) -> xr.DataArray:
+    """Time from the first step of a block until both gates are equal, between steps by a straight line."""
+    apart = results.gates.isel(path=0) - results.gates.isel(path=1)
+    dt = float(results.attrs["flow.dt"])
+
+    def crossing(values: np.ndarray) -> np.ndarray:
+        values = values * np.sign(values[..., :1])
+        after = np.argmax(values <= 0, -1)[..., None]
+        before, beyond = (np.take_along_axis(values, at, -1)[..., 0] for at in (np.maximum(after - 1, 0), after))
+        steps = after[..., 0] - 1 + before / np.where(before > beyond, before - beyond, 1.0)
+        return np.where(after[..., 0] > 0, steps * dt, np.nan)
+
+    return metrics.per_block(apart, results, crossing)
+
+
+@functools.lru_cache(maxsize=len(RANKS))
+@cached
+def trained(experiment: gl.Experiment, seeds: int) -> gl.Params:
+    """The parameters at the end of a run, to time a switch from."""
+    return gl.results.final_params(gl.simulate(experiment, seeds, (record.gates,), every=1000))
+
+
+@functools.lru_cache(maxsize=4)
+@cached
+def crossings(experiment: gl.Experiment, dts: tuple[float, ...], seeds: int = 10) -> xr.DataArray:
+    """Crossing time after training, for teachers of each rank and steps of each length; penalties grow with rank."""
+    by_rank = []
+    for rank in RANKS:
+        values = (1.0,) * rank + (0.0,) * (max(RANKS) - rank)  # of one number throughout: compiled once
+        ranked = experiment.replace(teachers=gl.Spectral(values), a=0.1818 * rank, b=1.818 * rank)
+        start = trained(ranked, seeds)
+        once = ranked.replace(curriculum=gl.Blocked(blocks=1, block_length=0.2))
+        by_dt = [crossing_time(gl.simulate(once.replace(dt=dt), seeds, (record.gates,), initial=start)) for dt in dts]
+        by_rank.append(xr.concat([each.isel(block=0, drop=True) for each in by_dt], "dt"))
+    return xr.concat(by_rank, "rank").assign_coords(rank=list(RANKS), dt=list(dts))
+
+
+@claim(
+    "A.2",
+    "A.2",
+    "The speed of trained gates is proportional to the sum of the teachers' squared singular values.",
+    counterfactual={"experiment": RANKED.replace(tau_c=0.6)},
+)
+def gate_speed(experiment: gl.Experiment = RANKED, dt: float = 1e-4) -> Outcome:
+    """Slope of the gates' speed (1 over the time until they cross) against the sum of s squared, both logarithmic."""
+    times = crossings(experiment, (dt,)).isel(dt=0, drop=True)
+    switches = times.notnull().all("rank")  # a few networks never become flexible, and their gates do not cross
+    speeds = 1 / times.sel(seed=switches).transpose("rank", "seed").values
+    enough = speeds.shape[1] >= 6
+    slopes = np.polyfit(np.log(RANKS), np.log(speeds), 1)[0] if enough else []
+    slope = median(xr.DataArray(slopes, dims="seed")) if enough else exact(np.nan)
+    return Outcome(
+        {"gate_speed_slope": slope, "networks_that_switch": fraction(switches)},
+        {
+            "at least 6 of 10 networks switch by their gates at every rank": enough,
+            "slope 1, to 0.1": slope.low > 0.9 and slope.high < 1.1,
+        },
+    )
+
+
+def one_switch(experiment: gl.Experiment, start: gl.Params) -> xr.Dataset:
+    """The block that follows a switch to the first task, from trained parameters."""
+    keep = (record.gates, record.weights)
+    return gl.simulate(experiment.replace(curriculum=gl.Blocked(blocks=1)), seeds=1, record=keep, initial=start)
+
+
+FORGETFUL_TOY = TOY.replace(tau_c=1.3, penalties=())
+
+
+@claim(
+    "4",
+    "4",
+    "In one switch the flexible network turns its gates, and the forgetful one drags its weights.",
+    counterfactual={"flexible": FORGETFUL_TOY, "forgetful": TOY},
+)
+def switch(flexible: gl.Experiment = TOY, forgetful: gl.Experiment = FORGETFUL_TOY) -> Outcome:
+    """How far gates turn (1: from one to the other) and weights go (1: from teacher to teacher) in the 20th block."""
+
+    def moved(experiment: gl.Experiment) -> tuple[Estimate, Estimate]:
+        results = gl.simulate(experiment, SEEDS, (record.gates, record.weights), every=10)
+        last = results.sel(time=slice(19 - 1e-6, None))
+        first, final = last.isel(time=0), last.isel(time=-1)
+        turned = abs((final.gates - first.gates).diff("path")).isel(path=0) / 2
+        went = np.sqrt(((final.weights - first.weights) ** 2).sum(("out", "in")).mean("path") / 2)
+        return median(turned), median(went)
+
+    (turned, went), (turned_slow, went_slow) = moved(flexible), moved(forgetful)
+    return Outcome(
+        {
+            "gates_turned_flexible": turned,
+            "gates_turned_forgetful": turned_slow,
+            "weights_moved_flexible": went,
+            "weights_moved_forgetful": went_slow,
+        },
+        {
+            "flexible: gates turn by more than 0.9": turned.low > 0.9,
+            "forgetful: gates turn by less than 0.1": turned_slow.high < 0.1,
+            "the forgetful network's weights go more than 5 times as far": went_slow.low > 5 * went.high,
+        },
+    )
+
+
+@claim(
+    "A.8",
+    "A.8",
+    "The tangent kernel, alignment plus selectivity, says how the output moves.",
+    counterfactual={"without": 1.0},
+)
+def tangent_kernel(experiment: gl.Experiment = TOY, without: float = 0.0) -> Outcome:
+    """Kernel times error against one minute simulated step without penalties, from 200 moments of a training run."""
+    training = gl.simulate(experiment, 1, (record.gates, record.weights), every=100)
+    moments = gl.Params(training.weights.values[0], training.gates.values[0])
+    dt = 1e-7
+    step = experiment.replace(penalties=(), dt=dt, curriculum=gl.Blocked(blocks=1, block_length=dt))
+    with jax.enable_x64(True):
+        moved = gl.results.final_params(gl.simulate(step, len(moments.gates), initial=moments))
+        after = np.einsum("sp,spoi->so", moved.gates, moved.weights)
+    off = []
+    for number, end in enumerate(after):
+        params = gl.Params(moments.weights[number].astype(float), moments.gates[number].astype(float))
+        alignment, selectivity = reduction.kernel(params, float(experiment.flow.tau_w), float(experiment.flow.tau_c))
+        start = np.einsum("p,poi->o", params.gates, params.weights)
+        velocity, predicted = (end - start) / dt, ((1 - without) * alignment + selectivity) @ (np.eye(2)[0] - start)
+        off.append(np.abs(velocity - predicted).max() / np.abs(velocity).max())
+    return Outcome({"ntk_max_error": exact(max(off))}, {"relative error at most 0.00001": max(off) <= 1e-5})

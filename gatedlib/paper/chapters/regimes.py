@@ -1,0 +1,227 @@
+"""Regimes: the experiments and the claims of the paper's Fig. 5."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import gatedlib as gl
+from gatedlib import metrics, record
+from gatedlib.paper.cache import cached
+from gatedlib.paper.chapters.dynamics import SEEDS
+from gatedlib.paper.claims import Outcome, claim
+from gatedlib.paper.estimates import Estimate, bootstrap, mean, median
+from gatedlib.paper.forms import SPREAD, earlier
+
+ABOVE = 0.95
+"""A network counts as flexible if its final total alignment is above this."""
+
+TAU_B = (1.0, 0.8, 0.6, 0.4, 0.1)
+TAU_C = (0.02, 0.04, 0.06, 0.08, 0.1)
+STRENGTHS = (0.0, 0.05, 0.1, 0.15, 0.2)
+
+PUBLISHED_5A = np.array(
+    [
+        [0.9998, 0.9944, 0.9928, 0.9171, 0.9193],
+        [0.9987, 0.9968, 0.9870, 0.9187, 0.7426],
+        [0.9988, 0.9846, 0.9197, 0.6247, 0.6423],
+        [0.9939, 0.5950, 0.6397, 0.6643, 0.6836],
+        [0.6954, 0.7024, 0.7055, 0.7061, 0.7060],
+    ]
+)
+"""Total alignment in the published picture, rows TAU_B, columns TAU_C."""
+
+PUBLISHED_5B = np.array(
+    [
+        [0.5463, 0.4156, 0.9999, 1.000, 0.9999],
+        [0.5003, 0.6978, 1.000, 1.000, 0.9999],
+        [0.5038, 1.000, 1.000, 1.000, 0.9999],
+        [0.5691, 0.9079, 0.9966, 0.9951, 0.9876],
+        [0.6620, 0.6855, 0.6225, 0.6375, 0.6421],
+    ]
+)
+"""The same for Fig. 5B, columns STRENGTHS."""
+
+RERUN_5A = np.full((5, 5), np.nan)
+"""What the released code gives at the settings of its notebook, where that is known; nowhere is it above 0.95."""
+RERUN_5A[[0, 0, 1, 3, 4, 4], [0, 4, 2, 0, 0, 4]] = 0.5199, 0.5207, 0.5255, 0.6706, 0.6867, 0.6866
+
+BY_SPEED_RELEASED = gl.Experiment(
+    teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
+    network=gl.GatedLinear(paths=2),
+    curriculum=gl.Blocked(duration=7.0),
+    flow=gl.Flow(
+        tau_w=0.1,
+        tau_c=0.02,
+        penalties=(gl.Nonnegative(a=0.5), gl.UnitNorm(b=2.5)),
+        inputs=gl.Sampled(batch=200),
+    ),
+)
+"""Fig. 5A as the released notebook has it: block length against the time constant of the gates."""
+
+BY_PENALTY_RELEASED = BY_SPEED_RELEASED.replace(
+    tau_c=0.005,
+    penalties=(gl.Scaled(0.1, (gl.Nonnegative(a=1.667), gl.UnitNorm(b=8.333))),),
+)
+"""Fig. 5B likewise: block length against the strength of both penalties."""
+
+BY_SPEED = earlier(BY_SPEED_RELEASED, SPREAD)
+"""Fig. 5A in the form that drew it."""
+
+BY_PENALTY = earlier(BY_PENALTY_RELEASED, SPREAD)
+"""Fig. 5B in the form that drew it."""
+
+
+@functools.lru_cache(maxsize=16)
+@cached
+def alignment_grid(experiment: gl.Experiment, seeds: int = SEEDS, every: int = 100, **axes: Any) -> xr.DataArray:
+    """Final total alignment over a grid, computed once and shared by claims and figures."""
+    keep = (record.alignment,)
+    grid = gl.sweep(experiment, seeds=seeds, record=keep, every=every, measure=metrics.total_alignment, **axes)
+    return grid.total_alignment
+
+
+def agreeing(grid: np.ndarray, published: np.ndarray) -> np.ndarray:
+    """In how many cells the mean over seeds is flexible, or is not, as in a published grid."""
+    return ((grid.mean(0) > ABOVE) == (published > ABOVE)).sum()
+
+
+def _grid(samples: xr.DataArray, name: str, published: np.ndarray) -> dict[str, Estimate]:
+    """The grid, how many of its cells are flexible, and how many are, or are not, as published."""
+    every = samples.transpose("seed", "block_length", ...)
+    return {
+        name: mean(every),
+        name.replace("grid_block", "flexible_cells"): bootstrap(every, lambda some: (some.mean(0) > ABOVE).sum()),
+        "cells_agreeing": bootstrap(every, functools.partial(agreeing, published=published)),
+    }
+
+
+def _as_published(agree: Estimate) -> dict[str, bool]:
+    return {
+        "24 cells of 25 or more agree with the picture on being flexible": bool(agree.value >= 24),
+        "and 22 or more in all of the interval": bool(agree.low >= 22),
+    }
+
+
+@claim(
+    "5A",
+    "5",
+    "In the form that drew the figure, the flexible cells are those of the paper.",
+    published={"grid_block_by_tau_c": PUBLISHED_5A, "flexible_cells_by_tau_c": (PUBLISHED_5A > ABOVE).sum()},
+    form="earlier",
+    note="If nothing ever were flexible 16 cells would agree. The spread of the gates, 0.1, was found by search.",
+    counterfactual={"experiment": BY_SPEED_RELEASED},
+)
+def published_grid(experiment: gl.Experiment = BY_SPEED) -> Outcome:
+    """Mean total alignment over block length and tau_c, and the number of cells that agree."""
+    samples = alignment_grid(experiment, block_length=TAU_B, tau_c=TAU_C)
+    numbers = _grid(samples, "grid_block_by_tau_c", PUBLISHED_5A)
+    return Outcome(numbers, _as_published(numbers["cells_agreeing"]))
+
+
+@claim(
+    "5A-released",
+    "5",
+    "In the released form no cell is flexible, as the released code itself finds.",
+    reference={"grid_block_by_tau_c": RERUN_5A, "flexible_cells_by_tau_c": 0},
+    counterfactual={"experiment": BY_SPEED},
+)
+def released_grid(experiment: gl.Experiment = BY_SPEED_RELEASED) -> Outcome:
+    """The same in the released form; of the released code's grid six cells are known."""
+    samples = alignment_grid(experiment, block_length=TAU_B, tau_c=TAU_C)
+    numbers = _grid(samples, "grid_block_by_tau_c", PUBLISHED_5A)
+    grid = numbers["grid_block_by_tau_c"]
+    known = ~np.isnan(RERUN_5A)
+    return Outcome(
+        numbers,
+        {
+            "no cell is above 0.95": bool(grid.high.max() < ABOVE),
+            "where the released code's mean is known, ours is within 0.05 of it": bool(
+                (np.abs(grid.value - RERUN_5A)[known] < 0.05).all()
+            ),
+        },
+    )
+
+
+@claim(
+    "5A-needs",
+    "5",
+    "Within the time of the figure flexibility needs long blocks and fast gates: either alone is not enough.",
+    as_given=False,
+    form="earlier",
+    note="Given ten times as long, either alone is enough.",
+    counterfactual={"experiment": BY_SPEED.replace(duration=70.0, dt=5e-3, inputs=gl.Population())},
+)
+def needs(experiment: gl.Experiment = BY_SPEED) -> Outcome:
+    """Total alignment in the form that drew the figure, for blocks of 0.1 and 1 and tau_c 0.02 and 0.2."""
+    samples = alignment_grid(experiment, block_length=(0.1, 1.0), tau_c=(0.02, 0.2))
+    both, fast, slow, neither = (
+        median(samples.sel(block_length=length, tau_c=tau_c))
+        for length, tau_c in ((1.0, 0.02), (0.1, 0.02), (1.0, 0.2), (0.1, 0.2))
+    )
+    return Outcome(
+        {
+            "alignment_long_fast": both,
+            "alignment_short_fast": fast,
+            "alignment_long_slow": slow,
+            "alignment_short_slow": neither,
+        },
+        {
+            "long blocks and fast gates: above 0.95": both.low > ABOVE,
+            "short blocks and fast gates: below 0.9": fast.high < 0.9,
+            "long blocks and slow gates: below 0.9": slow.high < 0.9,
+            "short blocks and slow gates: below 0.9": neither.high < 0.9,
+        },
+    )
+
+
+@claim(
+    "5B",
+    "5",
+    "In the form that drew the figure, it is the penalty that makes networks flexible, in the cells of the paper.",
+    published={"grid_block_by_penalty": PUBLISHED_5B, "flexible_cells_by_penalty": (PUBLISHED_5B > ABOVE).sum()},
+    form="earlier",
+    note="If nothing ever were flexible 12 cells would agree.",
+    counterfactual={"experiment": BY_PENALTY.replace(a=0.0, b=0.0)},
+)
+def penalty(experiment: gl.Experiment = BY_PENALTY) -> Outcome:
+    """Mean total alignment over block length and the strength of both penalties, and the number of cells that agree."""
+    samples = alignment_grid(experiment, block_length=TAU_B, strength=STRENGTHS)
+    numbers = _grid(samples, "grid_block_by_penalty", PUBLISHED_5B)
+    without = numbers["grid_block_by_penalty"].high[:, 0]
+    return Outcome(
+        numbers,
+        {"without a penalty no cell is flexible": bool((without < ABOVE).all())}
+        | _as_published(numbers["cells_agreeing"]),
+    )
+
+
+@claim(
+    "5B-released",
+    "5",
+    "In the released form too it is the penalty that makes networks flexible, if gates are fast.",
+    counterfactual={"experiment": BY_PENALTY_RELEASED.replace(tau_c=0.1)},
+)
+def released_penalty(experiment: gl.Experiment = BY_PENALTY_RELEASED) -> Outcome:
+    """The same in the released form."""
+    samples = alignment_grid(experiment, block_length=TAU_B, strength=STRENGTHS)
+    numbers = _grid(samples, "grid_block_by_penalty", PUBLISHED_5B)
+    grid = numbers["grid_block_by_penalty"]
+    return Outcome(
+        numbers,
+        {
+            "without a penalty no cell is flexible": bool((grid.high[:, 0] < ABOVE).all()),
+            "at strengths of 0.1 and more and blocks of 0.4 and more all are": bool((grid.low[:4, 2:] > ABOVE).all()),
+        },
+    )
+
+
+def on_one_path(results: xr.Dataset) -> xr.DataArray:
+    """Total alignment if both tasks are given the same path, for each path; dims seed and path."""
+    alike = results.final_weights / np.sqrt((results.final_weights**2).sum("in"))
+    cosines = (alike * results.teachers / np.sqrt((results.teachers**2).sum("in"))).sum("in")
+    # the cosine of a row that stands twice with both tasks' rows, which are of one length
+    return cosines.mean("task").mean("out")

@@ -1,0 +1,105 @@
+"""What a caller asks of a run, checked: seeds, what to record, where to start."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from gatedlib._internal.validation import as_real_array, require, require_instance, require_integer, to_plain
+from gatedlib.model.experiment import Experiment
+from gatedlib.model.networks import Params
+from gatedlib.simulation import record as rec
+
+Seeds = int | Sequence[int] | np.ndarray
+"""A number of seeds, or which."""
+
+RESERVED = {"teachers", "final_weights", "final_gates", "component", "active_task"} | {
+    *("seed", "time", "step", "task", "class", "path", "hidden", "weight", "out", "in", "other_path", "other_hidden"),
+    *("block", "block_start", "block_stop", "block_task"),
+}
+"""Names of axes, of tables and of what results hold whatever was recorded."""
+
+
+def checked_experiment(experiment: Experiment) -> None:
+    """Require an experiment."""
+    require_instance(
+        "experiment", experiment, Experiment, "Write gatedlib.Experiment(teachers, network, curriculum, flow)"
+    )
+
+
+def checked_seeds(seeds: Seeds) -> np.ndarray:
+    """The seeds that a number or a list asks for."""
+    remedy = "Ask for a number such as 10, or for a list such as [0, 1, 2]"
+    asked = to_plain(seeds)
+    if isinstance(asked, int):
+        count = require_integer("seeds", asked, 1, remedy)
+        return np.arange(count)
+    flat = isinstance(asked, tuple) and not any(isinstance(seed, tuple) for seed in asked)
+    require(flat, "seeds", seeds, "must be a number or a list of numbers", remedy)
+    require(len(asked) > 0, "seeds", list(asked), "must hold at least one seed", remedy)
+    for seed in asked:
+        require_integer("seed", seed, 0, remedy)
+    require(len(set(asked)) == len(asked), "seeds", list(asked), "must not repeat a seed", remedy)
+    return np.asarray(asked)
+
+
+def checked_start(start: int, steps: int) -> int:
+    """How many steps were taken before a run of so many more."""
+    start = require_integer("start", start, 0, "Use the steps of the run before, such as int(first.block_stop[-1])")
+    rule = f"a run of {steps} steps from there ends above 2**31"
+    require(start + steps < 2**31, "start", start, rule, "Use an earlier one")
+    return start
+
+
+def as_record(record: Iterable[rec.Quantity]) -> tuple[rec.Quantity, ...]:
+    """The record as a tuple."""
+    name, rule = getattr(record, "name", None), "must be a list of quantities"
+    require(not isinstance(record, rec.Quantity), "record", name, rule, f"Write record=(gl.record.{name},)")
+    several = to_plain(record)
+    require(isinstance(several, tuple), "record", record, rule, "Leave it out for the default record")
+    return several
+
+
+def checked_record(record: Iterable[rec.Quantity], every: int, steps: int) -> tuple[tuple[rec.Quantity, ...], int]:
+    """The record and how often it is kept, if a run of so many steps can do that."""
+    record = as_record(record)
+    for quantity in record:
+        require(
+            isinstance(quantity, rec.Quantity),
+            "record",
+            quantity,
+            "must be made of quantities",
+            "Use those of gatedlib.record, or make one with @gatedlib.record.quantity",
+        )
+    names = [quantity.name for quantity in record]
+    require(len(set(names)) == len(names), "record", names, "must not repeat a name", "Rename one")
+    taken = sorted(set(names) & RESERVED)
+    require(not taken, "record", taken, "must leave out names that results have already", "Rename them")
+    require(len(names) > 0, "record", names, "must keep something", "Leave it out for the default record")
+    every = require_integer("every", every, 1, "Use 1 to keep every step")
+    if steps % every:
+        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
+        near = sorted(sorted(divisors, key=lambda n: abs(n - every))[:2])
+        rule, remedy = f"must divide the number of steps, {steps}", f"Use {' or '.join(map(str, near))}"
+        require(False, "every", every, rule, remedy)
+    return record, every
+
+
+def checked_initial(initial: Params, experiment: Experiment, seeds: int) -> Params:
+    """Initial parameters with a seed axis, after a check of their shapes."""
+    require_instance(
+        "initial", initial, Params, "Use Params(weights, gates), or gatedlib.results.final_params(results)"
+    )
+    leaves = {}
+    for name, shape in experiment.network.shapes(*experiment.sizes).items():
+        given = as_real_array(f"initial {name}", getattr(initial, name), "Compare network.shapes(d_out, d_in)")
+        leaf = np.asarray(given, float)
+        require(
+            leaf.shape in (shape, (seeds, *shape)),
+            f"shape of initial {name}",
+            leaf.shape,
+            f"must be {shape}, or {(seeds, *shape)} with one set per seed",
+            "Compare network.shapes(d_out, d_in)",
+        )
+        require(bool(np.isfinite(leaf).all()), f"initial {name}", "nan or inf", "must be finite", "Mend them")
+        leaves[name] = np.broadcast_to(leaf, (seeds, *shape))
+    return Params(**leaves)

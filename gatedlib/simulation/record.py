@@ -1,0 +1,322 @@
+"""What to keep of a run: a quantity is a named function of a frame, with names for its axes.
+
+A frame is the state just before a learning step, with the loss and the rates of change that this step will use.
+Write your own in two lines:
+
+    >>> @gl.record.quantity("path")
+    ... def largest_weight(frame):
+    ...     return jnp.abs(frame.params.weights).max((1, 2))
+
+and pass it in: `gl.simulate(experiment, record=(gl.record.loss, largest_weight), every=10)`. What can be said in inner
+products of rows (`frame.weight_rows()` and its like) costs little more than the step itself: in the population limit
+they come from a few coordinates, and whole weights are not even computed.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from gatedlib._internal.validation import require, require_instance
+from gatedlib.model.inputs import Examples, Inputs, quadratic_loss
+from gatedlib.model.networks import LinearNetwork, Network, Params
+from gatedlib.simulation.subspace import Home
+
+
+class Frame(NamedTuple):
+    """One moment of a run.
+
+    Weights may be learned in the few coordinates of a subspace (`gatedlib.subspace`): `params` and `velocity` are
+    whole all the same; inner products cost least if they are asked for row by row.
+
+    Attributes:
+        learned: weights and gates before the step, as they are learned.
+        change: their rates of change in the step.
+        loss: the loss on the inputs of the step.
+        task: the task that is on.
+        teachers: all teachers, shape (task, out, in).
+        network: the student.
+        inputs: the kind of inputs that it learns from.
+        seen: what the step sees of them, for `inputs.loss`.
+        home: where learned coordinates live; None if all weights are learned.
+    """
+
+    learned: Params
+    change: Params
+    loss: Float[Array, ""]
+    task: Int[Array, ""]
+    teachers: Float[Array, "task out in"]
+    network: Network
+    inputs: Inputs
+    seen: Any
+    home: Home | None = None
+
+    @property
+    def params(self) -> Params:
+        """Weights and gates before the step."""
+        return self.learned if self.home is None else self.home.whole(self.learned)
+
+    @property
+    def velocity(self) -> Params:
+        """Their rates of change in the step."""
+        return self.change if self.home is None else self.home.whole_velocity(self.change)
+
+    def weight_rows(self) -> Float[Array, "path path out"]:
+        """The inner products of the rows of weights, output by output; hidden units have one row for all outputs."""
+        if self.home is None:
+            rows = self._rows()
+            return jnp.einsum("pij,qij->pqi", rows, rows)
+        coordinates = self.learned.weights[:, 0]
+        return jnp.einsum("pk,ikl,ql->pqi", coordinates, self.home.gram, coordinates)
+
+    def weight_lengths(self) -> Float[Array, "path out"]:
+        """The lengths of the rows of weights."""
+        if self.home is None:
+            return _length(self._rows())
+        coordinates = self.learned.weights[:, 0]
+        squares = jnp.einsum("pk,ikl,pl->pi", coordinates, self.home.gram, coordinates)
+        return jnp.sqrt(jnp.maximum(squares, 0.0))
+
+    def teacher_rows(self) -> Float[Array, "task path out"]:
+        """The inner products of the teachers' rows with those of the weights."""
+        if self.home is None:
+            return jnp.einsum("mij,pij->mpi", self.teachers, self._rows())
+        return jnp.einsum("mik,pk->mpi", self.home.cross, self.learned.weights[:, 0])
+
+    def _rows(self) -> Float[Array, "path out in"]:
+        weights = self.learned.weights
+        return weights if weights.ndim > 2 else weights[:, None]
+
+
+Dims = tuple[str, ...] | Callable[[Network], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A named function of a frame; `dims` names the axes of its value, or gives them for a network."""
+
+    name: str
+    dims: Dims
+    fn: Callable[[Frame], Array]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", self.fn.__doc__)  # so that help() tells what it is
+
+    def __reduce__(self) -> tuple:
+        """Other processes look a function up by its name; if the quantity bears that name, they find it there."""
+        name = getattr(self.fn, "__qualname__", "")
+        found: Any = sys.modules.get(getattr(self.fn, "__module__", ""))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            self.fn.__qualname__ = f"{name}.fn"
+        return Quantity, (self.name, self.dims, self.fn)
+
+    def dims_for(self, network: Network) -> tuple[str, ...]:
+        """The names of the axes when this network is recorded."""
+        return self.dims(network) if callable(self.dims) else self.dims
+
+
+def quantity(
+    *dims: str, of: Callable[[Network], tuple[str, ...]] | None = None
+) -> Callable[[Callable[[Frame], Array]], Quantity]:
+    """Make a function of a frame a quantity of the same name, with these axes (or those that `of` gives)."""
+
+    for dim in dims:
+        require_instance("name of an axis", dim, str, 'Write for instance @quantity("path")')
+
+    def make(fn: Callable[[Frame], Array]) -> Quantity:
+        named = callable(fn) and hasattr(fn, "__name__")
+        require(named, "quantity", fn, "must be a function of a frame", "Decorate one: def name(frame): …")
+        return Quantity(fn.__name__, of or dims, fn)
+
+    return make
+
+
+def _length(vectors: Array) -> Array:
+    return jnp.sqrt(jnp.sum(vectors**2, -1))
+
+
+def _matrix(frame: Frame) -> Array:
+    network = frame.network
+    rule, remedy = "is not one matrix", "Record something else"
+    require(isinstance(network, LinearNetwork), "network", type(network).__name__, rule, remedy)
+    assert isinstance(network, LinearNetwork)  # told again for mypy
+    return network.effective(frame.params)
+
+
+@quantity()
+def loss(frame: Frame) -> Array:
+    """The loss of the task that is on."""
+    return frame.loss
+
+
+@quantity()
+def population_loss(frame: Frame) -> Array:
+    """The loss of the task that is on for all inputs at once and targets without noise, whatever the step sees."""
+    rule, remedy = "have labels, and no matrix to be compared with", "Record loss, or accuracy(examples)"
+    require(not isinstance(frame.inputs, Examples), "teachers", "Labellings", rule, remedy)
+    return quadratic_loss(_matrix(frame) - frame.teachers[frame.task], None)[0]
+
+
+def _gate_dims(network: Network) -> tuple[str, ...]:
+    return network.gate_dims
+
+
+def _weight_dims(network: Network) -> tuple[str, ...]:
+    return network.weight_dims
+
+
+def _alignment_dims(network: Network) -> tuple[str, ...]:
+    return "task", *network.gate_dims
+
+
+@quantity(of=_gate_dims)
+def gates(frame: Frame) -> Array:
+    """The gates."""
+    return frame.learned.gates
+
+
+@quantity(of=_weight_dims)
+def weights(frame: Frame) -> Array:
+    """The weights, all of them: large, so best recorded rarely."""
+    return frame.params.weights
+
+
+@quantity("out", "in")
+def matrix(frame: Frame) -> Array:
+    """The one matrix that a linear student amounts to."""
+    return _matrix(frame)
+
+
+@quantity(of=_alignment_dims)
+def alignment(frame: Frame) -> Array:
+    """The cosine of each teacher with each path's weights, row by row; averaged over rows that share one gate.
+
+    In a `TwoLayer` network, of each row of each teacher with the weights of each hidden unit.
+    """
+    teachers, width = frame.teachers, frame.inputs.width(frame.teachers.shape[-1])
+    rule = f"cannot be aligned with weights on {width} inputs, as labels never can"
+    remedy = "Leave alignment out: record=(gl.record.loss, gl.record.gates)"
+    require(teachers.shape[-1] == width, "inputs of the teachers", teachers.shape[-1], rule, remedy)
+    lengths = _length(teachers)[:, None] * frame.weight_lengths()[None]
+    cosines = jnp.where(lengths > 0, frame.teacher_rows() / jnp.where(lengths > 0, lengths, 1.0), 0.0)
+    return cosines if frame.learned.gates.ndim > 1 else jnp.mean(cosines, -1)
+
+
+def _products(network: Network) -> tuple[str, ...]:
+    unit, *rows = network.gate_dims
+    return unit, f"other_{unit}", *(row for row in rows if row in network.weight_dims)
+
+
+@quantity(of=_products)
+def weight_products(frame: Frame) -> Array:
+    """The inner products of the paths' weights, squared sizes on the diagonal; row by row if rows have own gates.
+
+    In a `TwoLayer` network, those of the weights of the hidden units.
+    """
+    if frame.learned.gates.ndim > 1 and frame.learned.weights.ndim > 2:
+        return frame.weight_rows()
+    flat = frame.learned.weights.reshape(len(frame.learned.weights), -1)
+    return flat @ flat.T  # the same in orthonormal coordinates
+
+
+@quantity()
+def weight_speed(frame: Frame) -> Array:
+    """How fast all weights together change: the length of dW/dt."""
+    return _length(frame.change.weights.ravel())  # the same in orthonormal coordinates
+
+
+@quantity()
+def gate_speed(frame: Frame) -> Array:
+    """How fast all gates together change: the length of dc/dt."""
+    return _length(frame.change.gates.ravel())
+
+
+@quantity("task")
+def teacher_losses(frame: Frame) -> Array:
+    """The loss that each teacher itself would have on what the step sees: how badly each task explains it."""
+    rule, remedy = "have labels, and no loss of their own", "Record something else"
+    labelled = isinstance(frame.inputs, Examples)
+    require(not labelled, "teachers", "Labellings", rule, remedy)
+    true = frame.teachers[frame.task]
+    return jax.vmap(lambda teacher: frame.inputs.loss(teacher, true, frame.seen)[0])(frame.teachers)
+
+
+def accuracy(examples: Examples) -> Quantity:
+    """Make a quantity: the part of some examples whose most likely label is the one of the task that is on.
+
+    Args:
+        examples: which; best ones that the network does not learn from, with features made in the same way.
+
+    Returns:
+        A quantity `accuracy`, to be made once and passed on, since each one is compiled anew.
+
+    Raises:
+        ValueError: if these are no `Examples`, or, when it is recorded, no inputs for the network.
+
+    Example:
+        >>> examples = gl.Examples(np.eye(3), [0, 1, 2], batch=3)
+        >>> experiment = gl.Experiment(
+        ...     gl.Labellings(((0, 1, 2), (1, 2, 0))), gl.GatedLinear(), gl.Blocked(blocks=1, block_length=50.0),
+        ...     gl.Flow(tau_w=0.1, tau_c=1.0, dt=0.1, inputs=examples),
+        ... )
+        >>> results = gl.simulate(experiment, seeds=1, record=[gl.record.accuracy(examples)])
+        >>> float(results.accuracy[0, -1])
+        1.0
+
+    Source: paper, Fig. 7.
+    """
+
+    require_instance("examples", examples, Examples, "Use features.held_out(), or Examples(features, classes)")
+    return Quantity("accuracy", (), _Accuracy(examples))
+
+
+class _Accuracy:
+    """The part of some examples that a frame's network calls as the task that is on does."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples, self.largest = examples, int(jnp.max(examples.classes))
+
+    def __call__(self, frame: Frame) -> Array:
+        rule, remedy = "have no labels to be right about", "Use Labellings"
+        require(isinstance(frame.inputs, Examples), "teachers", "no Labellings", rule, remedy)
+        classes = frame.teachers.shape[-1]
+        rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
+        require(self.largest < classes, "largest class", self.largest, rule, remedy)
+        answers = jnp.argmax(frame.network.respond(frame.params, self.examples.features), -1)
+        labels = jnp.argmax(self.examples.labels(frame.teachers[frame.task]), -1)
+        return jnp.mean(answers == labels)
+
+
+def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:
+    """The values of some quantities at a frame, by name.
+
+    Raises:
+        ValueError: if a value has other axes than its quantity names.
+    """
+    network, (tasks, d_out, d_in) = frame.network, frame.teachers.shape
+    shapes = network.shapes(d_out, frame.inputs.width(d_in))
+    known = {**_sizes(network.weight_dims, shapes["weights"]), **_sizes(network.gate_dims, shapes["gates"])}
+    known["task"] = tasks
+    values = {}
+    for q in record:
+        value, dims = jnp.asarray(q.fn(frame)), q.dims_for(network)
+        named = {dim: known.get(dim, size) for dim, size in zip(dims, value.shape, strict=False)}
+        rule = f"its values have the shape {value.shape}, which should be {tuple(named.values())} for these"
+        fits = len(named) == len(dims) and tuple(named.values()) == value.shape
+        require(fits, f"axes of {q.name}", dims, rule, "Name one axis for each, as in @quantity('path')")
+        values[q.name] = value
+    return values
+
+
+def _sizes(dims: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, int]:
+    return dict(zip(dims, shape, strict=True))
+
+
+DEFAULT = (loss, gates, alignment, weight_products, weight_speed, gate_speed)
+"""What `simulate` keeps unless told otherwise: enough for the paper's Fig. 2."""

@@ -1,0 +1,1 @@
+"""Showing results: plots, diagrams and explorers."""

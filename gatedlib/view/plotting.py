@@ -1,0 +1,337 @@
+"""Plots: one function per kind of picture, from results to axes.
+
+Colours have a fixed meaning throughout: one for each task and for the path that serves it, one for the flexible and
+one for the forgetful network (which is also dashed). Where several seeds are shown, the line is their median and the
+band holds the middle 80 % of them.
+
+Example:
+    >>> import matplotlib.pyplot as plt
+    >>> figure, ax = plt.subplots()
+    >>> gl.plotting.shade_blocks(results, gl.plotting.loss(results, ax)).get_ylabel()
+    'loss'
+    >>> plt.close(figure)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from importlib.resources import files
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from gatedlib._internal.validation import require, require_instance
+from gatedlib.analysis import metrics
+from gatedlib.analysis.requirements import require_recorded, require_single_run
+from gatedlib.view.diagrams import answer, curriculum, judged, mixture_plane, network, plane, second_layer
+from gatedlib.view.style import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
+
+__all__ = [
+    "FLEXIBLE",
+    "FORGETFUL",
+    "TASK_COLORS",
+    "alignment",
+    "answer",
+    "curriculum",
+    "gates",
+    "grid",
+    "judged",
+    "loss",
+    "mixture_plane",
+    "network",
+    "over_seeds",
+    "per_block",
+    "phase_diagram",
+    "plane",
+    "recoveries",
+    "second_layer",
+    "setting_name",
+    "shade_blocks",
+    "task_color",
+    "task_name",
+    "task_names",
+    "use_style",
+]
+
+
+def use_style() -> None:
+    """Give all figures of this session the look of the book, whatever a `matplotlibrc` or an earlier style set."""
+    mpl.style.use(["default", str(files("gatedlib.view") / "gatedlib.mplstyle")])
+
+
+def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
+    """Tint the background of each block with the colour of its task; name the tasks above the first round.
+
+    Args:
+        results: a run, for its table of blocks.
+        ax: where to draw.
+        names: whether to name the tasks.
+
+    Returns:
+        The axes.
+    """
+    require_single_run(results)
+    dt, called = results.attrs["flow.dt"], task_names(results) if names else []
+    named: set[int] = set()
+    for start, stop, task in zip(results.block_start, results.block_stop, results.block_task.values, strict=True):
+        left, right = float(start) * dt, float(stop) * dt
+        ax.axvspan(left, right, color=task_color(task), alpha=0.10, linewidth=0)
+        if names and int(task) not in named:
+            middle, on_top = (left + right) / 2, ax.get_xaxis_transform()
+            turned: dict[str, Any] = {"rotation": 90, "fontsize": 7} if len(called[task]) > 1 else {}
+            color = task_color(task)
+            ax.text(middle, 1.02, called[task], color=color, transform=on_top, ha="center", va="bottom", **turned)
+            named.add(int(task))
+    ax.set_xlim(0, float(results.block_stop[-1]) * dt)
+    ax.set_xlabel("time")
+    return ax
+
+
+def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
+    """Median and middle 80 % over seeds, along the one other dimension.
+
+    Args:
+        values: dims seed and one other.
+        ax: where to draw.
+        **line: how the line looks, as in `Axes.plot`.
+
+    Returns:
+        The axes.
+    """
+    require_instance("values", values, xr.DataArray, "Use a recorded quantity, or a metric")
+    rule, remedy = "must be seed and one other", "Average over the others, or choose along them"
+    require(len(values.dims) == 2 and "seed" in values.dims, "dims of values", values.dims, rule, remedy)
+    (along,) = (dim for dim in values.dims if dim != "seed")
+    quantiles = values.quantile([0.1, 0.5, 0.9], "seed")
+    (drawn,) = ax.plot(values[along], quantiles.sel(quantile=0.5), **line)
+    band = quantiles.sel(quantile=0.1), quantiles.sel(quantile=0.9)
+    ax.fill_between(values[along], *band, color=drawn.get_color(), alpha=0.2, linewidth=0)
+    return ax
+
+
+def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
+    """Loss over time.
+
+    Args:
+        results: a run with `loss` recorded.
+        ax: where to draw; the current axes unless given.
+        **line: how the line looks, as in `Axes.plot`.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if `loss` was not recorded.
+
+    Source: paper, Fig. 2A.
+    """
+    require_single_run(results)
+    require_recorded(results, "loss")
+    ax = ax or plt.gca()
+    over_seeds(results.loss, ax, **line)
+    ax.set_ylabel("loss")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """The gate of each path over time, in the colour of the task that the path serves; one line for each output.
+
+    Args:
+        results: a run with `gates` recorded, and with `alignment` unless its tasks are labellings.
+        ax: where to draw; the current axes unless given.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if a quantity was not recorded, or the gates are those of hidden units.
+
+    Source: paper, Fig. 2B.
+    """
+    require_single_run(results)
+    require_recorded(results, "gates")
+    rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
+    require("path" in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
+    ax = ax or plt.gca()
+    serving = None if "alignment" in results else metrics.matching_by_gates(results)
+    matched = metrics.relabelled(results, serving)
+    for path in range(matched.sizes["path"]):
+        gates = matched.gates.isel(path=path)
+        line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
+        if "out" not in gates.dims:
+            over_seeds(gates, ax, **line)
+        else:  # a band for each output would hide the others
+            lines = ax.plot(gates.time, gates.median("seed").transpose("time", "out"), linewidth=0.8, **line)
+            plt.setp(lines[1:], label="_")
+    ax.set_ylabel("gate")
+    return ax
+
+
+def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Alignment of each teacher with the path that serves it (solid) and with the others (dotted).
+
+    Args:
+        results: a run with `alignment` recorded.
+        ax: where to draw; the current axes unless given.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if `alignment` was not recorded.
+
+    Source: paper, Fig. 2C.
+    """
+    require_single_run(results)
+    require_recorded(results, "alignment")
+    rule, remedy = "alignment with paths is drawn over time", "Use plotting.second_layer for hidden units"
+    require("path" in results.alignment.dims, "dims of alignment", results.alignment.dims, rule, remedy)
+    ax = ax or plt.gca()
+    matched = metrics.components(metrics.relabelled(results))
+    for task in range(matched.sizes["task"]):
+        for path in range(matched.sizes["path"]):
+            own = task == path
+            label = f"teacher {task_name(task)} with " + (
+                "its own path" if own else "the other" if matched.sizes["path"] == 2 else f"path {path + 1}"
+            )
+            values = matched.alignment.isel(task=task, path=path)
+            values = values.mean("out") if "out" in values.dims else values
+            over_seeds(values, ax, color=task_color(task), linestyle="-" if own else ":", label=label)
+    ax.set_ylabel("alignment")
+    return ax
+
+
+def per_block(values: xr.DataArray, ax: Axes | None = None, **line: Any) -> Axes:
+    """A quantity of each block against the block's number.
+
+    Args:
+        values: dims seed and block, as `metrics.time_to_criterion` gives them.
+        ax: where to draw; the current axes unless given.
+        **line: how the line looks, as in `Axes.plot`.
+
+    Returns:
+        The axes.
+
+    Source: paper, Fig. 2F.
+    """
+    ax = ax or plt.gca()
+    over_seeds(values, ax, marker="o", markersize=3.5, **line)
+    ax.set_xlabel("block")
+    return ax
+
+
+def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) -> Axes:
+    """Loss after each switch (median over seeds), all blocks on top of each other: pale at first, dark at last.
+
+    Args:
+        results: a run with `loss` recorded.
+        ax: where to draw; the current axes unless given.
+        until: the time since the switch at the right end.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if `loss` was not recorded.
+
+    Source: this library.
+    """
+    require_single_run(results)
+    require_recorded(results, "loss")
+    ax = ax or plt.gca()
+    dt = results.attrs["flow.dt"]
+    typical = results.loss.median("seed")
+    shades = plt.get_cmap("viridis_r")(np.linspace(0.08, 1.0, results.sizes["block"]))
+    blocks = zip(results.block_start.values, results.block_stop.values, shades, strict=True)
+    for number, (start, stop, shade) in enumerate(blocks, start=1):
+        inside = typical.where((typical.step >= start) & (typical.step < stop), drop=True)
+        label = f"block {number}" if number in (1, results.sizes["block"]) else None
+        ax.plot((inside.step - start) * dt, inside, color=shade, linewidth=1.4, label=label)
+    ax.set(xlim=(0, until), xlabel="time since the switch", ylabel="loss")
+    ax.set_ylim(bottom=0)
+    return ax
+
+
+def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: float = 1.0, digits: int = 2) -> Axes:
+    """A small table of numbers over two swept settings, first down, second across, each cell tinted by its number.
+
+    Args:
+        values: dims (down, across).
+        ax: where to draw.
+        vmin: the number of the palest tint.
+        vmax: the number of the darkest tint.
+        digits: how many digits of each number to write after the point.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the values have other than two dims.
+
+    Source: paper, Fig. 5.
+    """
+    down, across = _two_settings(values)
+    ax = ax or plt.gca()
+    ax.imshow(values, cmap="Greens", vmin=vmin, vmax=vmax + 0.35 * (vmax - vmin), aspect="auto")
+    for (row, column), value in np.ndenumerate(values.values):
+        ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8, color="#222222")
+    for axis, dim in ((ax.xaxis, across), (ax.yaxis, down)):
+        told = [value if isinstance(value, str) else f"{value:g}" for value in values[dim].values.tolist()]
+        axis.set_ticks(range(values.sizes[dim]), told)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set(xlabel=setting_name(across), ylabel=setting_name(down))
+    return ax
+
+
+def _two_settings(values: xr.DataArray) -> tuple[Hashable, ...]:
+    remedy = 'Average over seeds: values.mean("seed")'
+    require_instance("values", values, xr.DataArray, "Use what sweep and a metric give")
+    require(values.ndim == 2, "dims of values", values.dims, "must be two, (up or down, across)", remedy)
+    return values.dims
+
+
+def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -> Axes:
+    """A fine map of a number from 0 to 1 over two swept settings, first up, second across.
+
+    Args:
+        values: dims (up, across).
+        ax: where to draw.
+        log: which axes are logarithmic: "", "x", "y" or "xy".
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: if the values have other than two dims.
+
+    Source: this library.
+    """
+    up, across = _two_settings(values)
+    ax = ax or plt.gca()
+    ax.pcolormesh(
+        values[across], values[up], values, cmap="Greens", vmin=0, vmax=1.35, shading="nearest", rasterized=True
+    )
+    ax.set(xlabel=setting_name(across), ylabel=setting_name(up))
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    return ax
+
+
+def setting_name(setting: Hashable) -> str:
+    """A setting as it is called on axes.
+
+    Example:
+        >>> from gatedlib.view.plotting import setting_name
+        >>> setting_name("block_length")
+        'block length'
+    """
+    known = {"tau_c": r"gate time constant $\tau_c$", "tau_w": r"weight time constant $\tau_w$"}
+    return known.get(str(setting), str(setting).replace("_", " "))

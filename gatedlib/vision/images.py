@@ -1,0 +1,224 @@
+"""Pictures to learn tasks on: small digits that are always there, and MNIST and FashionMNIST where they are found.
+
+The full data sets are looked for in this order: a folder that you name (or the environment variable `GATEDLIB_DATA`
+does), the folder of Debian's package `dataset-fashion-mnist`, the user's cache, and their public addresses.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from gatedlib._internal.validation import require, require_folder, require_member
+
+SYSTEM = Path("/usr/share/datasets")
+"""Where Debian puts data sets."""
+
+KINDS = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set in four files: the name of its folder, its address, its sizes, and the MD5 of each file there."""
+
+    folder: str
+    url: str
+    names: tuple[str, ...]
+    checksums: tuple[str, str, str, str]
+    train: int = 60_000
+    test: int = 10_000
+    side: int = 28
+
+    def sizes(self, kind: str) -> tuple[int, ...]:
+        """How many pictures and pixels, or labels, a file holds."""
+        count = self.train if kind.startswith("train") else self.test
+        return (count, self.side, self.side) if "images" in kind else (count,)
+
+
+SOURCES = {
+    "mnist": Source(
+        "mnist",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        tuple(map(str, range(10))),
+        (
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3",
+            "ec29112dd5afa0611ce80d1b7f02629c",
+        ),
+    ),
+    "fashion": Source(
+        "fashion-mnist",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
+        (
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79",
+            "bb300cfdad3c16e7a12a480ee83cd310",
+        ),
+    ),
+}
+"""The data sets of 28 by 28 pixels."""
+
+TEST_DIGITS = 360
+"""How many of scikit-learn's 1797 digits are held out."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Pictures:
+    """A data set of pictures in two parts, one to learn from and one to be tested on.
+
+    Attributes:
+        name: which data set.
+        train_images: shape (sample, row, column), from 0 (background) to 1.
+        train_classes: shape (sample,), whole numbers from 0.
+        test_images: as the others, and none of them.
+        test_classes: their classes.
+        names: what every class is called.
+    """
+
+    name: str
+    train_images: Float[np.ndarray, "train row column"]
+    train_classes: Int[np.ndarray, " train"]
+    test_images: Float[np.ndarray, "test row column"]
+    test_classes: Int[np.ndarray, " test"]
+    names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Pictures({self.name!r}, {len(self.train_images)} to learn from, {len(self.test_images)} held out)"
+
+
+def load(name: str = "digits", folder: str | os.PathLike[str] | None = None, url: str | None = None) -> Pictures:
+    """A data set of pictures.
+
+    Args:
+        name: `digits` (8 by 8 pixels, from scikit-learn, always there), `mnist` or `fashion` (28 by 28).
+        folder: where the four files are, or a folder with a subfolder `mnist` or `fashion-mnist` that holds them.
+            By default what `GATEDLIB_DATA` says; without that, Debian's folder, the user's cache, a download.
+        url: the address to download from in place of the public one.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        ValueError: if there is no such data set, a folder was named and lacks a file, a file is corrupt or
+            truncated, or the download fails; the message names the file, what was expected and what was found.
+
+    Example:
+        >>> digits = gl.images.load("digits")
+        >>> digits.train_images.shape, digits.test_images.shape
+        ((1437, 8, 8), (360, 8, 8))
+
+    Source: paper, Fig. 7. Digits: scikit-learn, from E. Alpaydin and C. Kaynak, 1998. MNIST: Y. LeCun and others, 1998.
+    FashionMNIST: H. Xiao and others, 2017.
+    """
+    require_member(name, ["digits", *SOURCES], "data set")
+    if name == "digits":
+        rule, remedy = "digits come with scikit-learn, not from a folder or an address", "Leave it out"
+        require(folder is None and url is None, "folder or url", folder or url, rule, remedy)
+        return _digits()
+    source = SOURCES[name]
+    place = _place(source, folder)
+    files = [place / kind for kind in KINDS] if place else [_downloaded(source, kind, url) for kind in KINDS]
+    parts = [_read(file, source.sizes(kind)) for file, kind in zip(files, KINDS, strict=True)]
+    images = [parts[n].astype(np.float32) / 255 for n in (0, 2)]
+    classes = [parts[n].astype(np.int32) for n in (1, 3)]
+    for file, each in zip(files[1::2], classes, strict=True):
+        rule = f"must hold classes below {len(source.names)}, but holds {each.max()}"
+        require(bool(each.max() < len(source.names)), "file", str(file), rule, "Get it anew")
+    return Pictures(name, images[0], classes[0], images[1], classes[1], source.names)
+
+
+def here(name: str, folder: str | os.PathLike[str] | None = None) -> bool:
+    """Whether a data set can be loaded without the network.
+
+    Example:
+        >>> gl.images.here("digits")
+        True
+    """
+    require_member(name, ["digits", *SOURCES], "data set")
+    if name == "digits":
+        return True
+    place = _place(SOURCES[name], folder) or cache() / SOURCES[name].folder
+    return all((place / kind).exists() for kind in KINDS)
+
+
+def cache() -> Path:
+    """The folder for what is downloaded or learned once: `GATEDLIB_CACHE`, or the one that is usual for the system."""
+    import pooch
+
+    named = os.environ.get("GATEDLIB_CACHE")
+    return require_folder("GATEDLIB_CACHE", named, "Name a folder") if named else Path(pooch.os_cache("gatedlib"))
+
+
+def _digits() -> Pictures:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    order = np.random.default_rng(0).permutation(len(found.target))
+    images = (found.images[order] / 16).astype(np.float32)
+    classes = found.target[order].astype(np.int32)
+    train = slice(None, -TEST_DIGITS), slice(-TEST_DIGITS, None)
+    names = tuple(map(str, range(10)))
+    return Pictures("digits", images[train[0]], classes[train[0]], images[train[1]], classes[train[1]], names)
+
+
+def _place(source: Source, folder: str | os.PathLike[str] | None) -> Path | None:
+    """The folder that holds the files, or None if there is none yet."""
+    if folder is None and not os.environ.get("GATEDLIB_DATA"):
+        system = SYSTEM / source.folder
+        return system if system.is_dir() else None
+    by, typed = ("GATEDLIB_DATA", os.environ["GATEDLIB_DATA"]) if folder is None else ("folder", folder)
+    named = require_folder(by, typed, "Name the folder that holds the four files")
+    inside = named / source.folder
+    return inside if inside.is_dir() else named
+
+
+def _downloaded(source: Source, kind: str, url: str | None) -> Path:
+    """A file in the cache, downloaded if it is not there whole; what is not whole is not kept."""
+    import pooch
+    import requests
+
+    address = f"{(url or source.url).rstrip('/')}/{kind}"
+    expected = source.checksums[KINDS.index(kind)]
+    downloader = pooch.HTTPDownloader(progressbar=True, timeout=30)
+    try:
+        path = cache() / source.folder
+        return Path(pooch.retrieve(address, f"md5:{expected}", kind, path, downloader=downloader))
+    except (requests.RequestException, OSError, ValueError) as failure:
+        rule = f"must be a file with MD5 {expected}, but the download failed: {failure}"
+        remedy = "Put the four files into a folder yourself and name it in GATEDLIB_DATA, or give another url"
+        raise ValueError(f"{kind} = {address!r}: {rule}. {remedy}.") from failure
+
+
+def _read(file: Path, sizes: tuple[int, ...]) -> np.ndarray:
+    """The numbers in a gzipped IDX file of these sizes."""
+    expected = f"must be a gzipped IDX file of {' x '.join(map(str, sizes))} bytes"
+    remedy = "Get it anew, or name another folder in GATEDLIB_DATA or with folder="
+    require(file.is_file(), "file", str(file), f"{expected}, but there is none", remedy)
+    try:
+        with gzip.open(file) as opened:
+            raw = opened.read()
+    except (OSError, EOFError, zlib.error) as failure:
+        raise ValueError(f"file = {str(file)!r}: {expected}, but cannot be unpacked: {failure}. {remedy}.") from failure
+    header = 4 + 4 * len(sizes)
+    found = tuple(int(size) for size in np.frombuffer(raw[4:header], ">u4")) if len(raw) >= header else ()
+    start = raw[:4].hex()
+    rule = f"{expected}, but begins with {start or 'nothing'} and tells sizes {found}"
+    require(raw[:4] == bytes((0, 0, 8, len(sizes))) and found == sizes, "file", str(file), rule, remedy)
+    rule = f"{expected}, but holds {len(raw) - header} numbers"
+    require(len(raw) - header == math.prod(sizes), "file", str(file), rule, remedy)
+    return np.frombuffer(raw, np.uint8, offset=header).reshape(sizes)

@@ -1,0 +1,337 @@
+"""The trunk: a small convolutional network whose features gated students see in place of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+import warnings
+import zipfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Key
+
+from gatedlib._internal.files import atomic_write
+from gatedlib._internal.numerics import fixed_jax_settings, normal, random_key
+from gatedlib._internal.validation import (
+    require,
+    require_instance,
+    require_integer,
+    require_nonnegative,
+    require_positive,
+    to_real,
+)
+from gatedlib.model.inputs import Examples, Inputs, cross_entropy
+from gatedlib.model.networks import GatedLinear, Network, Params
+from gatedlib.vision.images import Pictures, cache
+
+BATCH = 128
+TOLD = 50
+"""Steps of training between two signs of progress."""
+
+
+class Layer(eqx.Module):
+    """A kernel and a bias."""
+
+    kernel: Float[Array, "*any in out"]
+    bias: Float[Array, " out"]
+
+
+def _layer(key: Key[Array, ""], *shape: int) -> Layer:
+    return Layer(np.sqrt(2 / np.prod(shape[:-1])) * normal(key, shape), jnp.zeros(shape[-1]))
+
+
+def _convolved(layer: Layer, x: Float[Array, "sample row column in"]) -> Float[Array, "sample r c out"]:
+    """A convolution with stride 2, written as one matrix product: many networks at once then are one product too."""
+    size = layer.kernel.shape[0]
+    half, rows, columns = size // 2, -(-x.shape[1] // 2), -(-x.shape[2] // 2)
+    x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    seen = [x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(size) for j in range(size)]
+    flat = layer.kernel.reshape(-1, layer.kernel.shape[-1])
+    return jax.nn.relu(jnp.concatenate(seen, -1) @ flat + layer.bias)
+
+
+class Trunk(eqx.Module):
+    """Two convolutions with stride 2 and a dense layer, each followed by a rectifier; from pictures to features."""
+
+    first: Layer
+    second: Layer
+    dense: Layer
+
+    @classmethod
+    def draw(cls, key: Key[Array, ""], side: int, units: int) -> Trunk:
+        """A random trunk for square pictures."""
+        keys = jax.random.split(key, 3)
+        quarter = (side + 3) // 4  # two convolutions with stride 2
+        dense = _layer(keys[2], quarter**2 * 32, units)
+        return cls(_layer(keys[0], 5, 5, 1, 16), _layer(keys[1], 3, 3, 16, 32), dense)
+
+    def __call__(self, images: Float[Array, "sample row column"]) -> Float[Array, "sample unit"]:
+        """The features of some pictures."""
+        x = _convolved(self.second, _convolved(self.first, images[..., None]))
+        return jax.nn.relu(x.reshape(len(x), -1) @ self.dense.kernel + self.dense.bias)
+
+    def scaled(self, by: float) -> Trunk:
+        """The trunk whose features are so many times as large."""
+        return eqx.tree_at(lambda trunk: trunk.dense, self, jax.tree.map(lambda leaf: leaf * by, self.dense))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Features:
+    """What a trained trunk makes of a data set.
+
+    Attributes:
+        pictures: the data set.
+        train: features of the pictures that it learned from, shape (sample, unit); mean square 1 unless scaled.
+        test: features of the others.
+        accuracy: the part of the test pictures that the trunk with a linear readout of its own gets right.
+        trunk: the network itself.
+    """
+
+    pictures: Pictures
+    train: Float[np.ndarray, "train unit"]
+    test: Float[np.ndarray, "test unit"]
+    accuracy: float
+    trunk: Trunk
+
+    def __repr__(self) -> str:
+        return f"Features({self.pictures!r}, {self.train.shape[1]} units, accuracy {self.accuracy:.3f})"
+
+    def examples(self, batch: int = 100) -> Examples:
+        """Examples to learn from, for `Flow(inputs=…)`."""
+        return Examples(self.train, self.pictures.train_classes, batch)
+
+    def scaled(self, mean_square: float) -> Features:
+        r"""The same features in another size, which sets how fast weights learn from them.
+
+        .. math::
+
+            x \to \sqrt{s / \langle x^2 \rangle}\; x
+
+        With features k times as large weights move :math:`k^2` times as fast: the same network is had by
+        `tau_w` that is :math:`k^2` times as long, and initial weights that are k times smaller.
+
+        Args:
+            mean_square: s, the mean square of the features to learn from.
+
+        Raises:
+            ValueError: if it is not above 0, or too large or small for single precision.
+
+        Example:
+            >>> large = gl.trunk.features(gl.images.load("digits")).scaled(21.3)
+            >>> round(float((large.train**2).mean()), 2)
+            21.3
+        """
+        size = require_positive("mean_square", mean_square, "The released trunk of Fig. 7 has about 21")
+        by = float(np.sqrt(size / np.mean(self.train**2)))
+        rule, remedy = "must be from 1e-30 to 1e30, which single precision can hold", "Use 1, or 21.3"
+        require(1e-30 <= size <= 1e30, "mean_square", size, rule, remedy)
+        return replace(self, train=by * self.train, test=by * self.test, trunk=self.trunk.scaled(by))
+
+    def held_out(self, most: int | None = None) -> Examples:
+        """Examples to be tested on, for `record.accuracy`: all, or the first ones."""
+        return Examples(self.test[:most], self.pictures.test_classes[:most])
+
+
+def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int = 0) -> Features:
+    """Train a trunk to tell the classes of a data set apart, once, and keep what it makes of the pictures.
+
+    The trunk and a linear readout learn by Adam on the cross-entropy of the true classes (batches of 128). Features
+    are scaled to a mean square of 1, like the inputs N(0, I) of the model. They are kept in the user's cache (or the
+    folder in `GATEDLIB_CACHE`) under a checksum of the pictures, of these settings and of this program.
+
+    Args:
+        pictures: the data set, from `gatedlib.images.load`.
+        units: number of features.
+        steps: how many steps to train.
+        seed: of the initial weights and the batches.
+
+    Returns:
+        The features with the trunk.
+
+    Raises:
+        ValueError: if the units or steps are no whole numbers above 0.
+
+    Example:
+        >>> digits = gl.trunk.features(gl.images.load("digits"))
+        >>> digits.train.shape, digits.accuracy > 0.97
+        ((1437, 64), True)
+
+    Source: paper, Fig. 7.
+    """
+    rule, remedy = "must be Pictures", 'Write features(images.load("digits"))'
+    require(isinstance(pictures, Pictures), "pictures", pictures, rule, remedy)
+    units = require_integer("units", units, 1, "The paper's Fig. 7 has 64")
+    steps = require_integer("steps", steps, 1, "Use 2000")
+    seed = require_integer("seed", seed, 0, "Use 0")
+    file = cache() / f"features-{pictures.name}-{_checksum(pictures, units, steps, seed)}.npz"
+    kept = _kept(file)
+    if kept is None:
+        with fixed_jax_settings(), jax.enable_x64(False):  # the same features whatever the settings around
+            kept = _learned(pictures, units, steps, seed)
+        try:
+            atomic_write(file, partial(_save, kept))
+        except OSError as failure:  # what was learned is not lost for that
+            warnings.warn(f"Features are not kept, and will be learned again: {failure}", stacklevel=2)
+    start = jax.eval_shape(lambda: Trunk.draw(random_key(0), pictures.train_images.shape[1], units))
+    leaves = [jnp.asarray(kept[f"trunk{n}"]) for n in range(len(jax.tree.leaves(start)))]
+    trunk = jax.tree.unflatten(jax.tree.structure(start), leaves)
+    return Features(pictures, kept["train"], kept["test"], float(kept["accuracy"]), trunk)
+
+
+def _checksum(pictures: Pictures, units: int, steps: int, seed: int) -> str:
+    told = hashlib.sha256(inspect.getsource(sys.modules[__name__]).encode())
+    told.update(f"{units} {steps} {seed} {jax.__version__}".encode())
+    for array in (pictures.train_images, pictures.train_classes, pictures.test_images, pictures.test_classes):
+        told.update(np.ascontiguousarray(array).tobytes())
+    return told.hexdigest()[:16]
+
+
+def _kept(file: Path) -> dict[str, np.ndarray] | None:
+    """What a file holds, or None if it is not there or not whole."""
+    try:
+        with file.open("rb") as opened, np.load(opened) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _save(arrays: dict[str, np.ndarray], path: Path) -> None:
+    with path.open("wb") as opened:  # savez would add an ending to a path
+        np.savez(opened, **arrays)  # type: ignore[arg-type]
+
+
+def _learned(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np.ndarray]:
+    """Train, and tell: the features, the accuracy and the leaves of the trunk."""
+    import optax
+    from tqdm import tqdm
+
+    trunk_key, readout_key, batch_key = jax.random.split(random_key(seed), 3)
+    images, classes = jnp.asarray(pictures.train_images), jnp.asarray(pictures.train_classes)
+    names = len(pictures.names)
+    model = Trunk.draw(trunk_key, images.shape[1], units), _layer(readout_key, units, names)
+    adam = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
+
+    def logits(model: tuple[Trunk, Layer], images: Array) -> Array:
+        trunk, readout = model
+        return trunk(images) @ readout.kernel + readout.bias
+
+    def loss(model: tuple[Trunk, Layer], chosen: Array) -> Array:
+        return cross_entropy(logits(model, images[chosen]), jax.nn.one_hot(classes[chosen], names))[0]
+
+    def step(state: tuple, key: Array) -> tuple[tuple, None]:
+        model, memory = state
+        chosen = jax.random.randint(key, (BATCH,), 0, len(images), jnp.int32)
+        change, memory = adam.update(jax.grad(loss)(model, chosen), memory)
+        return (optax.apply_updates(model, change), memory), None
+
+    train = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys)[0])
+    state = model, adam.init(model)
+    with tqdm(total=steps, desc=f"learning features of {pictures.name}", unit="step") as progress:
+        for keys in np.array_split(jax.random.split(batch_key, steps), -(-steps // TOLD)):
+            state = jax.block_until_ready(train(state, keys))
+            progress.update(len(keys))
+    trunk, readout = state[0]
+
+    @jax.jit
+    def some(images: Array) -> tuple[Array, Array]:
+        seen = trunk(images)
+        return seen, jnp.argmax(seen @ readout.kernel + readout.bias, -1)
+
+    def all_of(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        parts = [some(part) for part in np.array_split(images, -(-len(images) // 5000))]
+        seen, answers = (np.concatenate([np.asarray(part[n]) for part in parts]) for n in (0, 1))
+        return seen, answers
+
+    seen, _ = all_of(pictures.train_images)
+    tested, answers = all_of(pictures.test_images)
+    scale = 1 / np.sqrt(np.mean(seen**2))
+    leaves = {f"trunk{n}": np.asarray(leaf) for n, leaf in enumerate(jax.tree.leaves(trunk.scaled(scale)))}
+    accuracy = np.mean(answers == pictures.test_classes)
+    return {"train": scale * seen, "test": scale * tested, "accuracy": accuracy, **leaves}
+
+
+class FineTuned(Network):
+    r"""A gated linear head on a trunk that goes on learning with it.
+
+    .. math::
+
+        y = \sum_p c_p W_p\, f_\theta(x)
+
+    Its weights are one long vector: those of the paths, then :math:`\theta`. Gradients are found by autodiff.
+
+    Args:
+        trunk: where :math:`\theta` begins.
+        head: the gated student.
+        trunk_rate: how fast the trunk learns, relative to the weights of the head; 0 freezes it.
+
+    Raises:
+        ValueError: if the trunk or the head is none, or the rate is negative or not finite.
+
+    Example:
+        >>> trunk = gl.trunk.Trunk.draw(jax.random.key(0), side=8, units=64)
+        >>> network = gl.trunk.FineTuned(trunk, gl.GatedLinear(paths=2))
+        >>> params = network.init(jax.random.key(1), d_out=10, d_in=64)
+        >>> network.respond(params, jax.numpy.ones((3, 8, 8))).shape
+        (3, 10)
+
+    Source: this library; the paper's Fig. 7 with features that move.
+    """
+
+    weight_dims: ClassVar[tuple[str, ...]] = ("weight",)
+    gate_dims: ClassVar[tuple[str, ...]] = ("path",)
+
+    trunk: Trunk
+    head: GatedLinear = GatedLinear()
+    trunk_rate: float = eqx.field(converter=to_real, default=1.0)
+
+    def __check_init__(self) -> None:
+        require_instance("trunk", self.trunk, Trunk, "Use the trunk of gatedlib.trunk.features")
+        rule, remedy = "must be a GatedLinear itself, one gate for each path", "Use GatedLinear()"
+        require(type(self.head) is GatedLinear, "head", self.head, rule, remedy)
+        require_nonnegative("trunk_rate", self.trunk_rate, "1 lets trunk and head learn alike, 0 freezes the trunk")
+
+    @property
+    def units(self) -> int:
+        """The number of features."""
+        return self.trunk.dense.bias.shape[-1]
+
+    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+        of_trunk = sum(leaf.size for leaf in jax.tree.leaves(self.trunk))
+        return {"weights": (self.head.paths * d_out * self.units + of_trunk,), "gates": (self.head.paths,)}
+
+    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
+        weights, gates = self.head.init(key, d_out, self.units)
+        return Params(jnp.concatenate([weights.ravel(), ravel_pytree(self.trunk)[0]]), gates)
+
+    def split(self, params: Params) -> tuple[Params, Trunk]:
+        """The parameters of the head, and the trunk."""
+        flat, unravel = ravel_pytree(self.trunk)
+        of_head, of_trunk = params.weights[: -len(flat)], params.weights[-len(flat) :]
+        return Params(of_head.reshape(self.head.paths, -1, self.units), params.gates), unravel(of_trunk)
+
+    def respond(self, params: Params, x: Float[Array | np.ndarray, "sample *in"]) -> Float[Array, "sample out"]:
+        head, trunk = self.split(params)
+        return self.head.respond(head, trunk(jnp.asarray(x)))
+
+    def gradient(
+        self, params: Params, teacher: Float[Array, "out other"], inputs: Inputs, seen: Any
+    ) -> tuple[Float[Array, ""], Params]:
+        rule, remedy = "must be examples: a trunk sees pictures", "Use Examples(images, classes)"
+        require(isinstance(inputs, Examples), "inputs", type(inputs).__name__, rule, remedy)
+        assert isinstance(inputs, Examples)  # told again for mypy
+
+        def loss(params: Params) -> Array:
+            return cross_entropy(self.respond(params, inputs.features[seen]), inputs.labels(teacher, seen))[0]
+
+        value, pull = jax.value_and_grad(loss)(params)
+        of_trunk = sum(leaf.size for leaf in jax.tree.leaves(self.trunk))
+        return value, pull._replace(weights=pull.weights.at[-of_trunk:].multiply(self.trunk_rate))

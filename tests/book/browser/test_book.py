@@ -1,0 +1,177 @@
+"""The built book in a real browser: complete, quiet, legible, and asking nothing of the network."""
+
+import os
+from importlib.resources import files
+
+import pytest
+
+from tests.examples import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+BOOK = ROOT / "_build" / "html"
+SHOTS = ROOT / "screenshots"
+CHAPTERS = ["model", "dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence"]
+CHAPTERS += ["composition", "reach", "components", "depth", "pictures"]
+CHAPTERS += ["cognition", "observer", "predictions", "scorecard", "sensitivity", "notes"]
+PAGES = ["intro", *CHAPTERS, "sweeps", "figures", "glossary", "api", "bibliography", "running"]
+SCREENS = {"desktop": (1280, 900), "phone": (360, 800)}
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+
+
+def watched(page, address):
+    """What goes wrong in a page from now on: errors, failed requests, requests to elsewhere."""
+    problems = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on("response", lambda answer: problems.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else 0)
+    page.on("request", lambda r: None if r.url.startswith((address, "data:")) else problems.append(f"asked {r.url}"))
+    return problems
+
+
+def barriers(page):
+    """What keeps people from reading or using the page, of the kinds that matter."""
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")["violations"]
+    bad = [each for each in found if each["impact"] in ("serious", "critical")]
+    return [(each["id"], len(each["nodes"]), [node["html"][:200] for node in each["nodes"][:3]]) for each in bad]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("name", PAGES)
+def test_page(browser, address, name, screen):
+    width, height = SCREENS[screen]
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme="light")
+    problems = watched(page, address)
+    page.goto(f"{address}/book/{name}.html", wait_until="networkidle")
+
+    sizes = page.eval_on_selector_all(
+        "article img", "all => all.map(i => [i.naturalWidth, i.alt, i.getBoundingClientRect().width])"
+    )
+    assert all(natural > 100 and shown > 100 for natural, _, shown in sizes)
+    assert all(len(alt) > 30 for _, alt, _ in sizes), "a picture without words"
+    assert page.locator("article h1").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= width + 1, "the page can be pushed sideways"
+    written = page.locator("article .math").count()
+    assert page.locator("article mjx-container").count() >= written, "mathematics is not rendered"
+    assert page.locator("article merror, article mjx-merror").count() == 0
+    page.add_script_tag(content=AXE)
+    page.add_style_tag(content="* { transition: none !important }")  # colours are judged once they are there
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector(f"html[data-theme={scheme}]")
+        if not os.environ.get("CI"):  # where nobody looks at them
+            SHOTS.mkdir(exist_ok=True)
+            page.screenshot(path=SHOTS / f"{name}-{screen}-{scheme}.png", full_page=True)
+    if name == "api":  # it repeats itself some three hundred times: its first sections stand for all
+        page.evaluate("[...document.querySelectorAll('article section section')].slice(5).forEach(s => s.remove())")
+    phones = ("light",) if name in ("intro", "dynamics", "scorecard") else ()  # which have all that phones alone show
+    for scheme in ("dark", "light") if screen == "desktop" else phones:
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_selector(f"html[data-theme={scheme}]")
+        assert not barriers(page)
+    assert not problems
+    page.close()
+
+
+def test_chapters_have_their_numbered_figures(browser, address):
+    page = browser.new_page()
+    told = {"intro": 2, "model": 2, "dynamics": 5, "regimes": 3, "robustness": 7}
+    told |= {"reduction": 4, "cycle": 5, "invariant": 4, "emergence": 5}
+    told |= {"composition": 5, "reach": 3, "components": 2, "depth": 5, "pictures": 5}
+    told |= {"cognition": 6, "observer": 3, "predictions": 3, "scorecard": 2}
+    for name, least in told.items():
+        page.goto(f"{address}/book/{name}.html")
+        assert page.locator("article figure .caption-number").count() >= least
+    page.close()
+
+
+def test_links_within_the_book_lead_somewhere(browser, address):
+    page = browser.new_page()
+    targets = set()
+    for name in PAGES:
+        page.goto(f"{address}/book/{name}.html")
+        targets |= set(page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)"))
+    for target in sorted(link for link in targets if link.startswith(address) and "#" in link):
+        path, anchor = target.removeprefix(address).split("#", 1)
+        text = (BOOK / path.lstrip("/")).read_text()
+        assert not anchor or f'id="{anchor}"' in text, target
+    for target in targets:
+        if target.startswith(address):
+            assert (BOOK / target.removeprefix(address).split("#")[0].split("?")[0].lstrip("/")).exists(), target
+    page.close()
+
+
+def test_a_word_can_be_searched_for(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}/search.html?q=hyperbolic")
+    page.wait_for_selector("#search-results li a")
+    assert "invariant" in " ".join(page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)"))
+    page.close()
+
+
+def test_the_reader_can_choose_the_dark(browser, address):
+    page = browser.new_page(color_scheme="light")
+    page.goto(f"{address}/book/intro.html")
+    seen = set()
+    for _ in range(3):
+        page.locator("article").evaluate("() => document.querySelector('.theme-switch-button').click()")
+        seen.add(page.locator("html").get_attribute("data-theme"))
+    assert seen == {"light", "dark"}
+    page.close()
+
+
+def test_a_picture_can_be_enlarged_on_a_phone(browser, address):
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.goto(f"{address}/book/dynamics.html")
+    button = page.locator("#fig-dynamics button.enlarge")
+    button.click()
+    large = page.locator("dialog.enlarged img")
+    assert large.bounding_box()["width"] > 800
+    assert large.get_attribute("alt") == page.locator("#fig-dynamics > img").get_attribute("alt")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog.enlarged").count() == 0
+    assert button.evaluate("button => button === document.activeElement")
+    page.close()
+
+
+def test_without_an_address_nothing_offers_to_run_elsewhere(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}/book/model.html")
+    assert page.locator("a[href*='mybinder'], a[href*='colab']").count() == 0
+    page.close()
+
+
+def test_the_scorecard_can_be_filtered(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}/book/scorecard.html")
+    rows, told = page.locator("table.scorecard tbody tr"), page.locator(".scorecard-filters output")
+    whole = rows.count()
+    assert whole > 70
+    assert told.inner_text() == f"{whole} of {whole} claims"
+    page.get_by_label("Chapter").select_option("dynamics")
+    shown = page.locator("table.scorecard tbody tr:visible")
+    assert shown.count() == 7
+    assert shown.locator("a").first.inner_text() == "2A"
+    page.get_by_label("Chapter").select_option("")
+    page.get_by_label("About").select_option("a figure, earlier form")
+    assert 0 < shown.count() < 10
+    assert all("earlier form" in text for text in shown.locator("td:first-child span").all_inner_texts())
+    asked = shown.first.locator("details li").first
+    assert not asked.is_visible()
+    shown.first.locator("summary").click()
+    assert asked.is_visible()
+    page.get_by_label("Verdict").select_option("holds")
+    assert 0 < shown.count() < 10
+    page.get_by_label("Verdict").select_option("does not hold")
+    assert shown.count() == 0  # for all claims hold
+    assert told.inner_text() == f"0 of {whole} claims"
+    page.close()
+
+
+def test_without_scripts_the_scorecard_is_whole(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/book/scorecard.html")
+    assert page.locator("table.scorecard tbody tr:visible").count() > 70
+    context.close()

@@ -1,0 +1,110 @@
+"""The shape of the project: one-way imports, documented names, notebooks without outputs."""
+
+import ast
+import graphlib
+import inspect
+import json
+import subprocess
+import sys
+
+import pytest
+
+import gatedlib as gl
+from tests.examples import ROOT
+
+PACKAGE = ROOT / "gatedlib"
+CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+
+
+WINGS = ("_internal", "model", "simulation", "vision", "analysis", "view", "paper")
+"""The parts of the package: each imports from those before it only, and vision not from simulation beside it."""
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+
+
+def imported(path):
+    """The modules of gatedlib that a file imports anywhere in it, unless for type checking only."""
+    found = set()
+    tree = ast.parse(path.read_text())
+    skipped = {id(n) for b in ast.walk(tree) if isinstance(b, ast.If) and "TYPE_CHECKING" in ast.dump(b.test)
+               for n in ast.walk(b)}  # fmt: skip
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gatedlib"):
+            within = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in within}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("gatedlib")}
+    return found
+
+
+def wing(module):
+    """The part that a module is in; the package itself and its command line are none."""
+    return module.split(".")[1] if module.count(".") > 0 and "__" not in module else None
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module):
+    here = wing(module)
+    if here is None:
+        return
+    allowed = set(WINGS[: WINGS.index(here) + 1]) - ({"simulation"} if here == "vision" else set())
+    if here == "paper":  # which uses the library as its users do
+        allowed.add(None)
+    assert {wing(name) for name in imported(MODULES[module])} <= allowed
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    tuple(graphlib.TopologicalSorter({name: imported(path) - {name} for name, path in MODULES.items()}).static_order())
+
+
+def test_modules_that_check_others_share_no_code_with_them():
+    for judge in ("simulation.ode", "analysis.reduction", "analysis.theory"):
+        learn = {"gatedlib.simulation.simulate", "gatedlib.simulation.programs", "gatedlib.model.learning"}
+        assert not imported(MODULES[f"gatedlib.{judge}"]) & learn
+
+
+def test_private_modules_are_in_one_place():
+    private = [path for path in MODULES.values() if path.stem.startswith("_") and not path.stem.startswith("__")]
+    assert not private
+    assert {path.name for path in PACKAGE.iterdir() if path.name.startswith("_")} <= {
+        *("_internal", "__init__.py", "__main__.py", "__pycache__"),
+    }
+
+
+def test_importing_the_package_imports_no_plots_and_no_widgets():
+    code = "import gatedlib, sys; print([m for m in ('matplotlib', 'ipywidgets', 'sklearn') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", gl.__all__)
+def test_public_names_are_documented(name):
+    thing = getattr(gl, name)
+    assert inspect.getdoc(thing)
+    for member, value in vars(thing).items() if inspect.isclass(thing) else ():
+        if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            assert inspect.getdoc(getattr(thing, member)), member
+    assert name in (ROOT / "book" / "api.md").read_text()
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.name)
+def test_chapters_hold_no_outputs_and_every_picture_has_words(path):
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        source = "".join(cell["source"])
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+        if "plt.show()" in source or source.startswith("explore."):
+            assert cell["metadata"]["mystnb"]["image"]["alt"]
+
+
+def test_every_chapter_is_in_the_table_of_contents():
+    contents = (ROOT / "_toc.yml").read_text()
+    assert all(f"book/{path.stem}" in contents for path in CHAPTERS)

@@ -1,0 +1,87 @@
+"""Results are computed once for all processes where a folder for them is named, and never mistaken."""
+
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+
+import gatedlib as gl
+from gatedlib.paper import cache
+from tests.examples import small
+
+computed = []
+
+
+@cache.cached
+def final_loss(experiment, seeds=2, **changes):
+    computed.append(changes)
+    return gl.simulate(experiment.replace(**changes), seeds).loss.isel(time=-1)
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("GATEDLIB_RESULTS", str(tmp_path / "results"))
+    computed.clear()
+
+
+def test_equal_calls_are_computed_once_and_give_the_same():
+    first, again = final_loss(small()), final_loss(small())
+    assert len(computed) == 1
+    np.testing.assert_array_equal(first, again)
+    assert first.dims == again.dims
+
+
+def test_nothing_is_kept_unless_asked_for(monkeypatch, tmp_path):
+    monkeypatch.delenv("GATEDLIB_RESULTS")
+    final_loss(small())
+    final_loss(small())
+    assert len(computed) == 2
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("changed", ["argument", "keyword", "experiment", "program"])
+def test_what_differs_is_computed_anew(changed, monkeypatch):
+    final_loss(small(), 2, tau_w=1.0)
+    if changed == "program":
+        monkeypatch.setattr(cache, "source_digest", lambda pattern: "another")
+    final_loss(
+        small(tau_c=0.2) if changed == "experiment" else small(),
+        3 if changed == "argument" else 2,
+        tau_w=2.0 if changed == "keyword" else 1.0,
+    )
+    assert len(computed) == 2
+
+
+@pytest.mark.filterwarnings("default:.*loading results")
+def test_a_file_that_is_not_whole_is_replaced(tmp_path):
+    whole = final_loss(small())
+    (file,) = (tmp_path / "results").rglob("output.pkl")
+    file.write_bytes(file.read_bytes()[:-20])
+    np.testing.assert_array_equal(final_loss(small()), whole)
+    assert len(computed) == 2
+    np.testing.assert_array_equal(final_loss(small()), whole)
+    assert len(computed) == 2
+
+
+@cache.cached
+def one_at_a_time(folder):
+    """Fails if another process is at it."""
+    with (folder / "busy").open("x"):
+        time.sleep(0.2)
+    (folder / "busy").unlink()
+
+
+def ask(folder):
+    one_at_a_time(folder)
+
+
+@pytest.mark.slow
+def test_who_asks_for_what_is_being_computed_waits_for_it(tmp_path):
+    fresh = multiprocessing.get_context("spawn")
+    asking = [fresh.Process(target=ask, args=(tmp_path,)) for _ in range(3)]
+    for process in asking:
+        process.start()
+    for process in asking:
+        process.join()
+    assert [process.exitcode for process in asking] == [0, 0, 0]
