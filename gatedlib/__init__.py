@@ -10,7 +10,7 @@ from gatedlib.model.experiment import Experiment
 from gatedlib.model.inputs import Examples, Inputs, Noisy, Population, Sampled
 from gatedlib.model.labellings import Labellings
 from gatedlib.model.learning import Flow
-from gatedlib.model.networks import GatedLinear, LinearNetwork, Network, NeuronGated, Params, TwoLayer
+from gatedlib.model.networks import GatedLinear, Network, NeuronGated, Params, TwoLayer
 from gatedlib.model.penalties import Nonnegative, Penalty, Scaled, UnitNorm, WeightCost, WeightDecay
 from gatedlib.model.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
 from gatedlib.simulation import record
@@ -38,7 +38,6 @@ __all__ = [
     "Given",
     "Inputs",
     "Labellings",
-    "LinearNetwork",
     "Network",
     "NeuronGated",
     "Noisy",

@@ -1,8 +1,11 @@
 """What a thing is, in a text that is the same in every process and differs where behaviour does."""
 
+import ast
 import collections
 import functools
 import hashlib
+import importlib
+import inspect
 import re
 import types
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ import xarray as xr
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 INSTALLED = re.compile(r"(gatedlib(?!\.paper)|numpy|jax|xarray|scipy)\b")
-"""Modules whose functions are told by name and by what they hold: a sweep knows the library's code by a checksum."""
+"""Modules whose functions are known by their names and by what they hold; those of this library by their code too."""
 
 
 def digest(text: str) -> str:
@@ -50,9 +53,11 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
     if isinstance(thing, types.FunctionType):
         held = [cell.cell_contents for cell in thing.__closure__ or ()]
         if INSTALLED.match(thing.__module__):
-            return f"{thing.__module__} {_name(thing)} {canonical_repr((thing.__defaults__, held), within)}"
+            code = code_digest(thing.__module__) if thing.__module__.startswith("gatedlib") else ""
+            return f"{thing.__module__} {_name(thing)} {code} {canonical_repr((thing.__defaults__, held), within)}"
         used = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
-        parts = (thing.__code__, thing.__defaults__, thing.__kwdefaults__, held, used)
+        constants = tuple(each for each in thing.__code__.co_consts if each != thing.__doc__)
+        parts = (thing.__code__.replace(co_consts=constants), thing.__defaults__, thing.__kwdefaults__, held, used)
         return f"{_name(thing)} {canonical_repr(parts, within)}"
     if hasattr(thing, "__wrapped__"):  # a function that was jitted, or decorated otherwise
         return canonical_repr(thing.__wrapped__, within)
@@ -79,6 +84,24 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
         made_of |= {**getattr(thing, "__dict__", {}), "__call__": vars(type(thing)).get("__call__")}
         return f"{type(thing).__qualname__} {canonical_repr(made_of, within)}"
     return said
+
+
+def class_fingerprint(kind: type) -> str:
+    """What a class that its user wrote is: its name and its code; those of this library are known by their names."""
+    own = [each for each in kind.__mro__ if not INSTALLED.match(each.__module__) and each.__module__ != "builtins"]
+    code = {f"{each.__qualname__}.{name}": value for each in own for name, value in sorted(vars(each).items())
+            if isinstance(value, types.FunctionType) and not name.startswith("__")}  # fmt: skip
+    return f"{kind.__qualname__} {digest(canonical_repr(code))}" if code else kind.__qualname__
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """A checksum of the code of a module, in which comments, docstrings and layout do not count."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return digest(ast.unparse(tree))
 
 
 def jax_settings() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Random numbers that depend on a seed, and on nothing else that is set around the library; Gram-Schmidt.
+"""Random numbers that depend on a seed, and on nothing else that is set around the library; shapes; Gram-Schmidt.
 
 A seed means the same network whatever the precision, the generator that JAX was told to use
 (`JAX_DEFAULT_PRNG_IMPL`), and the way in which its own lays out its bits (`JAX_THREEFRY_PARTITIONABLE`).
@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.extend.random
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 
@@ -97,6 +98,22 @@ def with_current_settings(function: Callable[..., Any]) -> Callable[..., Any]:
 def normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
     """Standard normal numbers, drawn in single precision: a seed is the same network in double precision too."""
     return jax.random.normal(key, shape, jnp.float32).astype(float)
+
+
+def shapes_of(tree: Any) -> tuple[Any, tuple]:
+    """The structure of a tree, and the shapes and types of its leaves, by which a cache may know it."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
+
+
+def with_shapes(structure: Any, shapes: tuple) -> Any:
+    """A tree of this structure to be traced with."""
+    return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
+
+
+def bytes_of(tree: Any) -> int:
+    """How many bytes the arrays of a tree have."""
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 @jax.jit  # else its loop is compiled at every call from outside of a program

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from gatedlib._internal.validation import require
-from gatedlib.analysis.requirements import in_each_cell, require_recorded
+from gatedlib.analysis.requirements import in_each_cell, outputs_have_gates, require_recorded, unit
 from gatedlib.analysis.specialization import assigned, components
 
 
@@ -31,15 +31,17 @@ def matching_by_gates(results: xr.Dataset) -> xr.DataArray:
     Source: this library; for data sets, where there are no teachers' weights to align with.
     """
     require_recorded(results, "gates")
-    dims = {"seed", "time", "path"}
-    rule, remedy = "must be seed, time and path: one gate per path", "Use metrics.matching"
-    require(set(results.gates.dims) == dims, "dims of gates", results.gates.dims, rule, remedy)
+    rule, remedy = "have an out: there must be one gate per path", "Use metrics.matching"
+    require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
     made = results.sizes["task"] - components(results).sizes["task"]
     rule, remedy = "have no path of their own", "Use metrics.matching, which leaves them out"
     require(made == 0, "tasks made of others", made, rule, remedy)
     half = results.sizes["block"] // 2
     ends = np.searchsorted(results.step.values, results.block_stop.values[half:]) - 1
-    late, tasks = results.gates.transpose("seed", "time", "path").values[:, ends], results.block_task.values[half:]
+    late, tasks = (
+        results.gates.transpose("seed", "time", unit(results)).values[:, ends],
+        results.block_task.values[half:],
+    )
     absent = sorted(set(results.task.values.tolist()) - set(tasks.tolist()))
     rule, remedy = "must each be on in the second half of the blocks", "Train for more blocks"
     require(not absent, "tasks never on late", absent, rule, remedy)
@@ -71,5 +73,5 @@ def task_read(results: xr.Dataset) -> xr.DataArray:
     serving = matching_by_gates(results)
     rule, remedy = "must be none: every task needs a path", "Use as many paths as tasks"
     require(int(serving.min()) >= 0, "tasks without a path", int((serving < 0).sum()), rule, remedy)
-    read = results.gates.isel(path=serving).argmax("task")
+    read = results.gates.isel({unit(results): serving}).argmax("task")
     return read.transpose("seed", "time").rename("task_read")

@@ -16,10 +16,12 @@ from gatedlib.analysis.metrics import per_block
 from gatedlib.analysis.requirements import (
     first_true,
     in_each_cell,
+    outputs_have_gates,
     require_all_frames,
     require_every_step,
     require_recorded,
     require_single_run,
+    unit,
 )
 from gatedlib.analysis.specialization import components, relabelled
 
@@ -145,21 +147,21 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     require_recorded(results, "gates", "alignment")
-    dims, wanted = set(results.gates.dims), {"seed", "time", "path"}
-    rule, remedy = "must be seed, time and path: one gate per path", "Use GatedLinear"
-    require(dims == wanted, "dims of gates", results.gates.dims, rule, remedy)
+    rule, remedy = "have an out: there must be one gate per path", "Use GatedLinear"
+    require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
+    dim = unit(results)
     made = results.sizes["task"] - components(results).sizes["task"]
     rule, remedy = "have no path of their own, and so no gate", "Use teachers without composites"
     require(made == 0, "tasks made of others", made, rule, remedy)
-    paths, tasks = results.sizes["path"], results.sizes["task"]
+    paths, tasks = results.sizes[dim], results.sizes["task"]
     rule, remedy = f"must be {tasks}, the number of tasks", f"Use GatedLinear(paths={tasks})"
     require(paths == tasks, "number of paths", paths, rule, remedy)
     require_every_step(results)
     require_all_frames(results)
     matched = relabelled(results)  # paths in the order of the tasks that they serve
-    gates = matched.gates.transpose("seed", "time", "path")
+    gates = matched.gates.transpose("seed", "time", dim)
     after = np.append(gates.values[:, 1:], matched.final_gates.values[:, None], axis=1)
-    open_gates = gates.copy(data=after).clip(min=0).rename(path="task")
+    open_gates = gates.copy(data=after).clip(min=0).rename({dim: "task"})
     total = open_gates.sum("task")
     return (open_gates / total.where(total > 0)).fillna(1 / paths).rename("gate_shares")
 

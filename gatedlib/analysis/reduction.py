@@ -17,8 +17,14 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from gatedlib._internal.validation import as_float_array, require, require_instance, require_positive
-from gatedlib.analysis.requirements import in_each_cell, require_matrix_paths, require_recorded
-from gatedlib.analysis.specialization import unit
+from gatedlib.analysis.requirements import (
+    in_each_cell,
+    outputs_have_gates,
+    outputs_share_units,
+    require_matrix_paths,
+    require_recorded,
+    unit,
+)
 from gatedlib.model.experiment import Experiment, require_penalties_on_gates
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
@@ -214,7 +220,7 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
     require_recorded(results, "gates", "weight_products")
     tau_w, tau_c = _constants(results)
     dim = unit(results)
-    shared = ["out"] if dim == "hidden" else []
+    shared = ["out"] if outputs_share_units(results) else []
     products = xr.dot(results.gates, results.gates.rename({dim: f"other_{dim}"}), dim=shared)
     gamma = tau_c * products - tau_w * results.weight_products
     return gamma.transpose("seed", "time", dim, f"other_{dim}", ...).rename("gamma")
@@ -244,11 +250,13 @@ def pair_invariant(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     require_matrix_paths(results)
-    whole = gamma(results)
-    paths = xr.DataArray(whole.path.values, {"path": whole.path.values}, ("path",))
-    own = whole.rename(path="first", other_path="second").isel(first=paths, second=paths).drop_vars(("first", "second"))
-    pairs = own + own.rename(path="other_path") - 2 * whole
-    return pairs.transpose("seed", "time", "path", "other_path", ...).rename("pair_invariant")
+    whole, dim = gamma(results), unit(results)
+    other, labels = f"other_{dim}", whole[dim].values
+    paths = xr.DataArray(labels, {dim: labels}, (dim,))
+    diagonal = whole.rename({dim: "first", other: "second"}).isel(first=paths, second=paths)
+    own = diagonal.drop_vars(("first", "second"))
+    pairs = own + own.rename({dim: other}) - 2 * whole
+    return pairs.transpose("seed", "time", dim, other, ...).rename("pair_invariant")
 
 
 def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.ndarray]:
@@ -327,8 +335,9 @@ def accelerators(results: xr.Dataset) -> xr.Dataset:
     require_matrix_paths(results)
     tau_w, tau_c = _constants(results)
     rule, remedy = "only networks with one gate per path have a kernel in these two parts", "Use GatedLinear"
-    require("out" not in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
-    error = results.teachers.sel(task=results.active_task) - (results.gates * results.weights).sum("path")
+    require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
+    dim = unit(results)
+    error = results.teachers.sel(task=results.active_task) - (results.gates * results.weights).sum(dim)
     along = (results.weights * error).sum(("out", "in")) ** 2 / (error**2).sum(("out", "in"))
-    parts = {"alignment": along.sum("path") / tau_c, "selectivity": (results.gates**2).sum("path") / tau_w}
+    parts = {"alignment": along.sum(dim) / tau_c, "selectivity": (results.gates**2).sum(dim) / tau_w}
     return xr.Dataset(parts).transpose("seed", "time").drop_vars("task", errors="ignore")

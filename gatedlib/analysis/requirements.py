@@ -65,12 +65,27 @@ def require_single_run(results: xr.Dataset) -> None:
 
 def require_matrix_paths(results: xr.Dataset) -> None:
     """Require results of a network of paths, each a matrix that can be compared with the teachers."""
-    other = sorted({"hidden", "weight", "class"} & set(map(str, results.dims)))
-    rule, remedy = (
-        "this is about paths that are matrices like their teachers",
-        "Use GatedLinear with teachers' matrices",
-    )
-    require(not other, "dims of results", other, rule, remedy)
+    rule, remedy = "this is about paths that are matrices like their teachers", "Use GatedLinear with matrices"
+    weights, teachers = results.attrs["network.weight_dims"], results.teachers.dims
+    require(weights == f"{unit(results)} out in", "axes of the weights", weights, rule, remedy)
+    require("in" in teachers, "axes of the teachers", teachers, rule, remedy)
+
+
+def unit(results: xr.Dataset) -> str:
+    """What a gate belongs to in these results: a `path`, or a `hidden` unit of a `TwoLayer` network."""
+    rule, remedy = "must be those of a run", "Keep them: xarray.set_options(keep_attrs=True)"
+    require("network.unit" in results.attrs, "attrs", sorted(results.attrs), rule, remedy)
+    return results.attrs["network.unit"]
+
+
+def outputs_share_units(results: xr.Dataset) -> bool:
+    """Whether units have one row of weights for all outputs, as hidden units have, and no matrix."""
+    return "out" not in results.attrs["network.weight_dims"].split()
+
+
+def outputs_have_gates(results: xr.Dataset) -> bool:
+    """Whether each output has gates of its own."""
+    return "out" in results.attrs["network.gate_dims"].split()
 
 
 def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,14 @@ import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
 from gatedlib._internal.validation import require, require_instance
-from gatedlib.analysis.requirements import in_each_cell, require_matrix_paths, require_recorded
+from gatedlib.analysis.requirements import (
+    in_each_cell,
+    outputs_have_gates,
+    outputs_share_units,
+    require_matrix_paths,
+    require_recorded,
+    unit,
+)
 
 
 def components(results: xr.Dataset) -> xr.Dataset:
@@ -28,11 +35,6 @@ def components(results: xr.Dataset) -> xr.Dataset:
     if "component" not in results.coords or bool(results.component.all()):
         return results
     return results.isel(task=np.flatnonzero(results.component))
-
-
-def unit(results: xr.Dataset) -> str:
-    """What serves tasks in these results: a `path`, or a `hidden` unit of a `TwoLayer` network."""
-    return "hidden" if "hidden" in results.dims else "path"
 
 
 def assigned(scores: np.ndarray) -> np.ndarray:
@@ -73,7 +75,7 @@ def matching(results: xr.Dataset) -> xr.DataArray:
     rule, remedy = "must have seed among them", "Keep it: results.isel(seed=[0])"
     require("seed" in results.dims, "dims of results", list(results.dims), rule, remedy)
     serving = unit(results)
-    together = ("task", "out") if serving == "hidden" else ("task",)  # all outputs share the hidden units
+    together = ("task", "out") if outputs_share_units(results) else ("task",)
     alignment = components(results).alignment.transpose("seed", ..., "time", *together, serving)
     late = alignment.isel(time=slice(-max(1, alignment.sizes["time"] // 10), None)).mean("time")
     found = assigned(late.values.reshape(*late.shape[: -1 - len(together)], -1, late.sizes[serving]))
@@ -129,7 +131,7 @@ def relabelled(results: xr.Dataset, serving: xr.DataArray | None = None) -> xr.D
         own, other = (each.seed.values.tolist() if "seed" in each.coords else None for each in (results, serving))
         require(own == other, "seeds of serving", other, f"must be those of the results, {own}", "Match these")
     dim = unit(results)
-    serving = serving.stack(served=("task", "out")) if dim == "hidden" else serving.rename(task="served")
+    serving = serving.stack(served=("task", "out")) if outputs_share_units(results) else serving.rename(task="served")
     serving = serving.transpose(..., "served")
     units, served = results.sizes[dim], serving.sizes["served"]
     rule, remedy = f"must be at least {served}, one to serve each", "Use metrics.matching to see which are served"
@@ -286,7 +288,7 @@ def gate_like(results: xr.Dataset) -> xr.DataArray:
     require_recorded(results, "gates")
     dim, serving = unit(results), matching(results)
     serves = serving == results[dim]
-    if dim == "hidden":
+    if outputs_share_units(results):
         serves = serves.any("out")
     known = (serving >= 0).any([d for d in serving.dims if d not in ("seed", "task")])
     serves, known = (each.sel(task=results.active_task) for each in (serves, known))
@@ -351,11 +353,14 @@ def specialization(results: xr.Dataset) -> xr.DataArray:
     require_recorded(results, "weight_products")
     require_matrix_paths(results)
     results = components(results)
-    whole = results.weight_products.sum("out") if "out" in results.weight_products.dims else results.weight_products
-    apart = _mean_distance(whole, "path", "other_path")
+    products = results.weight_products
+    whole = products.sum("out") if outputs_have_gates(results) else products
+    dim = unit(results)
+    apart = _mean_distance(whole, dim, f"other_{dim}")
     others = results.teachers.rename(task="other_task")
-    products = (results.teachers * others).sum(("out", "in"))
-    return (apart / _mean_distance(products, "task", "other_task")).rename("specialization")
+    return (apart / _mean_distance((results.teachers * others).sum(("out", "in")), "task", "other_task")).rename(
+        "specialization"
+    )
 
 
 def _mean_distance(products: xr.DataArray, first: str, second: str) -> xr.DataArray:

@@ -24,7 +24,7 @@ from gatedlib._internal.validation import (
     to_plain,
 )
 from gatedlib.analysis.metrics import components
-from gatedlib.analysis.requirements import require_matrix_paths, require_single_run
+from gatedlib.analysis.requirements import outputs_have_gates, require_matrix_paths, require_single_run
 from gatedlib.model import curricula
 from gatedlib.model.composites import Sums
 from gatedlib.model.experiment import Experiment
@@ -78,7 +78,7 @@ def _shares(
 
 def _own(results: xr.Dataset) -> list[str]:
     """The dims along which gates are chosen one by one: the outputs, where each has its own."""
-    return ["out"] if "out" in results.final_gates.dims else []
+    return ["out"] if outputs_have_gates(results) else []
 
 
 def parts(results: xr.Dataset) -> xr.DataArray:

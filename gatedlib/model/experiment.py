@@ -70,13 +70,13 @@ class Experiment(eqx.Module):
         )
         self.flow.inputs.check(self.teachers)
         gates = self.network.shapes(*self.sizes)["gates"]
-        curvature = sum(float(penalty.gate_curvature(gates)) for penalty in self.flow.penalties)
-        longest = 2 * float(self.flow.tau_c) / curvature if curvature > 0 else np.inf
+        stiffness = sum(float(penalty.stiffness(gates)) for penalty in self.flow.penalties)
+        longest = 2 * float(self.flow.tau_c) / stiffness if stiffness > 0 else np.inf
         require(
             float(self.flow.dt) < longest,
             "dt",
             float(self.flow.dt),
-            f"gates under these penalties are stable only for dt < 2 tau_c / curvature = {longest:.3g}",
+            f"gates under these penalties are stable only for dt < 2 tau_c / stiffness = {longest:.3g}",
             "Reduce dt, weaken the penalty, or slow the gates",
         )
 
@@ -118,9 +118,7 @@ def draw_initial(
 
 def acting_on_weights(experiment: Experiment) -> list[Penalty]:
     """The penalties that act on the weights."""
-    shapes = experiment.network.shapes(*experiment.sizes)
-    params = Params(**{name: jax.ShapeDtypeStruct(shape, np.float32) for name, shape in shapes.items()})
-    return [penalty for penalty in experiment.flow.penalties if penalty.acts_on_weights(params)]
+    return [penalty for penalty in experiment.flow.penalties if penalty.acts_on_weights]
 
 
 def require_penalties_on_gates(experiment: Experiment, rule: str, remedy: str) -> None:
@@ -147,8 +145,8 @@ def keys(seed: int | Array) -> Array:
 def check_settings(experiment: Experiment, names: Iterable[str]) -> None:
     """Require that each name is that of one setting, in one part."""
     names = list(names)
-    found = Counter(field.name for part in _parts(experiment) for field in dataclasses.fields(part))
-    kept = {field.name for part in _parts(experiment, names) for field in dataclasses.fields(part)}
+    found = Counter(field.name for part in parts_of(experiment) for field in dataclasses.fields(part))
+    kept = {field.name for part in parts_of(experiment, names) for field in dataclasses.fields(part)}
     for name in names:
         require_member(name, found, "setting")
         require(found[name] == 1, "setting", name, "stands in more than one part", "Replace that part whole")
@@ -162,20 +160,20 @@ def setting(experiment: Experiment, name: str) -> Any:
     Raises:
         ValueError: if no part has a setting of that name.
     """
-    parts = list(_parts(experiment))
+    parts = list(parts_of(experiment))
     found = {field.name: part for part in reversed(parts) for field in dataclasses.fields(part)}
     require_member(name, found, "setting")
     return getattr(found[name], name)
 
 
-def _parts(part: eqx.Module, without: Collection[str] = ()) -> Iterator[eqx.Module]:
+def parts_of(part: eqx.Module, without: Collection[str] = ()) -> Iterator[eqx.Module]:
     """The part and all parts within it, but for those of these names."""
     yield part
     for field in dataclasses.fields(part):
         value = () if field.name in without else getattr(part, field.name)
         for child in value if isinstance(value, tuple) else (value,):
             if isinstance(child, eqx.Module):
-                yield from _parts(child, without)
+                yield from parts_of(child, without)
 
 
 def _rebuilt(part: Any, settings: dict[str, Any]) -> Any:

@@ -26,11 +26,11 @@ class Inputs(eqx.Module):
 
     @abc.abstractmethod
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
-        """What one step sees of tasks of this size: by default L with `L @ L.T = S`, or None for S = I."""
+        """The batch of one step, for tasks of this size: by default L with `L @ L.T = S`, or None for S = I."""
 
-    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
-        """The loss of a student that is this matrix on what is seen, and its gradient: by default squared error."""
-        return quadratic_loss(matrix - teacher, seen)
+    def loss(self, matrix: Matrix, teacher: Matrix, batch: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        """The loss of a student that is this matrix on a batch, and its gradient: by default squared error."""
+        return quadratic_loss(matrix - teacher, batch)
 
     def width(self, d_in: int) -> int:
         """How many inputs the student has: as many as its teachers, unless it sees something else than they do."""
@@ -125,8 +125,8 @@ class Noisy(Sampled):
 
     Example:
         >>> inputs, teacher = gl.Noisy(batch=1000, noise=0.5), np.ones((2, 3))
-        >>> seen = inputs.draw(jax.random.key(0), d_out=2, d_in=3)
-        >>> loss, g = inputs.loss(teacher, teacher, seen)
+        >>> batch = inputs.draw(jax.random.key(0), d_out=2, d_in=3)
+        >>> loss, g = inputs.loss(teacher, teacher, batch)
         >>> 0.23 < float(loss) < 0.27                # 0.25: half the variance of the noise for each of two outputs
         True
 
@@ -147,8 +147,8 @@ class Noisy(Sampled):
         rest = chi_square(rest_key, np.array([left]))[0] if left > 0 else 0.0
         return factor, noise, self.noise**2 / (2 * self.batch) * rest
 
-    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
-        factor, noise, rest = seen
+    def loss(self, matrix: Matrix, teacher: Matrix, batch: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        factor, noise, rest = batch
         error = (matrix - teacher) @ factor - noise
         return jnp.sum(error**2) / 2 + rest, error @ factor.T
 
@@ -181,7 +181,7 @@ class Examples(Inputs):
     The student sees the features :math:`x_b`; the tasks say what each class is to be called (`Labellings`).
 
     Args:
-        features: what is seen of every example, shape (sample, in); images of any shape for a `FineTuned` network.
+        features: what is seen of every example, shape (sample, in).
         classes: the class of every example, whole numbers from 0, shape (sample,).
         batch: number of examples per step, B, drawn with replacement.
 
@@ -191,7 +191,7 @@ class Examples(Inputs):
 
     Example:
         >>> examples = gl.Examples(np.eye(3), classes=[0, 1, 2], batch=5)
-        >>> loss, g = examples.loss(np.zeros((3, 3)), np.eye(3), seen=np.array([0, 0, 1, 2, 2]))
+        >>> loss, g = examples.loss(np.zeros((3, 3)), np.eye(3), batch=np.array([0, 0, 1, 2, 2]))
         >>> round(float(loss), 3), g.shape                                        # log 3
         (1.099, (3, 3))
         >>> digits = gl.trunk.features(gl.images.load("digits"))
@@ -227,18 +227,21 @@ class Examples(Inputs):
         """Which examples one step sees."""
         return jax.random.randint(key, (self.batch,), 0, len(self.classes), jnp.int32)  # in any precision
 
-    def loss(self, matrix: Matrix, teacher: Matrix, seen: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
-        rule, remedy = "a linear network sees rows of numbers", "Flatten them, or use gatedlib.trunk.FineTuned"
+    def loss(self, matrix: Matrix, teacher: Matrix, batch: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
+        rule, remedy = (
+            "a linear network sees rows of numbers",
+            "Flatten them, or use gatedlib.trunk.features",
+        )
         require(self.features.ndim == 2, "shape of features", self.features.shape, rule, remedy)
-        x = self.features[seen]
-        loss, pull = cross_entropy(x @ matrix.T, self.labels(teacher, seen))
+        x = self.features[batch]
+        loss, pull = cross_entropy(x @ matrix.T, self.labels(teacher, batch))
         return loss, pull.T @ x
 
     def labels(
-        self, teacher: Matrix, seen: Int[Array | np.ndarray, " batch"] | slice = slice(None)
+        self, teacher: Matrix, batch: Int[Array | np.ndarray, " batch"] | slice = slice(None)
     ) -> Float[Array, "sample out"]:
         """What a teacher calls some examples, by default all: one row for each."""
-        return jnp.asarray(teacher).T[self.classes[seen]]
+        return jnp.asarray(teacher).T[self.classes[batch]]
 
     def width(self, d_in: int) -> int:
         return self.features.shape[-1]
@@ -277,8 +280,8 @@ def quadratic_loss(
     """
     if factor is None:
         return jnp.sum(error**2) / 2, jnp.asarray(error)
-    seen = jnp.asarray(error) @ factor
-    return jnp.sum(seen**2) / 2, seen @ factor.T
+    on_batch = jnp.asarray(error) @ factor
+    return jnp.sum(on_batch**2) / 2, on_batch @ factor.T
 
 
 def cross_entropy(

@@ -63,15 +63,24 @@ class Flow(eqx.Module):
         network: Network,
         params: Params,
         teacher: Float[Array, "out in"],
-        seen: Any,
+        batch: Any,
     ) -> tuple[Float[Array, ""], Params]:
-        """The loss on what is seen of the current task, and the rates of change of weights and gates it causes."""
-        loss, (weights, gates) = network.gradient(params, teacher, self.inputs, seen)
+        r"""The loss on a batch of the current task, and the rates of change of weights and gates that it causes.
+
+        .. math::
+
+            \frac{\partial L}{\partial W_p} = \Big\langle \frac{\partial A}{\partial W_p}, G \Big\rangle, \qquad
+            \frac{\partial L}{\partial c_p} = \Big\langle \frac{\partial A}{\partial c_p}, G \Big\rangle, \qquad
+            G = \frac{\partial L}{\partial A}
+        """
+        matrix = network.effective(params)  # A
+        loss, g = self.inputs.loss(matrix, teacher, batch)  # L and dL/dA
+        weights, gates = network.pullback(params, g)  # dL/dW and dL/dc
         for penalty in self.penalties:
             cost = penalty.gradient(params)
             weights, gates = weights + cost.weights, gates + cost.gates
         return loss, Params(-weights / self.tau_w, -gates / self.tau_c)
 
     def step(self, params: Params, velocity: Params) -> Params:
-        """One Euler step along a velocity."""
+        """One Euler step along a velocity: what is there, plus dt times its rate of change."""
         return Params(params.weights + self.dt * velocity.weights, params.gates + self.dt * velocity.gates)

@@ -3,6 +3,7 @@
 import abc
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,26 +15,57 @@ from gatedlib.model.networks import Params
 
 
 class Penalty(eqx.Module):
-    """A cost on the parameters, added to the loss."""
+    r"""A cost on the parameters, added to the loss: its `value` says all there is to know.
+
+    Its gradient is derived. A penalty on gates alone says so (`acts_on_weights`); where its derivative jumps as a gate
+    passes zero, it gives the derivatives on both sides itself (`slope`).
+
+    Example:
+        >>> class Together(gl.Penalty):               # gates that resist being apart
+        ...     strength: float
+        ...     def value(self, params):
+        ...         return self.strength / 2 * jnp.var(params.gates)
+        >>> flow = gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01, penalties=(Together(0.1),))
+        >>> gl.simulate(experiment.replace(flow=flow), seeds=3).sizes["seed"]
+        3
+    """
 
     @abc.abstractmethod
     def value(self, params: Params) -> Float[Array, ""]:
         """The cost."""
 
-    @abc.abstractmethod
-    def gradient(self, params: Params) -> Params:
-        """Its gradient; a scalar 0 stands for parameters that it leaves alone."""
+    @property
+    def acts_on_weights(self) -> bool:
+        """Whether it pulls on weights, and not on gates alone; true unless a penalty says that it does not."""
+        return True
 
-    def acts_on_weights(self, params: Params) -> bool:
-        """Whether it pulls on weights like these, and not on gates alone."""
-        return jax.eval_shape(self.gradient, params).weights.ndim > 0
-
-    def gate_curvature(self, shape: tuple[int, ...]) -> float:
+    def stiffness(self, shape: tuple[int, ...]) -> float:
         """The largest second derivative along gates of this shape, which limits the step; 0 unless there is one."""
         return 0.0
 
+    def slope(self, gates: Any, side: Any) -> Any:
+        """The derivative along each gate of a penalty on gates, on this side of zero where it jumps there.
 
-class Nonnegative(Penalty):
+        `side` is 1 above, -1 below, and 0 at zero itself, for each gate.
+        """
+        return jax.grad(lambda gates: self.value(Params(jnp.zeros(()), gates)))(gates)
+
+    def gradient(self, params: Params) -> Params:
+        """Its gradient; a scalar 0 stands for weights that it leaves alone."""
+        if self.acts_on_weights:
+            return jax.grad(self.value)(params)
+        return Params(weights=jnp.zeros(()), gates=self.slope(params.gates, jnp.sign(params.gates)))
+
+
+class _OnGates(Penalty):
+    """A penalty on gates alone."""
+
+    @property
+    def acts_on_weights(self) -> bool:
+        return False
+
+
+class Nonnegative(_OnGates):
     r"""A constant pull on every gate below zero, back to zero.
 
     .. math::
@@ -62,11 +94,11 @@ class Nonnegative(Penalty):
     def value(self, params: Params) -> Float[Array, ""]:
         return self.a * jnp.sum(jnp.maximum(-params.gates, 0.0))
 
-    def gradient(self, params: Params) -> Params:
-        return Params(weights=jnp.zeros(()), gates=-self.a * (params.gates < 0))
+    def slope(self, gates: Any, side: Any) -> Any:
+        return -self.a * (side < 0)
 
 
-class UnitNorm(Penalty):
+class UnitNorm(_OnGates):
     r"""A spring that holds the norm of the gates at one: a bounded activity that the gates compete for.
 
     .. math::
@@ -106,24 +138,28 @@ class UnitNorm(Penalty):
         either, remedy = "must be True or False", "Use False for one norm of all gates, as in the released code"
         require(isinstance(self.per_neuron, bool), "per_neuron", self.per_neuron, either, remedy)
 
-    def _norm(self, gates: Array) -> Array:
-        # not jnp.linalg.norm: it flattens nothing, and gates per neuron have two axes
-        over = 0 if self.per_neuron else None
-        return jnp.sum(jnp.abs(gates), over) if self.ord == 1 else jnp.sqrt(jnp.sum(gates**2, over))
+    def _norm(self, gates: Any) -> Any:
+        # not linalg.norm: it flattens nothing, and gates per neuron have two axes
+        over, numerics = 0 if self.per_neuron else None, gates.__array_namespace__()
+        squares = numerics.sum(gates**2, axis=over) if self.ord == 2 else None
+        return numerics.sum(numerics.abs(gates), axis=over) if squares is None else numerics.sqrt(squares)
 
     def value(self, params: Params) -> Float[Array, ""]:
-        return self.b / 2 * jnp.sum((self._norm(params.gates) - 1) ** 2)
+        return self.b / 2 * jnp.sum((self._norm(jnp.asarray(params.gates)) - 1) ** 2)
 
-    def gradient(self, params: Params) -> Params:
-        gates = params.gates
-        norm = self._norm(gates)
-        # for k = 2 the norm has no direction at c = 0; the gradient there is taken as 0
-        direction = jnp.sign(gates) if self.ord == 1 else gates / jnp.where(norm > 0, norm, 1.0)
-        return Params(weights=jnp.zeros(()), gates=self.b * (norm - 1) * direction)
+    def slope(self, gates: Any, side: Any) -> Any:
+        norm, numerics = self._norm(gates), gates.__array_namespace__()
+        if self.ord == 1 or math.prod(self._held_together(gates.shape)) == 1:  # the length of one gate is its size
+            return self.b * (norm - 1) * side
+        # for k = 2 the norm has no direction at c = 0; the derivative there is taken as 0
+        return self.b * (norm - 1) * (gates / numerics.where(norm > 0, norm, 1.0))
 
-    def gate_curvature(self, shape: tuple[int, ...]) -> float:
-        held_together = shape[:1] if self.per_neuron else shape
-        return self.b * (math.prod(held_together) if self.ord == 1 else 1)
+    def stiffness(self, shape: tuple[int, ...]) -> float:
+        return self.b * (math.prod(self._held_together(shape)) if self.ord == 1 else 1)
+
+    def _held_together(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the gates that share one norm."""
+        return shape[:1] if self.per_neuron else shape
 
 
 class WeightCost(Penalty):
@@ -192,9 +228,6 @@ class WeightDecay(Penalty):
     def value(self, params: Params) -> Float[Array, ""]:
         return self.w / 2 * jnp.sum(params.weights**2)
 
-    def gradient(self, params: Params) -> Params:
-        return Params(weights=self.w * params.weights, gates=jnp.zeros(()))
-
 
 class Scaled(Penalty):
     r"""Some penalties made stronger or weaker together, by one number.
@@ -228,6 +261,13 @@ class Scaled(Penalty):
     def value(self, params: Params) -> Float[Array, ""]:
         return self.strength * sum((p.value(params) for p in self.penalties), jnp.zeros(()))
 
+    @property
+    def acts_on_weights(self) -> bool:
+        return any(penalty.acts_on_weights for penalty in self.penalties)
+
+    def slope(self, gates: Any, side: Any) -> Any:
+        return self.strength * sum(penalty.slope(gates, side) for penalty in self.penalties)
+
     def gradient(self, params: Params) -> Params:
         gradients = [penalty.gradient(params) for penalty in self.penalties]
         zero = jnp.zeros(())
@@ -236,8 +276,8 @@ class Scaled(Penalty):
             gates=self.strength * sum((g.gates for g in gradients), zero),
         )
 
-    def gate_curvature(self, shape: tuple[int, ...]) -> float:
-        return self.strength * sum(penalty.gate_curvature(shape) for penalty in self.penalties)
+    def stiffness(self, shape: tuple[int, ...]) -> float:
+        return self.strength * sum(penalty.stiffness(shape) for penalty in self.penalties)
 
 
 def check_penalties(penalties: object) -> None:

@@ -116,7 +116,7 @@ def assemble(parts: list[xr.Dataset], experiment: Experiment, axes: dict[str, li
     variables = {name: unfolded(array.variable) for name, array in flat.items()}
     coordinates = {name: _thinned(unfolded(array.variable), axes) for name, array in flat.coords.items()}
     whole = _swept(experiment, axes)
-    told = {name: value for name, value in results.settings(experiment).items() if name not in whole.values()}
+    told = {name: value for name, value in results.attributes(experiment).items() if name not in whole.values()}
     told |= {"every": every, "start": 0, "swept": " ".join(whole.values())}
     return xr.Dataset(variables, {**coordinates, **axes}, {**told, **results.VERSIONS})
 
@@ -141,5 +141,5 @@ def _swept(experiment: Experiment, axes: dict[str, list]) -> dict[str, str]:
 def _concat(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
     if len(parts) == 1:
         return parts[0]
-    # cells of unequal shapes are padded with nan; a table that differs between cells gets their dim
+    # values of unequal shapes are padded with nan; a table that differs between cells gets their dim
     return xr.concat(parts, dim, data_vars="all", coords="different", compat="equals", join="outer")

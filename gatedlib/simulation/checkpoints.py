@@ -13,15 +13,18 @@ import numpy as np
 import xarray as xr
 from jax.experimental import multihost_utils
 
-from gatedlib._internal.files import atomic_write, find_intact, source_digest
-from gatedlib._internal.identity import digest, fingerprint, jax_settings
+from gatedlib._internal.files import atomic_write, find_intact
+from gatedlib._internal.identity import class_fingerprint, digest, fingerprint, jax_settings
 from gatedlib._internal.validation import require
-from gatedlib.model.experiment import Experiment
+from gatedlib.model.experiment import Experiment, parts_of
 from gatedlib.model.networks import Params
 from gatedlib.simulation.grid import Measure, Tile
 from gatedlib.simulation.record import Quantity
 from gatedlib.simulation.results import VERSIONS, settings
 from gatedlib.simulation.results import told as in_words
+
+ENGINE = 1
+"""To be raised whenever a run of this library comes to give other numbers: saved sweeps are then begun anew."""
 
 PATIENCE = 30
 """Seconds to wait for a file that another process has seen."""
@@ -66,7 +69,8 @@ class Store:
             "every": every,
             "measure": None if measure is None else fingerprint(measure),
             "initial": None if initial is None else [in_words(leaf) for leaf in initial],
-            "library": source_digest("*.py"),
+            "classes": [class_fingerprint(type(part)) for part in parts_of(experiment)],
+            "engine": ENGINE,
             **jax_settings(),
             **VERSIONS,
         }

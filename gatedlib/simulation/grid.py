@@ -14,13 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from gatedlib._internal.numerics import bytes_of, shapes_of, with_shapes
 from gatedlib._internal.validation import is_number, require, to_plain
 from gatedlib.model.experiment import Experiment, check_settings, draw_initial, keys, setting
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network
 from gatedlib.model.teachers import Teachers
 from gatedlib.simulation import record as rec
-from gatedlib.simulation.simulate import bytes_of, bytes_seen, shapes_of, with_shapes
+from gatedlib.simulation.simulate import batch_bytes
 
 Measure = Callable[[xr.Dataset], xr.Dataset | xr.DataArray]
 """What a sweep keeps of its runs: a function from results to one value, or array, for each seed."""
@@ -85,6 +86,19 @@ def cells_of(experiment: Experiment, axes: dict[str, list]) -> list[Experiment]:
     return cells
 
 
+def check_one_shape(cells: list[Experiment]) -> None:
+    """Require cells whose results have one shape, so that all that was recorded of them fits into one array."""
+    shapes = []
+    for cell in cells:
+        schedule, parameters = cell.schedule(), cell.network.shapes(*cell.sizes)
+        shape = {"steps": len(schedule.tasks), "blocks": len(schedule.start), "tasks": cell.teachers.shape[0]}
+        shapes.append({**shape, **parameters})
+    differ = [name for name in shapes[0] if any(shape[name] != shapes[0][name] for shape in shapes)]
+    rule = f"cells differ in their {' and '.join(differ)}, so what they record has no common shape"
+    remedy = "Say what to keep of each, such as measure=gatedlib.metrics.total_alignment, or call simulate in a loop"
+    require(not differ, "measure", None, rule, remedy)
+
+
 def kinds_of(cells: list[Experiment]) -> list[np.ndarray]:
     """The indices of cells that one run can serve: those of the same structure, number of steps and inputs."""
     kinds: dict[Any, list[int]] = {}
@@ -111,7 +125,7 @@ def tiles_of(
     frame, ends = _bytes(cells[indices[0]], record)
     # a tile's results are there twice while they are labelled; a step holds its parameters several times over
     runs = max(1, min(runs, int(memory / (2 * (frame * steps // every) + 8 * ends + 4 * steps))))
-    if bytes_seen(cells[indices[0]]):  # drawn once for all cells that are run together
+    if batch_bytes(cells[indices[0]]):  # drawn once for all cells that are run together
         cells_together = min(len(indices), runs)
         seeds_together = max(1, runs // cells_together)
     else:
@@ -134,8 +148,8 @@ def _bytes_of(
 ) -> tuple[int, int]:
     def begin(sampler: Teachers, network: Network, flow: Flow) -> Any:
         teachers, params = draw_initial(sampler, network, 0, sizes)
-        seen = flow.inputs.draw(keys(0)[2], *teachers.shape[1:])
-        frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, seen)
+        batch = flow.inputs.draw(keys(0)[2], *teachers.shape[1:])
+        frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, batch)
         return rec.evaluate(record, frame), (teachers, params)
 
     frame, ends = jax.eval_shape(begin, *with_shapes(structure, shapes))

@@ -8,6 +8,7 @@ or is let go.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +21,10 @@ from scipy.integrate import solve_ivp
 
 from gatedlib._internal.numerics import fixed_jax_settings
 from gatedlib._internal.validation import require, require_positive
-from gatedlib.model.experiment import Experiment
+from gatedlib.model.experiment import Experiment, require_penalties_on_gates
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
-from gatedlib.model.penalties import Nonnegative, Penalty, Scaled, UnitNorm
+from gatedlib.model.penalties import Penalty
 from gatedlib.simulation import record as rec
 from gatedlib.simulation.arguments import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds
 from gatedlib.simulation.divergence import first_nonfinite, raise_nonfinite
@@ -87,6 +88,9 @@ def solve(
     ):
         rule, remedy = f"only {kind.__name__} can be solved", f"Use {kind.__name__}(), or simulate"
         require(type(part) is kind, name, type(part).__name__, rule, remedy)
+    require_penalties_on_gates(
+        experiment, "acts on weights, and only those on gates can be solved", "Leave it out, or simulate"
+    )
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
     record, every = checked_record(record, every, len(schedule.tasks))
@@ -99,8 +103,8 @@ def solve(
         start = params if given is None else Params(given.weights[number], given.gates[number])
         targets = np.asarray(drawn, float)
         blocks = zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True)
-        kept, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
         with jax.enable_x64(True):
+            kept, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
             state = jax.tree.map(jax.numpy.asarray, kept)
             frames.append(jax.vmap(partial(_evaluated, record, experiment))(*state))
         teachers.append(targets)
@@ -119,22 +123,6 @@ def _evaluated(record: tuple[rec.Quantity, ...], experiment: Experiment, *state:
     return rec.evaluate(record, frame)
 
 
-def _coefficients(penalties: Sequence[Penalty], times: float = 1.0) -> np.ndarray:
-    """How strong nonnegativity (a) and the bounds (b for k = 1, b for k = 2) are together."""
-    total = np.zeros(3)
-    for penalty in penalties:
-        if isinstance(penalty, Scaled):
-            total += _coefficients(penalty.penalties, times * float(penalty.strength))
-        elif isinstance(penalty, Nonnegative):
-            total[0] += times * float(penalty.a)
-        elif isinstance(penalty, UnitNorm):
-            total[penalty.ord] += times * float(penalty.b)
-        else:
-            rule = "only Nonnegative and UnitNorm, scaled or not, can be solved"
-            require(False, "penalty", penalty, rule, "Leave it out, or simulate")
-    return total
-
-
 @dataclass(frozen=True)
 class _Learning:
     """The right-hand side, with the side of zero that each gate is on: 1, -1, or 0 for a gate that is pinned."""
@@ -142,23 +130,23 @@ class _Learning:
     paths: int
     tau_w: float
     tau_c: float
-    a: float
-    bound: float
-    bound_2: float
+    penalties: Sequence[Penalty]
 
     @classmethod
     def of(cls, experiment: Experiment) -> _Learning:
         flow = experiment.flow
         (paths,) = experiment.network.shapes(1, 1)["gates"]
-        a, bound, bound_2 = _coefficients(flow.penalties)
-        if paths == 1:  # one gate has one norm
-            bound, bound_2 = bound + bound_2, 0.0
-        return cls(paths, float(flow.tau_w), float(flow.tau_c), a, bound, bound_2)
+        return cls(paths, float(flow.tau_w), float(flow.tau_c), flow.penalties)
 
-    @property
+    def slope(self, gates: np.ndarray, side: np.ndarray) -> np.ndarray:
+        """The derivative of all penalties along each gate, on this side of zero."""
+        return sum((np.asarray(penalty.slope(gates, side)) for penalty in self.penalties), np.zeros(self.paths))
+
+    @functools.cached_property
     def kinked(self) -> bool:
-        """Whether zero is a special place for gates: not without these penalties, nor for gates that are frozen."""
-        return (self.a > 0 or self.bound > 0) and self.tau_c < np.inf
+        """Whether penalties jump where a gate is zero, which makes it a special place for gates that are not frozen."""
+        zero, side = np.zeros(self.paths), np.ones(self.paths)
+        return self.tau_c < np.inf and bool((self.slope(zero, side) != self.slope(zero, -side)).any())
 
     def split(self, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return state[: -self.paths].reshape(self.paths, -1), state[-self.paths :]
@@ -170,10 +158,7 @@ class _Learning:
     def pushes(self, state: np.ndarray, target: np.ndarray, side: np.ndarray) -> np.ndarray:
         """What moves each gate, times tau_c, if it is on this side of zero."""
         weights, gates = self.split(state)
-        length = np.sqrt(gates @ gates)
-        spring = self.bound_2 * (length - 1) * gates / length if length > 0 else 0.0
-        drive = weights @ self.error(state, target) - spring
-        return drive - self.bound * (np.abs(gates).sum() - 1) * side + self.a * (side < 0)
+        return weights @ self.error(state, target) - self.slope(gates, side)
 
     def velocity(self, state: np.ndarray, target: np.ndarray, sides: np.ndarray) -> np.ndarray:
         _, gates = self.split(state)

@@ -23,73 +23,73 @@ from jaxtyping import Array, Float, Int
 
 from gatedlib._internal.validation import require, require_instance
 from gatedlib.model.inputs import Examples, Inputs, quadratic_loss
-from gatedlib.model.networks import LinearNetwork, Network, Params
-from gatedlib.simulation.subspace import Home
+from gatedlib.model.networks import Network, Params
+from gatedlib.simulation.subspace import Subspace
 
 
 class Frame(NamedTuple):
-    """One moment of a run.
+    """One moment of a run: the state before a step, and what the step does.
 
-    Weights may be learned in the few coordinates of a subspace (`gatedlib.subspace`): `params` and `velocity` are
-    whole all the same; inner products cost least if they are asked for row by row.
+    Weights may be learned in the few coordinates of a subspace. `params` and `velocity` give all weights all the same;
+    inner products cost least if they are asked for row by row.
 
     Attributes:
-        learned: weights and gates before the step, as they are learned.
-        change: their rates of change in the step.
-        loss: the loss on the inputs of the step.
+        state: weights and gates before the step, in coordinates where there is a subspace.
+        rates: their rates of change in the step.
+        loss: the loss on the batch of the step.
         task: the task that is on.
         teachers: all teachers, shape (task, out, in).
         network: the student.
         inputs: the kind of inputs that it learns from.
-        seen: what the step sees of them, for `inputs.loss`.
-        home: where learned coordinates live; None if all weights are learned.
+        batch: the batch of the step, for `inputs.loss`.
+        space: the subspace; None if all weights are learned one by one.
     """
 
-    learned: Params
-    change: Params
+    state: Params
+    rates: Params
     loss: Float[Array, ""]
     task: Int[Array, ""]
     teachers: Float[Array, "task out in"]
     network: Network
     inputs: Inputs
-    seen: Any
-    home: Home | None = None
+    batch: Any
+    space: Subspace | None = None
 
     @property
     def params(self) -> Params:
         """Weights and gates before the step."""
-        return self.learned if self.home is None else self.home.whole(self.learned)
+        return self.state if self.space is None else self.space.full_params(self.state)
 
     @property
     def velocity(self) -> Params:
         """Their rates of change in the step."""
-        return self.change if self.home is None else self.home.whole_velocity(self.change)
+        return self.rates if self.space is None else self.space.full_velocity(self.rates)
 
     def weight_rows(self) -> Float[Array, "path path out"]:
         """The inner products of the rows of weights, output by output; hidden units have one row for all outputs."""
-        if self.home is None:
+        if self.space is None:
             rows = self._rows()
             return jnp.einsum("pij,qij->pqi", rows, rows)
-        coordinates = self.learned.weights[:, 0]
-        return jnp.einsum("pk,ikl,ql->pqi", coordinates, self.home.gram, coordinates)
+        coordinates = self.state.weights[:, 0]
+        return jnp.einsum("pk,ikl,ql->pqi", coordinates, self.space.gram, coordinates)
 
     def weight_lengths(self) -> Float[Array, "path out"]:
         """The lengths of the rows of weights."""
-        if self.home is None:
+        if self.space is None:
             return _length(self._rows())
-        coordinates = self.learned.weights[:, 0]
-        squares = jnp.einsum("pk,ikl,pl->pi", coordinates, self.home.gram, coordinates)
+        coordinates = self.state.weights[:, 0]
+        squares = jnp.einsum("pk,ikl,pl->pi", coordinates, self.space.gram, coordinates)
         return jnp.sqrt(jnp.maximum(squares, 0.0))
 
     def teacher_rows(self) -> Float[Array, "task path out"]:
         """The inner products of the teachers' rows with those of the weights."""
-        if self.home is None:
+        if self.space is None:
             return jnp.einsum("mij,pij->mpi", self.teachers, self._rows())
-        return jnp.einsum("mik,pk->mpi", self.home.cross, self.learned.weights[:, 0])
+        return jnp.einsum("mik,pk->mpi", self.space.cross, self.state.weights[:, 0])
 
     def _rows(self) -> Float[Array, "path out in"]:
-        weights = self.learned.weights
-        return weights if weights.ndim > 2 else weights[:, None]
+        weights = self.state.weights
+        return weights if "out" in self.network.weight_dims else weights[:, None]
 
 
 Dims = tuple[str, ...] | Callable[[Network], tuple[str, ...]]
@@ -142,11 +142,7 @@ def _length(vectors: Array) -> Array:
 
 
 def _matrix(frame: Frame) -> Array:
-    network = frame.network
-    rule, remedy = "is not one matrix", "Record something else"
-    require(isinstance(network, LinearNetwork), "network", type(network).__name__, rule, remedy)
-    assert isinstance(network, LinearNetwork)  # told again for mypy
-    return network.effective(frame.params)
+    return frame.network.effective(frame.params)
 
 
 @quantity()
@@ -178,7 +174,7 @@ def _alignment_dims(network: Network) -> tuple[str, ...]:
 @quantity(of=_gate_dims)
 def gates(frame: Frame) -> Array:
     """The gates."""
-    return frame.learned.gates
+    return frame.state.gates
 
 
 @quantity(of=_weight_dims)
@@ -205,7 +201,7 @@ def alignment(frame: Frame) -> Array:
     require(teachers.shape[-1] == width, "inputs of the teachers", teachers.shape[-1], rule, remedy)
     lengths = _length(teachers)[:, None] * frame.weight_lengths()[None]
     cosines = jnp.where(lengths > 0, frame.teacher_rows() / jnp.where(lengths > 0, lengths, 1.0), 0.0)
-    return cosines if frame.learned.gates.ndim > 1 else jnp.mean(cosines, -1)
+    return cosines if "out" in frame.network.gate_dims else jnp.mean(cosines, -1)
 
 
 def _products(network: Network) -> tuple[str, ...]:
@@ -219,22 +215,22 @@ def weight_products(frame: Frame) -> Array:
 
     In a `TwoLayer` network, those of the weights of the hidden units.
     """
-    if frame.learned.gates.ndim > 1 and frame.learned.weights.ndim > 2:
+    if "out" in frame.network.gate_dims and "out" in frame.network.weight_dims:
         return frame.weight_rows()
-    flat = frame.learned.weights.reshape(len(frame.learned.weights), -1)
+    flat = frame.state.weights.reshape(len(frame.state.weights), -1)
     return flat @ flat.T  # the same in orthonormal coordinates
 
 
 @quantity()
 def weight_speed(frame: Frame) -> Array:
     """How fast all weights together change: the length of dW/dt."""
-    return _length(frame.change.weights.ravel())  # the same in orthonormal coordinates
+    return _length(frame.rates.weights.ravel())  # the same in orthonormal coordinates
 
 
 @quantity()
 def gate_speed(frame: Frame) -> Array:
     """How fast all gates together change: the length of dc/dt."""
-    return _length(frame.change.gates.ravel())
+    return _length(frame.rates.gates.ravel())
 
 
 @quantity("task")
@@ -244,7 +240,7 @@ def teacher_losses(frame: Frame) -> Array:
     labelled = isinstance(frame.inputs, Examples)
     require(not labelled, "teachers", "Labellings", rule, remedy)
     true = frame.teachers[frame.task]
-    return jax.vmap(lambda teacher: frame.inputs.loss(teacher, true, frame.seen)[0])(frame.teachers)
+    return jax.vmap(lambda teacher: frame.inputs.loss(teacher, true, frame.batch)[0])(frame.teachers)
 
 
 def accuracy(examples: Examples) -> Quantity:

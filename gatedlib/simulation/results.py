@@ -24,7 +24,6 @@ from gatedlib.simulation.record import Quantity
 TOLD = 10_000
 """Arrays of at most so many numbers stand in the settings as they are, larger ones with their checksum."""
 
-WHOLE = ("step", "active_task", "block_start", "block_stop", "block_task", "component")
 VERSIONS = {"gatedlib_version": __version__, "jax_version": jax.__version__}
 
 
@@ -60,9 +59,16 @@ def label(
         "block_stop": ("block", schedule.stop),
         "block_task": ("block", schedule.block_tasks),
     }
-    data = xr.Dataset(variables, coordinates, {**settings(experiment), "every": every, "start": start, **VERSIONS})
+    data = xr.Dataset(variables, coordinates, {**attributes(experiment), "every": every, "start": start, **VERSIONS})
     indices = {str(dim): np.arange(size) for dim, size in data.sizes.items() if dim not in data.coords}
     return data.assign_coords(indices)
+
+
+def attributes(experiment: Experiment) -> dict[str, Any]:
+    """The settings of an experiment, and what its network declares of its axes, for the attributes of results."""
+    network = experiment.network
+    declared = {"unit": network.gate_dims[:1], "gate_dims": network.gate_dims, "weight_dims": network.weight_dims}
+    return {**settings(experiment), **{f"network.{name}": " ".join(dims) for name, dims in declared.items()}}
 
 
 def told(array: np.ndarray) -> str:
@@ -74,7 +80,7 @@ def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
     """The settings of an experiment as flat names and plain values, fit for the attributes of a netCDF file.
 
     Example:
-        >>> from gatedlib.results import settings
+        >>> from gatedlib.simulation.results import settings
         >>> settings(gl.Flow(tau_w=1.3, tau_c=0.03, inputs=gl.Sampled(200)))
         {'tau_w': 1.3, 'tau_c': 0.03, 'dt': 0.001, 'penalties': '', 'inputs': 'Sampled', 'inputs.batch': 200}
     """
@@ -133,7 +139,7 @@ def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
         **where: a value of every swept setting.
 
     Returns:
-        Results without the swept dims, without the padding of cells of other shapes, and with the cell's own settings.
+        Results without the swept dims, with the cell's own settings.
 
     Raises:
         ValueError: if these are no results of a sweep, a swept setting is missing or unknown, or has no such value.
@@ -156,17 +162,9 @@ def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
     missing = [name for name in axes if name not in where]
     require(not missing, "settings left out", missing, "must be none", "Give a value of each swept setting")
     taken = grid.sel(where).drop_vars(list(where))
-    for dim in taken.dims:  # a run holds no nan: what is nan throughout is padding
-        holds = [
-            variable.notnull().any([other for other in variable.dims if other != dim]).values
-            for name, variable in taken.variables.items()
-            if dim in variable.dims and name != dim
-        ]
-        taken = taken.isel({dim: np.any(holds, axis=0)})
     taken.attrs = {name: value for name, value in grid.attrs.items() if name != "swept"}
     taken.attrs |= {axes[name]: value for name, value in where.items()}
-    whole = {name: taken[name].astype(int) for name in WHOLE if name in taken.coords}  # padding made them floats
-    return taken.assign_coords(whole)
+    return taken
 
 
 def swept(grid: xr.Dataset) -> dict[str, str]:

@@ -14,14 +14,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax.experimental import multihost_utils
 from jaxtyping import Array
 from tqdm import tqdm
 
-from gatedlib._internal.numerics import fixed_jax_settings, with_current_settings
+from gatedlib._internal.numerics import bytes_of, fixed_jax_settings, shapes_of, with_current_settings, with_shapes
 from gatedlib.model.experiment import Experiment, keys
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
@@ -40,22 +39,22 @@ from gatedlib.simulation.divergence import Fault, first_nonfinite, raise_diverge
 from gatedlib.simulation.programs import Frames
 from gatedlib.simulation.results import label
 
-PROGRAMS = 1000
-"""Compiled programs that are kept: each takes some 20 memory maps, and Linux ends a process that asks for 65 530."""
+MAX_PROGRAMS = 1000
+"""Keeps the compiled programs below the kernel's limit on memory maps (vm.max_map_count): each takes some 20."""
 
 CHUNKS = 8, 512, 2048
 """The fewest and the most steps of a chunk where inputs are drawn, and the most where they are not.
 
-Ctrl-C is heard after each, and what is kept of it should stay in a cache.
+Ctrl-C is heard after each, and what is recorded of it should stay in a cache.
 """
 
 CHUNK_BYTES = 2**24
 """About how many bytes of inputs and frames make up a chunk between these bounds."""
 
-LONG = 2.0
+PROGRESS_AFTER = 2.0
 """Seconds after which a run shows how far it is."""
 
-Put = Callable[..., Any]
+Place = Callable[..., Any]
 """Lays an array over devices, given the names of its axes."""
 
 
@@ -119,40 +118,56 @@ def simulate(
     start = checked_start(start, len(schedule.tasks))
     begin = None if initial is None else checked_initial(initial, experiment, len(chosen))
     title = f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps"
-    asked = Asked(chosen, record, every, lambda seed, _: f"seed {chosen[seed]}", title, begin, start)
-    teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], asked))
+    request = Request(chosen, record, every, lambda seed, _: f"seed {chosen[seed]}", title, begin, start)
+    teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], request))
 
     return label(experiment, schedule, chosen, record, every, teachers, final, frames, start=start)
 
 
-class Asked(NamedTuple):
-    """What is asked of a run of some cells."""
+class Request(NamedTuple):
+    """What a run of some cells is to do."""
 
     seeds: np.ndarray
     record: tuple[rec.Quantity, ...]
     every: int
-    name: Callable[[int, int], str]
+    run_name: Callable[[int, int], str]
     """What the run is called that has this seed and this cell, both counted from 0."""
     title: str | None = None
-    """What is said if it takes long; None for nothing."""
+    """What the progress bar says; None for no bar."""
     initial: Params | None = None
     start: int = 0
 
 
+class Chunk(NamedTuple):
+    """Some steps of a run, the first of which has this number, and the frames that begin within them."""
+
+    start: int
+    steps: int
+    every: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.steps
+
+    @property
+    def frames(self) -> range:
+        return range(-(-self.start // self.every), -(-self.stop // self.every))
+
+
 def on_one_device(array: np.ndarray, *axes: str | None) -> Array:
-    """Lay an array over no more than the device that JAX would take; its axes do not matter."""
+    """Put an array on the device that JAX would take; its axes do not matter."""
     return jax.device_put(array)
 
 
 def run(
-    experiments: Sequence[Experiment], asked: Asked, put: Put = on_one_device
+    experiments: Sequence[Experiment], request: Request, place: Place = on_one_device
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some experiments of one structure and number of steps, which differ in numbers only and share their inputs.
 
     Args:
         experiments: the cells.
-        asked: of which seeds, and what to keep.
-        put: where arrays lie; by default all on one device.
+        request: for which seeds, and what to record.
+        place: where arrays lie; by default all on one device.
 
     Returns:
         Teachers, final parameters and frames, whose first axes are (seed, cell), then (frame,) in the frames.
@@ -161,104 +176,103 @@ def run(
         DivergenceError: at the end of the chunk in which parameters cease to be finite.
         ValueError: at the end, if only a quantity was not finite.
     """
-    if programs.count() >= PROGRAMS:
+    if programs.count() >= MAX_PROGRAMS:
         jax.clear_caches()
-    one, every = experiments[0], asked.every
+    one, every = experiments[0], request.every
     tasks = np.stack([each.schedule().tasks for each in experiments], 1)
-    sampler, network, flow = stacked(experiments, put)
-    seeds = put(asked.seeds, "seed")
-    teachers, params = programs.draw(sampler, network, seeds, one.sizes)
-    if asked.initial is not None:
-        params = jax.tree.map(partial(_for_all_cells, len(experiments), put), asked.initial)
-    targets, home = teachers, None
+    kinds, network, flow = stacked(experiments, place)
+    seeds = place(request.seeds, "seed")
+    teachers, params = programs.draw(kinds, network, seeds, one.sizes, len(experiments))
+    if request.initial is not None:
+        params = jax.tree.map(partial(_for_all_cells, len(experiments), place), request.initial)
+    targets, space = teachers, None
     if subspace.suffices(one):
-        targets, params, home = programs.enter(teachers, params)
-    chunk = _chunk(one, len(asked.seeds), params)
-    firsts = range(0, len(tasks), chunk)
-    rooms = [_room(chunk, params, put) for _ in firsts[:2]]  # one is filled while the other is read
-    kept = _Kept(asked, len(tasks), float(one.flow.dt))
-    waiting: tuple | None = None
+        targets, params, space = programs.project(teachers, params)
+    length = _chunk_length(one, len(request.seeds), params)
+    chunks = [Chunk(start, min(length, len(tasks) - start), every) for start in range(0, len(tasks), length)]
+    buffers = [_buffer(length, params, place) for _ in chunks[:2]]  # one is filled while the other is read
+    recorder = _Recorder(request, len(tasks), float(one.flow.dt))
+    pending: tuple | None = None
 
-    def draw(first: int) -> Any:
-        return programs.inputs(flow.inputs, seeds, asked.start + first, one.teachers.shape[1:], chunk)
+    def draw(chunk: Chunk) -> Any:
+        return programs.inputs(flow.inputs, seeds, request.start + chunk.start, one.teachers.shape[1:], length)
 
-    silent = {"disable": True} if asked.title is None else {}  # else TQDM_DISABLE decides
-    with tqdm(desc=asked.title, total=len(tasks), unit=" steps", leave=False, delay=LONG, **silent) as progress:
-        for first, seen in zip(firsts, _ahead(draw, firsts), strict=True):
-            steps = min(chunk, len(tasks) - first)
-            on = put(np.pad(tasks[first : first + steps], ((0, chunk - steps), (0, 0))), None, "cell")
-            state = params, on, seen, rooms.pop(0)
-            params, room, finite = programs.learn(network, flow, targets, *state, first, steps, every)
-            rooms.append(room)
-            frame, end = -(-first // every), -(-(first + steps) // every)
-            values: Any = {}, True
-            if frame < end:
-                moment = on, seen, first, every, end - frame
-                values = programs.observe(network, flow.inputs, teachers, home, room, *moment, record=asked.record)
-            if waiting is not None:
-                kept.add(*waiting)
-            waiting = frame, end, *values, first + steps, params, finite
-            progress.update(steps)
-        if waiting is not None:
-            kept.add(*waiting)
-    kept.check()
-    final = params if home is None else programs.leave(params, home)
-    return _fetched(teachers), jax.tree.map(_fetched, final), kept.frames
+    bar = {"disable": True} if request.title is None else {}  # else TQDM_DISABLE decides
+    with tqdm(
+        desc=request.title, total=len(tasks), unit=" steps", leave=False, delay=PROGRESS_AFTER, **bar
+    ) as progress:
+        for chunk, batches in zip(chunks, _ahead(draw, chunks), strict=True):
+            padding = (0, length - chunk.steps), (0, 0)
+            active = place(np.pad(tasks[chunk.start : chunk.stop], padding), None, "cell")
+            state = targets, params, active, batches, buffers.pop(0)
+            params, frames, finite = programs.learn(network, flow, *state, *chunk)
+            buffers.append(frames)
+            observed: Any = {}, True
+            if chunk.frames:
+                moments = frames, active, batches, chunk.start, every, len(chunk.frames)
+                observed = programs.observe(network, flow.inputs, teachers, space, *moments, record=request.record)
+            if pending is not None:  # read the chunk before while the device works on this one
+                recorder.add(*pending)
+            pending = chunk, observed, params, finite
+            progress.update(chunk.steps)
+        if pending is not None:
+            recorder.add(*pending)
+    recorder.check()
+    final = params if space is None else programs.lift(params, space)
+    return _fetched(teachers), jax.tree.map(_fetched, final), recorder.frames
 
 
-def _ahead(draw: Callable[[int], Any], firsts: Sequence[int]) -> Iterator[Any]:
-    """What each chunk sees, drawn while the one before is learned.
+def _ahead(draw: Callable[[Chunk], Any], chunks: Sequence[Chunk]) -> Iterator[Any]:
+    """The batches of each chunk, drawn while the chunk before is learned.
 
-    That takes another thread: what is asked for by one is computed one after the other.
+    That takes another thread: what one thread asks for is computed one after the other.
     """
-    drawn = with_current_settings(draw)
+    draw = with_current_settings(draw)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(drawn, firsts[0])
-        for first in firsts[1:]:
-            seen = waiting.result()
-            if jax.tree.leaves(seen):  # else there is nothing to draw
-                waiting = pool.submit(drawn, first)
-            yield seen
+        waiting = pool.submit(draw, chunks[0])
+        for chunk in chunks[1:]:
+            batches = waiting.result()
+            if jax.tree.leaves(batches):  # else there is nothing to draw
+                waiting = pool.submit(draw, chunk)
+            yield batches
         yield waiting.result()
 
 
-def _for_all_cells(cells: int, put: Put, leaf: np.ndarray) -> Array:
-    return put(np.repeat(leaf[:, None], cells, 1), "seed", "cell")
+def _for_all_cells(cells: int, place: Place, leaf: np.ndarray) -> Array:
+    return place(np.repeat(leaf[:, None], cells, 1), "seed", "cell")
 
 
-class _Kept:
-    """What is kept of a run, on the host, and the first value in it that is not finite."""
+class _Recorder:
+    """What is recorded of a run, on the host, and the first value in it that is not finite."""
 
-    def __init__(self, asked: Asked, steps: int, dt: float) -> None:
-        self.asked, self.dt, self.length = asked, dt, steps // asked.every
+    def __init__(self, request: Request, steps: int, dt: float) -> None:
+        self.request, self.dt, self.length = request, dt, steps // request.every
         self.frames: dict[str, np.ndarray] = {}
         self.fault: Fault | None = None
 
-    def add(
-        self, first: int, end: int, values: dict[str, Any], right: Any, step: int, params: Params, finite: Any
-    ) -> None:
-        """Take the frames from `first` to `end`, of a chunk that ends with this step and these parameters."""
-        chunk = {}
-        for name, value in values.items():
-            chunk[name] = np.moveaxis(_fetched(value)[: end - first], 0, 2)
+    def add(self, chunk: Chunk, observed: tuple[dict[str, Any], Any], params: Params, finite: Any) -> None:
+        """Take the quantities of a chunk that ends with these parameters; say so if a number is not finite."""
+        values, values_finite = observed
+        first, end = chunk.frames.start, chunk.frames.stop
+        new = {name: np.moveaxis(_fetched(value)[: end - first], 0, 2) for name, value in values.items()}
+        for name, value in new.items():
             if first == 0:
-                shape = *chunk[name].shape[:2], self.length, *chunk[name].shape[3:]
-                self.frames[name] = np.empty(shape, chunk[name].dtype)
-            self.frames[name][:, :, first:end] = chunk[name]
-        if self.fault is None and not _fetched(right):
-            found = first_nonfinite(chunk)
-            self.fault = found and found._replace(when=(first + found.when) * self.asked.every)
+                self.frames[name] = np.empty((*value.shape[:2], self.length, *value.shape[3:]), value.dtype)
+            self.frames[name][:, :, first:end] = value
+        if self.fault is None and not _fetched(values_finite):
+            found = first_nonfinite(new)
+            self.fault = found and found._replace(when=(first + found.when) * self.request.every)
         if not _fetched(finite):
             ends = {name: _fetched(leaf)[:, :, None] for name, leaf in params._asdict().items()}
             found = first_nonfinite(ends)
-            fault = self.fault or (found and found._replace(when=step))
+            fault = self.fault or (found and found._replace(when=chunk.stop))
             assert fault is not None
-            raise_divergence(fault, self.dt, self.asked.name(*fault.run))
+            raise_divergence(fault, self.dt, self.request.run_name(*fault.run))
 
     def check(self) -> None:
         """Refuse a value that is not finite, where parameters always were."""
         if self.fault is not None:
-            raise_nonfinite(self.fault, self.dt, self.asked.name(*self.fault.run))
+            raise_nonfinite(self.fault, self.dt, self.request.run_name(*self.fault.run))
 
 
 def _fetched(array: Any) -> np.ndarray:
@@ -266,53 +280,38 @@ def _fetched(array: Any) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(array, tiled=True) if jax.process_count() > 1 else array)
 
 
-def _chunk(experiment: Experiment, seeds: int, params: Params) -> int:
+def _chunk_length(experiment: Experiment, seeds: int, params: Params) -> int:
     """How many steps make a chunk: a power of two, which does not depend on how many there are."""
-    seen, kept = seeds * bytes_seen(experiment), 2 * bytes_of(params)
-    least, drawn, most = CHUNKS
-    return max(least, min(drawn if seen else most, 2 ** int(math.log2(max(1, CHUNK_BYTES / (seen + kept))))))
+    drawn, stored = seeds * batch_bytes(experiment), 2 * bytes_of(params)
+    least, with_batches, most = CHUNKS
+    fitting = 2 ** int(math.log2(max(1, CHUNK_BYTES / (drawn + stored))))
+    return max(least, min(with_batches if drawn else most, fitting))
 
 
-def bytes_seen(experiment: Experiment) -> int:
-    """How many bytes of inputs a step of one seed sees, 0 if all at once; found by tracing, without drawing any."""
-    return _bytes_seen(*shapes_of(experiment.flow.inputs), experiment.teachers.shape[1:])
+def batch_bytes(experiment: Experiment) -> int:
+    """How many bytes of inputs a step of one seed takes, 0 if all at once; found by tracing, without drawing any."""
+    return _batch_bytes(*shapes_of(experiment.flow.inputs), experiment.teachers.shape[1:])
 
 
 @functools.lru_cache(maxsize=64)
-def _bytes_seen(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
+def _batch_bytes(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
     return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), with_shapes(structure, shapes)))
 
 
-def shapes_of(tree: Any) -> tuple[Any, tuple]:
-    """The structure of a tree, and the shapes and types of its leaves, by which a cache may know it."""
-    leaves, structure = jax.tree.flatten(tree)
-    return structure, tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
-
-
-def with_shapes(structure: Any, shapes: tuple) -> Any:
-    """A tree of this structure to be traced with."""
-    return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
-
-
-def bytes_of(tree: Any) -> int:
-    """How many bytes the arrays of a tree have."""
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
-def _room(chunk: int, params: Params, put: Put) -> Frames:
-    """Room for the frames of a chunk."""
+def _buffer(steps: int, params: Params, place: Place) -> Frames:
+    """Room for a frame of every step."""
     runs = params.gates.shape[:2]
     frame = Frames(params, params, jax.ShapeDtypeStruct(runs, params.gates.dtype))
-    return jax.tree.map(lambda leaf: put(np.zeros((chunk, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
+    return jax.tree.map(lambda leaf: place(np.zeros((steps, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
 
 
-def stacked(experiments: Sequence[Experiment], put: Put) -> tuple[Teachers, Network, Flow]:
+def stacked(experiments: Sequence[Experiment], place: Place) -> tuple[Teachers, Network, Flow]:
     """The parts of some experiments with a cell axis on every number but those of the inputs, which they share."""
     parts = [(each.teachers, each.network, each.flow) for each in experiments]
     teachers, network, flow = parts[0]
-    own = *jax.tree.map(lambda _: True, (teachers, network)), programs.of_cells(flow)
+    own = *jax.tree.map(lambda _: True, (teachers, network)), programs.cell_axis_mask(flow)
 
     def stack(own: bool, *cells: Any) -> Any:
-        return put(np.stack([np.asarray(each) for each in cells]), "cell") if own else put(np.asarray(cells[0]))
+        return place(np.stack([np.asarray(each) for each in cells]), "cell") if own else place(np.asarray(cells[0]))
 
     return jax.tree.map(stack, own, *parts)

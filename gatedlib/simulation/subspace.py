@@ -22,28 +22,26 @@ from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
 
 
-class Home(NamedTuple):
-    """Where weights that are learned in coordinates live, and all that their inner products row by row depend on."""
+class Subspace(NamedTuple):
+    """The subspace that weights never leave, and all that their inner products row by row depend on."""
 
     basis: Float[Array, "rank out in"]
-    start: Float[Array, "path out in"]
-    """The weights at the start, whole …"""
-    first: Float[Array, "path 1 rank"]
-    """… and in coordinates."""
+    initial_weights: Float[Array, "path out in"]
+    initial_coordinates: Float[Array, "path 1 rank"]
     gram: Float[Array, "out rank rank"]
     """Inner products of the rows of the basis."""
     cross: Float[Array, "task out rank"]
     """Inner products of the rows of the teachers with those of the basis."""
 
-    def whole(self, params: Params) -> Params:
+    def full_params(self, params: Params) -> Params:
         """All weights: where they began, and how far they have come, which is exactly nothing if frozen."""
-        return params._replace(weights=self.start + self._widen(params.weights - self.first))
+        return params._replace(weights=self.initial_weights + self._lift(params.weights - self.initial_coordinates))
 
-    def whole_velocity(self, velocity: Params) -> Params:
+    def full_velocity(self, velocity: Params) -> Params:
         """The rates of change of all weights."""
-        return velocity._replace(weights=self._widen(velocity.weights))
+        return velocity._replace(weights=self._lift(velocity.weights))
 
-    def _widen(self, coordinates: Float[Array, "path 1 rank"]) -> Float[Array, "path out in"]:
+    def _lift(self, coordinates: Float[Array, "path 1 rank"]) -> Float[Array, "path out in"]:
         return jnp.einsum("pk,kij->pij", coordinates[:, 0], self.basis)
 
 
@@ -56,12 +54,14 @@ def suffices(experiment: Experiment) -> bool:
     return experiment.teachers.shape[0] + paths < d_out * d_in
 
 
-def enter(teachers: Float[Array, "task out in"], params: Params) -> tuple[Float[Array, "task 1 rank"], Params, Home]:
-    """Teachers and parameters in the coordinates of their span, and the way back."""
+def project(
+    teachers: Float[Array, "task out in"], params: Params
+) -> tuple[Float[Array, "task 1 rank"], Params, Subspace]:
+    """Teachers and parameters in the coordinates of their span, and that subspace."""
     rows, width = teachers.shape[1:]
     basis = orthonormal(jnp.concatenate([teachers, params.weights]).reshape(-1, rows * width)).reshape(-1, rows, width)
     first = jnp.einsum("kij,pij->pk", basis, params.weights)[:, None]
     cross = jnp.einsum("mij,kij->mik", teachers, basis)
     gram = jnp.einsum("kij,lij->ikl", basis, basis)
-    home = Home(basis, params.weights, first, gram, cross)
-    return jnp.einsum("kij,mij->mk", basis, teachers)[:, None], params._replace(weights=first), home
+    space = Subspace(basis, params.weights, first, gram, cross)
+    return jnp.einsum("kij,mij->mk", basis, teachers)[:, None], params._replace(weights=first), space

@@ -35,6 +35,7 @@ from gatedlib.simulation.grid import (
     Tile,
     cell_settings,
     cells_of,
+    check_one_shape,
     checked_axes,
     describe_cell,
     kinds_of,
@@ -71,7 +72,7 @@ def sweep(
         every: keep one frame every so many steps.
         measure: what to keep in the end: a function from results to one value, or array, per seed, such as
             `gatedlib.metrics.total_alignment`. It sees the runs of several cells at once along `seed`, with the swept
-            settings as coordinates. Without it all that was recorded is kept.
+            settings as coordinates. Without it all that was recorded is kept, of cells of one shape.
         initial: parameters to start from in every cell instead of random ones, as in `simulate`.
         save: a folder for finished chunks (`~` is your home). A sweep that was stopped goes on from there and ends with
             the same numbers; one that is finished is read.
@@ -80,12 +81,12 @@ def sweep(
 
     Returns:
         A dataset whose dims are the swept settings, in the order given, then seed and those of `simulate` or of what
-        `measure` gives. Cells of unequal shapes are padded with nan. `gatedlib.results.cell` takes one cell out.
+        `measure` gives, padded with nan where that differs in shape. `gatedlib.results.cell` takes one cell out.
 
     Raises:
         ValueError: before anything is run, if the grid is empty, names an unknown setting, holds something that is no
-            number, or a cell is refused by its experiment (the message names the cell); if `save` holds another sweep;
-            if `measure` does not keep `seed`.
+            number, or a cell is refused by its experiment (the message names the cell); if cells differ in shape and
+            there is no `measure`; if `save` holds another sweep. Later, if `measure` does not keep `seed`.
         DivergenceError: (a ValueError) if a cell diverges; the message names it. Chunks that were saved remain.
 
     Example:
@@ -112,11 +113,13 @@ def sweep(
         with naming_cell(label):
             record, every = checked_record(record, every, len(cell.schedule().tasks))
             begin = None if initial is None else checked_initial(initial, cell, len(chosen))
+    if measure is None:
+        check_one_shape(cells)
     tiles = [
         tile for indices in kinds_of(cells) for tile in tiles_of(cells, indices, chosen, record, every, memory, runs)
     ]
-    asked = experiment, axes, chosen, record, every, measure, begin
-    store = None if folder is None else Store(folder, *asked, tiles)
+    sweep_settings = experiment, axes, chosen, record, every, measure, begin
+    store = None if folder is None else Store(folder, *sweep_settings, tiles)
     tiles = tiles if store is None else store.tiles
     parts: dict[int, xr.Dataset] = {} if store is None else store.load()
 
@@ -129,8 +132,8 @@ def sweep(
             chunk = [cells[index] for index in tile.cells]
             some = chosen[tile.seeds]
             own = jax.tree.map(lambda leaf, of=tile.seeds: leaf[of], begin)
-            call = simulate.Asked(some, record, every, partial(_called, some, tile, axes), initial=own)
-            arrays = _run(chunk, call, tile.places)
+            request = simulate.Request(some, record, every, partial(_called, some, tile, axes), initial=own)
+            arrays = _run(chunk, request, tile.places)
             parts[number] = measured(chunk, tile.cells, some, axes, record, every, measure, arrays)
             if store is not None:
                 store.write(number, parts[number])
@@ -145,7 +148,7 @@ def _called(seeds: np.ndarray, tile: Tile, axes: dict[str, list], seed: int, cel
 
 
 def _run(
-    cells: list[Experiment], asked: simulate.Asked, places: tuple[int, int]
+    cells: list[Experiment], request: simulate.Request, places: tuple[int, int]
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some cells and seeds on all devices; arrays whose first axes are (seed, cell)."""
     devices = jax.devices()
@@ -156,23 +159,23 @@ def _run(
         for count, over in zip(places, (by_cell, not by_cell), strict=True)
     )
     padded = cells + cells[-1:] * (cell_places - len(cells))
-    left = seed_places - len(asked.seeds)
+    left = seed_places - len(request.seeds)
     seeds, initial = jax.tree.map(
-        lambda leaf: np.append(leaf, np.repeat(leaf[-1:], left, 0), 0), (asked.seeds, asked.initial)
+        lambda leaf: np.append(leaf, np.repeat(leaf[-1:], left, 0), 0), (request.seeds, request.initial)
     )
     # on one device the programs are those of `simulate`
-    put = simulate.on_one_device if len(devices) == 1 else _over(devices, "cell" if by_cell else "seed")
-    out = simulate.run(padded, asked._replace(seeds=seeds, initial=initial), put)
-    return jax.tree.map(lambda leaf: leaf[: len(asked.seeds), : len(cells)], out)
+    place = simulate.on_one_device if len(devices) == 1 else _over(devices, "cell" if by_cell else "seed")
+    out = simulate.run(padded, request._replace(seeds=seeds, initial=initial), place)
+    return jax.tree.map(lambda leaf: leaf[: len(request.seeds), : len(cells)], out)
 
 
-def _over(devices: list[jax.Device], spread: str) -> simulate.Put:
+def _over(devices: list[jax.Device], spread: str) -> simulate.Place:
     """Lay arrays over devices, along their axis of that name."""
     mesh = Mesh(np.asarray(devices), ("run",))
 
-    def put(array: np.ndarray, *axes: str | None) -> Array:
+    def place(array: np.ndarray, *axes: str | None) -> Array:
         array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
         spec = NamedSharding(mesh, PartitionSpec(*("run" if axis == spread else None for axis in axes)))
         return jax.make_array_from_callback(array.shape, spec, lambda index: array[index])
 
-    return put
+    return place

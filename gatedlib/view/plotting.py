@@ -26,7 +26,7 @@ from matplotlib.axes import Axes
 
 from gatedlib._internal.validation import require, require_instance
 from gatedlib.analysis import metrics
-from gatedlib.analysis.requirements import require_recorded, require_single_run
+from gatedlib.analysis.requirements import outputs_share_units, require_recorded, require_single_run, unit
 from gatedlib.view.diagrams import answer, curriculum, judged, mixture_plane, network, plane, second_layer
 from gatedlib.view.style import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
 
@@ -156,12 +156,12 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     require_single_run(results)
     require_recorded(results, "gates")
     rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
-    require("path" in results.gates.dims, "dims of gates", results.gates.dims, rule, remedy)
+    require(not outputs_share_units(results), "dims of gates", results.gates.dims, rule, remedy)
     ax = ax or plt.gca()
     serving = None if "alignment" in results else metrics.matching_by_gates(results)
     matched = metrics.relabelled(results, serving)
-    for path in range(matched.sizes["path"]):
-        gates = matched.gates.isel(path=path)
+    for path in range(matched.sizes[unit(results)]):
+        gates = matched.gates.isel({unit(results): path})
         line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
         if "out" not in gates.dims:
             over_seeds(gates, ax, **line)
@@ -190,16 +190,17 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     require_single_run(results)
     require_recorded(results, "alignment")
     rule, remedy = "alignment with paths is drawn over time", "Use plotting.second_layer for hidden units"
-    require("path" in results.alignment.dims, "dims of alignment", results.alignment.dims, rule, remedy)
+    require(not outputs_share_units(results), "dims of alignment", results.alignment.dims, rule, remedy)
     ax = ax or plt.gca()
     matched = metrics.components(metrics.relabelled(results))
+    paths = matched.sizes[unit(results)]
     for task in range(matched.sizes["task"]):
-        for path in range(matched.sizes["path"]):
+        for path in range(paths):
             own = task == path
             label = f"teacher {task_name(task)} with " + (
-                "its own path" if own else "the other" if matched.sizes["path"] == 2 else f"path {path + 1}"
+                "its own path" if own else "the other" if paths == 2 else f"path {path + 1}"
             )
-            values = matched.alignment.isel(task=task, path=path)
+            values = matched.alignment.isel({"task": task, unit(results): path})
             values = values.mean("out") if "out" in values.dims else values
             over_seeds(values, ax, color=task_color(task), linestyle="-" if own else ":", label=label)
     ax.set_ylabel("alignment")

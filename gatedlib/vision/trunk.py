@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
-import sys
 import warnings
 import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key
 
 from gatedlib._internal.files import atomic_write
+from gatedlib._internal.identity import code_digest
 from gatedlib._internal.numerics import fixed_jax_settings, normal, random_key
 from gatedlib._internal.validation import (
     require,
-    require_instance,
     require_integer,
-    require_nonnegative,
     require_positive,
-    to_real,
 )
-from gatedlib.model.inputs import Examples, Inputs, cross_entropy
-from gatedlib.model.networks import GatedLinear, Network, Params
+from gatedlib.model.inputs import Examples, cross_entropy
 from gatedlib.vision.images import Pictures, cache
 
 BATCH = 128
@@ -188,7 +181,7 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
 
 
 def _checksum(pictures: Pictures, units: int, steps: int, seed: int) -> str:
-    told = hashlib.sha256(inspect.getsource(sys.modules[__name__]).encode())
+    told = hashlib.sha256(code_digest(__name__).encode())
     told.update(f"{units} {steps} {seed} {jax.__version__}".encode())
     for array in (pictures.train_images, pictures.train_classes, pictures.test_images, pictures.test_classes):
         told.update(np.ascontiguousarray(array).tobytes())
@@ -257,81 +250,3 @@ def _learned(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str,
     leaves = {f"trunk{n}": np.asarray(leaf) for n, leaf in enumerate(jax.tree.leaves(trunk.scaled(scale)))}
     accuracy = np.mean(answers == pictures.test_classes)
     return {"train": scale * seen, "test": scale * tested, "accuracy": accuracy, **leaves}
-
-
-class FineTuned(Network):
-    r"""A gated linear head on a trunk that goes on learning with it.
-
-    .. math::
-
-        y = \sum_p c_p W_p\, f_\theta(x)
-
-    Its weights are one long vector: those of the paths, then :math:`\theta`. Gradients are found by autodiff.
-
-    Args:
-        trunk: where :math:`\theta` begins.
-        head: the gated student.
-        trunk_rate: how fast the trunk learns, relative to the weights of the head; 0 freezes it.
-
-    Raises:
-        ValueError: if the trunk or the head is none, or the rate is negative or not finite.
-
-    Example:
-        >>> trunk = gl.trunk.Trunk.draw(jax.random.key(0), side=8, units=64)
-        >>> network = gl.trunk.FineTuned(trunk, gl.GatedLinear(paths=2))
-        >>> params = network.init(jax.random.key(1), d_out=10, d_in=64)
-        >>> network.respond(params, jax.numpy.ones((3, 8, 8))).shape
-        (3, 10)
-
-    Source: this library; the paper's Fig. 7 with features that move.
-    """
-
-    weight_dims: ClassVar[tuple[str, ...]] = ("weight",)
-    gate_dims: ClassVar[tuple[str, ...]] = ("path",)
-
-    trunk: Trunk
-    head: GatedLinear = GatedLinear()
-    trunk_rate: float = eqx.field(converter=to_real, default=1.0)
-
-    def __check_init__(self) -> None:
-        require_instance("trunk", self.trunk, Trunk, "Use the trunk of gatedlib.trunk.features")
-        rule, remedy = "must be a GatedLinear itself, one gate for each path", "Use GatedLinear()"
-        require(type(self.head) is GatedLinear, "head", self.head, rule, remedy)
-        require_nonnegative("trunk_rate", self.trunk_rate, "1 lets trunk and head learn alike, 0 freezes the trunk")
-
-    @property
-    def units(self) -> int:
-        """The number of features."""
-        return self.trunk.dense.bias.shape[-1]
-
-    def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
-        of_trunk = sum(leaf.size for leaf in jax.tree.leaves(self.trunk))
-        return {"weights": (self.head.paths * d_out * self.units + of_trunk,), "gates": (self.head.paths,)}
-
-    def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
-        weights, gates = self.head.init(key, d_out, self.units)
-        return Params(jnp.concatenate([weights.ravel(), ravel_pytree(self.trunk)[0]]), gates)
-
-    def split(self, params: Params) -> tuple[Params, Trunk]:
-        """The parameters of the head, and the trunk."""
-        flat, unravel = ravel_pytree(self.trunk)
-        of_head, of_trunk = params.weights[: -len(flat)], params.weights[-len(flat) :]
-        return Params(of_head.reshape(self.head.paths, -1, self.units), params.gates), unravel(of_trunk)
-
-    def respond(self, params: Params, x: Float[Array | np.ndarray, "sample *in"]) -> Float[Array, "sample out"]:
-        head, trunk = self.split(params)
-        return self.head.respond(head, trunk(jnp.asarray(x)))
-
-    def gradient(
-        self, params: Params, teacher: Float[Array, "out other"], inputs: Inputs, seen: Any
-    ) -> tuple[Float[Array, ""], Params]:
-        rule, remedy = "must be examples: a trunk sees pictures", "Use Examples(images, classes)"
-        require(isinstance(inputs, Examples), "inputs", type(inputs).__name__, rule, remedy)
-        assert isinstance(inputs, Examples)  # told again for mypy
-
-        def loss(params: Params) -> Array:
-            return cross_entropy(self.respond(params, inputs.features[seen]), inputs.labels(teacher, seen))[0]
-
-        value, pull = jax.value_and_grad(loss)(params)
-        of_trunk = sum(leaf.size for leaf in jax.tree.leaves(self.trunk))
-        return value, pull._replace(weights=pull.weights.at[-of_trunk:].multiply(self.trunk_rate))

@@ -42,7 +42,8 @@ import xarray as xr
 import gatedlib as gl
 
 
-def given() -> tuple[gl.Experiment, xr.Dataset, xr.Dataset]: ...
+def given() -> tuple[gl.Experiment, xr.Dataset, xr.Dataset]:
+    raise NotImplementedError
 
 
 experiment, results, noisy = given()

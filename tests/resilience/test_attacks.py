@@ -100,7 +100,7 @@ def test_a_measure_with_a_jitted_part_is_the_same_in_every_process():
     assert " at 0x" not in canonical_repr(lambda run: double(run.loss.values))
 
 
-def test_functions_of_the_library_are_told_by_name_those_of_the_paper_by_their_code():
+def test_functions_of_the_library_are_known_by_name_and_module_those_of_the_paper_by_their_code():
     assert canonical_repr(metrics.end_loss.__wrapped__).startswith("gatedlib.analysis.switching end_loss")
     assert dynamics.gate_speed_after_switch.__code__.co_code.hex() in canonical_repr(dynamics.gate_speed_after_switch)
 

@@ -1,6 +1,5 @@
 """Every bad call is a ValueError that names the value, the rule and the remedy, before anything is computed."""
 
-import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -156,10 +155,6 @@ BAD = [
     (
         lambda: gl.trunk.features(gl.images.load(), units=0),
         "units = 0: must be a whole number, 1 or above. The paper's Fig. 7 has 64.",
-    ),
-    (
-        lambda: gl.trunk.FineTuned(None),
-        "trunk = None: must be a Trunk. Use the trunk of gatedlib.trunk.features.",
     ),
     (
         lambda: gl.Given(np.ones((2, 3))),
@@ -371,7 +366,7 @@ BAD = [
     ),
     (
         lambda: small(penalties=(gl.Scaled(20.0, (gl.UnitNorm(1.0),)),)),
-        "dt = 0.02: gates under these penalties are stable only for dt < 2 tau_c / curvature = 0.005. "
+        "dt = 0.02: gates under these penalties are stable only for dt < 2 tau_c / stiffness = 0.005. "
         "Reduce dt, weaken the penalty, or slow the gates.",
     ),
     (
@@ -461,7 +456,7 @@ BAD = [
     ),
     (
         lambda: small(b=10.0),
-        "dt = 0.02: gates under these penalties are stable only for dt < 2 tau_c / curvature = 0.01. "
+        "dt = 0.02: gates under these penalties are stable only for dt < 2 tau_c / stiffness = 0.01. "
         "Reduce dt, weaken the penalty, or slow the gates.",
     ),
     (lambda: small(tau_q=0.1), "setting = 'tau_q': there is no such setting. Did you mean tau_w, tau_c, tasks?"),
@@ -804,10 +799,6 @@ BAD = [
     (
         lambda: small(penalties=(), a=0.1),
         "setting = 'a': stands in a part that is replaced in the same call. Give it to the new part.",
-    ),
-    (
-        lambda: gl.trunk.FineTuned(gl.trunk.Trunk.draw(jax.random.key(0), side=8, units=4), gl.NeuronGated()),
-        "head = NeuronGated(): must be a GatedLinear itself, one gate for each path. Use GatedLinear().",
     ),
     (
         lambda: gl.simulate(

@@ -266,7 +266,7 @@ def kernel():
 def test_after_an_interrupt_a_notebook_goes_on(kernel):
     manager, client = kernel
     run = "import gatedlib as gl\nfrom tests.examples import small\n"
-    long = "from gatedlib import sweeps\nsweeps.RUNS_PER_CPU = 1\n"
+    long = "from gatedlib.simulation import sweep\nsweep.RUNS_PER_CPU = 1\n"
     long += "gl.sweep(small(blocks=400), seeds=200, tau_c=[0.1, 0.2], measure=gl.metrics.end_loss)"
     client.execute_interactive(run, timeout=60, output_hook=lambda _: None)
     client.execute(long)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jax.flatten_util import ravel_pytree
@@ -11,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 import gatedlib as gl
 from gatedlib import images, metrics, record, trunk
 from gatedlib._internal.validation import require, require_member
+from gatedlib.model.inputs import cross_entropy
 from gatedlib.paper.cache import cached
 from gatedlib.paper.claims import Outcome, claim
 from gatedlib.paper.estimates import exact, mean, median, stacked
@@ -342,15 +346,62 @@ def labellings(labels: Labels = (TRUE, ORTHOGONAL, THIRD), rounds: int = 6) -> O
     )
 
 
+class Pictures(gl.Examples):
+    """Pictures that are seen through a trunk, which goes on learning: the student is its matrix and its trunk."""
+
+    def loss(self, student: Any, teacher: Any, batch: Any) -> Any:
+        def loss(student: tuple[jax.Array, trunk.Trunk]) -> jax.Array:
+            matrix, seen_through = student
+            return cross_entropy(seen_through(self.features[batch]) @ matrix.T, self.labels(teacher, batch))[0]
+
+        return jax.value_and_grad(loss)(student)
+
+
+class FineTuned(gl.Network):
+    r"""A gated linear head on a trunk that goes on learning with it, on `Pictures`.
+
+    .. math::
+
+        y = \sum_p c_p W_p\, f_\theta(x)
+
+    Its weights are one long vector: those of the paths, then :math:`\theta`. The trunk learns `trunk_rate` times as
+    fast as the head; 0 freezes it.
+    """
+
+    weight_dims = ("weight",)
+
+    trunk: trunk.Trunk
+    trunk_rate: float = 1.0
+    head: gl.GatedLinear = gl.GatedLinear()
+
+    def init(self, key: Any, d_out: int, d_in: int) -> gl.Params:
+        weights, gates = self.head.init(key, d_out, self.trunk.dense.bias.shape[-1])
+        return gl.Params(jnp.concatenate([weights.ravel(), ravel_pytree(self.trunk)[0]]), gates)
+
+    def effective(self, params: gl.Params) -> Any:
+        flat, unravel = ravel_pytree(self.trunk)
+        of_head = params.weights[: -len(flat)].reshape(self.head.paths, -1, self.trunk.dense.bias.shape[-1])
+        return self.head.effective(gl.Params(of_head, params.gates)), unravel(params.weights[-len(flat) :])
+
+    def pullback(self, params: gl.Params, g: Any) -> gl.Params:
+        weights, gates = super().pullback(params, g)
+        of_trunk = ravel_pytree(self.trunk)[0].size
+        return gl.Params(weights.at[-of_trunk:].multiply(self.trunk_rate), gates)
+
+    def respond(self, params: gl.Params, x: Any) -> jax.Array:
+        matrix, seen_through = self.effective(params)
+        return seen_through(jnp.asarray(x)) @ matrix.T
+
+
 @functools.lru_cache(maxsize=4)
 @cached
 def fine_tuned(trunk_rate: float = 1.0, flexibly: bool = True, seeds: int = 6) -> xr.Dataset:
     """Digits with a trunk that goes on learning, 10 blocks of 200 steps: accuracy, gates and the final weights."""
     known = features("digits")
-    seen = gl.Examples(known.pictures.train_images, known.pictures.train_classes)
+    seen = Pictures(known.pictures.train_images, known.pictures.train_classes)
     unseen = gl.Examples(known.pictures.test_images, known.pictures.test_classes)
     experiment = flexible("digits", steps=200) if flexibly else forgetful("digits").replace(block_length=20.0)
-    experiment = experiment.replace(network=trunk.FineTuned(known.trunk, trunk_rate=trunk_rate), inputs=seen)
+    experiment = experiment.replace(network=FineTuned(known.trunk, trunk_rate=trunk_rate), inputs=seen)
     return gl.simulate(experiment, seeds, (record.accuracy(unseen), record.gates), every=10)
 
 

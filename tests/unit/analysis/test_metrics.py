@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import gatedlib as gl
 from gatedlib import metrics
 
+DECLARED = {"network.unit": "path", "network.gate_dims": "path", "network.weight_dims": "path out in"}
+
 
 def handmade(losses, **variables):
     """Results of one seed with two blocks of four steps of 0.5."""
@@ -25,7 +27,7 @@ def handmade(losses, **variables):
         "block_stop": ("block", [4, 8]),
         "block_task": ("block", [0, 1]),
     }
-    return xr.Dataset(data, coordinates, {"flow.dt": 0.5, "every": 1})
+    return xr.Dataset(data, coordinates, {"flow.dt": 0.5, "every": 1, **DECLARED})
 
 
 def test_time_to_criterion():

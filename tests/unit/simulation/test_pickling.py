@@ -218,7 +218,7 @@ def test_a_run_that_takes_long_says_so(monkeypatch, capsys):
         pytest.skip("who set TQDM_DISABLE wants no progress")
     gl.simulate(small(), 2)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(simulate, "LONG", 0.0)
+    monkeypatch.setattr(simulate, "PROGRESS_AFTER", 0.0)
     gl.simulate(small(), 2)
     assert "simulating 2 seeds × 200 steps: " in capsys.readouterr().err
 

@@ -122,13 +122,13 @@ def test_inner_products_are_the_same_from_coordinates_and_from_weights(x64):
     rng = np.random.default_rng(0)
     teachers = rng.normal(size=(3, 4, 5))
     params = gl.Params(rng.normal(size=(2, 4, 5)), rng.uniform(size=2))
-    targets, inside, home = subspace.enter(jnp.asarray(teachers), params)
+    targets, inside, space = subspace.project(jnp.asarray(teachers), params)
     moved = gl.Params(inside.weights + 0.1 * rng.normal(size=inside.weights.shape), inside.gates)
     rest = (inside, jnp.zeros(()), jnp.int32(0), jnp.asarray(teachers), gl.GatedLinear(2), gl.Population(), None)
-    quick = gl.record.Frame(moved, *rest, home)
-    slow = gl.record.Frame(home.whole(moved), home.whole_velocity(inside), *rest[1:])
+    quick = gl.record.Frame(moved, *rest, space)
+    slow = gl.record.Frame(space.full_params(moved), space.full_velocity(inside), *rest[1:])
     for name in ("weight_rows", "weight_lengths", "teacher_rows"):
         np.testing.assert_allclose(getattr(quick, name)(), getattr(slow, name)(), atol=1e-12, err_msg=name)
     for name, value in gl.record.evaluate(gl.record.DEFAULT, quick).items():
         np.testing.assert_allclose(value, gl.record.evaluate(gl.record.DEFAULT, slow)[name], atol=1e-12, err_msg=name)
-    np.testing.assert_allclose(jnp.einsum("mxk,kij->mij", targets, home.basis), teachers, atol=1e-12)
+    np.testing.assert_allclose(jnp.einsum("mxk,kij->mij", targets, space.basis), teachers, atol=1e-12)

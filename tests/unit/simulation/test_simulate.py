@@ -211,7 +211,7 @@ PROGRAMS_OF_A_RUN = 6
 @pytest.mark.slow
 def test_compiled_programs_are_forgotten_before_there_are_too_many(monkeypatch):
     """Each takes memory maps; a process that asks for more than the system gives is ended by it."""
-    monkeypatch.setattr(simulate, "PROGRAMS", 2)
+    monkeypatch.setattr(simulate, "MAX_PROGRAMS", 2)
     first = gl.simulate(small(), 1)
     for d_in in (7, 8, 9):
         gl.simulate(small(teachers=gl.Orthogonal(tasks=2, d_in=d_in, d_out=2)), 1)

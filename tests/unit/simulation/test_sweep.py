@@ -10,6 +10,7 @@ import textwrap
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
@@ -18,16 +19,16 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import metrics
-from gatedlib._internal.identity import fingerprint
-from gatedlib.simulation import grid, sweep
+from gatedlib._internal.identity import code_digest, fingerprint
+from gatedlib.simulation import checkpoints, grid, sweep
 from tests.examples import CONSTRAINTS, small
 
-GRID = {"tau_c": [0.05, 0.1, 0.3], "block_length": [0.5, 1.0]}
+GRID = {"tau_c": [0.05, 0.1, 0.3], "b": [0.3, 0.9]}
 KEEP = (gl.record.loss, gl.record.alignment)
 
 
 def timed(**settings):
-    """Blocks of equal total duration, so that cells of all block lengths have one shape."""
+    """Four blocks within a duration."""
     return small(curriculum=gl.Blocked(duration=4.0), **settings)
 
 
@@ -36,10 +37,10 @@ def timed(**settings):
 def test_every_cell_is_its_own_simulation(inputs):
     experiment = timed(inputs=inputs)
     grid = gl.sweep(experiment, seeds=[4, 1], every=10, **GRID)
-    assert dict(grid.sizes) == dict(grid.sizes) | {"tau_c": 3, "block_length": 2, "seed": 2, "time": 20}
+    assert dict(grid.sizes) == dict(grid.sizes) | {"tau_c": 3, "b": 2, "seed": 2, "time": 20}
     for tau_c in GRID["tau_c"]:
-        for block_length in GRID["block_length"]:
-            where = {"tau_c": tau_c, "block_length": block_length}
+        for b in GRID["b"]:
+            where = {"tau_c": tau_c, "b": b}
             alone = gl.simulate(experiment.replace(**where), seeds=[4, 1], every=10)
             taken = gl.results.cell(grid, **where)
             xr.testing.assert_allclose(taken, alone, atol=2e-5)
@@ -49,14 +50,28 @@ def test_every_cell_is_its_own_simulation(inputs):
 
 
 @pytest.mark.slow
-def test_cells_of_unequal_shape_are_padded_and_come_back_whole():
-    axes = {"paths": [2, 3], "dt": [0.02, 0.04], "tau_c": [0.1, 0.2]}
-    grid = gl.sweep(small(block_length=0.4), seeds=2, record=KEEP, **axes)
-    assert grid.sizes["path"] == 3
+def test_of_cells_of_unequal_shape_something_is_measured():
+    axes = {"paths": [2, 3], "dt": [0.02, 0.04], "block_length": [0.4, 0.8]}
+    experiment = timed()
+    grid = gl.sweep(experiment, seeds=2, record=KEEP, measure=metrics.total_alignment, **axes).total_alignment
     for paths, dt in ((2, 0.02), (3, 0.04), (2, 0.04)):
-        where = {"paths": paths, "dt": dt, "tau_c": 0.2}
-        alone = gl.simulate(small(block_length=0.4).replace(**where), seeds=2, record=KEEP)
-        xr.testing.assert_allclose(gl.results.cell(grid, **where), alone, atol=2e-5)
+        where = {"paths": paths, "dt": dt, "block_length": 0.8}
+        alone = metrics.total_alignment(gl.simulate(experiment.replace(**where), seeds=2, record=KEEP))
+        xr.testing.assert_allclose(grid.sel(where, drop=True), alone, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "differ"),
+    [
+        ({"paths": [2, 3]}, "weights and gates"),
+        ({"dt": [0.02, 0.04]}, "steps"),
+        ({"blocks": [2, 4]}, "steps and blocks"),
+    ],
+)
+def test_cells_of_unequal_shape_are_refused_unless_measured(monkeypatch, axes, differ):
+    monkeypatch.setattr(sweep, "_run", None)
+    with pytest.raises(ValueError, match=f"measure = None: cells differ in their {differ}, .* Say what to keep"):
+        gl.sweep(small(block_length=0.4), seeds=2, tau_c=[0.1, 0.2], **axes)
 
 
 @pytest.mark.parametrize("inputs", [gl.Population(), gl.Sampled(3)])
@@ -66,8 +81,8 @@ def test_every_cell_begins_where_it_is_told(inputs, tmp_path):
     asked = {"seeds": 3, "record": KEEP, "initial": begin, "save": tmp_path, "memory": 1e4, **GRID}
     grid = gl.sweep(experiment, **asked)
     for tau_c in GRID["tau_c"]:
-        alone = gl.simulate(experiment.replace(tau_c=tau_c, block_length=0.5), 3, KEEP, initial=begin)
-        np.testing.assert_allclose(grid.loss.sel(tau_c=tau_c, block_length=0.5), alone.loss, atol=2e-5)
+        alone = gl.simulate(experiment.replace(tau_c=tau_c, b=0.3), 3, KEEP, initial=begin)
+        np.testing.assert_allclose(grid.loss.sel(tau_c=tau_c, b=0.3), alone.loss, atol=2e-5)
     xr.testing.assert_identical(gl.sweep(experiment, **asked), grid)
     with pytest.raises(ValueError, match="holds another sweep, which differs in initial"):
         gl.sweep(experiment, **{**asked, "initial": None})
@@ -85,7 +100,7 @@ def test_to_measure_in_the_sweep_or_after_it_is_the_same(metric):
 
 def test_a_measure_sees_the_swept_settings():
     grid = gl.sweep(timed(), seeds=2, measure=lambda results: results.tau_c + 0 * results.loss[:, 0], **GRID)
-    np.testing.assert_allclose(grid.value.isel(seed=1, block_length=0), GRID["tau_c"])
+    np.testing.assert_allclose(grid.value.isel(seed=1, b=0), GRID["tau_c"])
 
 
 @pytest.mark.slow
@@ -142,14 +157,22 @@ def test_a_sweep_is_traced_once_for_every_shape():
     # one trace finds out the size of a frame, the other is compiled
     gl.sweep(timed(), seeds=2, record=(counted,), memory=1e5, **GRID)
     assert len(traces) == 2
-    gl.sweep(timed(), seeds=2, record=(counted,), every=10, paths=[2, 3], b=[0.1, 0.2, 0.3])
+    gl.sweep(
+        timed(),
+        seeds=2,
+        record=(counted,),
+        every=10,
+        measure=lambda results: results.counted,
+        paths=[2, 3],
+        b=[0.1, 0.2, 0.3],
+    )
     assert len(traces) == 2 + 3  # of two paths the size is known
 
 
 CHILD = """
 import sys
 import gatedlib as gl
-from gatedlib.simulation import grid, sweep
+from gatedlib.simulation import checkpoints, grid, sweep
 from tests.examples import small
 from tests.unit.simulation.test_sweep import GRID, KEEP, timed
 sweep.RUNS_PER_CPU = 2
@@ -207,6 +230,50 @@ def test_other_teachers_are_another_sweep(tmp_path):
         gl.sweep(second, seeds=2, save=tmp_path, **GRID)
 
 
+class Doubled(gl.Network):
+    """A student of one's own."""
+
+    def init(self, key, d_out, d_in):
+        return gl.Params(0.3 * jax.random.normal(key, (2, d_out, d_in)), jnp.full(2, 0.5))
+
+    def effective(self, params):
+        return 1.1 * jnp.einsum("p,pij->ij", params.gates, params.weights)
+
+
+def test_another_engine_or_another_student_of_one_s_own_is_another_sweep(tmp_path, monkeypatch):
+    call = {"seeds": 2, "record": KEEP, "save": tmp_path, **GRID}
+    gl.sweep(timed(network=Doubled()), **call)
+    monkeypatch.setattr(checkpoints, "ENGINE", checkpoints.ENGINE + 1)
+    with pytest.raises(ValueError, match="differs in engine"):
+        gl.sweep(timed(network=Doubled()), **call)
+    monkeypatch.undo()
+    monkeypatch.setattr(Doubled, "effective", lambda self, params: 3 * params.gates[0] * params.weights[0])
+    with pytest.raises(ValueError, match="differs in classes"):
+        gl.sweep(timed(network=Doubled()), **call)
+
+
+def test_comments_and_docstrings_of_the_library_do_not_count(tmp_path, monkeypatch):
+    """Nor do plots: a week's sweep goes on after they were changed."""
+    code = "def double(x):\n    return 2 * x\n"
+    digests = []
+    for number, text in enumerate((code, f'"""What it is."""\n# how\n{code}', code.replace("2", "3"))):
+        (tmp_path / f"module_{number}.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        digests.append(code_digest(f"module_{number}"))
+    assert digests[0] == digests[1] != digests[2]
+
+    def one(x):
+        """A double."""
+        return 2 * x
+
+    def other(x):
+        """Twice as much."""
+        return 2 * x
+
+    other.__qualname__ = one.__qualname__
+    assert fingerprint(one) == fingerprint(other)
+
+
 def test_fingerprints_tell_code_apart():
     def one(x):
         return [x + 1 for _ in range(2)]
@@ -261,7 +328,8 @@ def test_a_quantity_with_other_axes_is_another_sweep(tmp_path):
 @pytest.mark.slow
 def test_fingerprints_are_the_same_in_every_process():
     code = (
-        "from gatedlib._identity import fingerprint; from gatedlib import metrics; from functools import partial; "
+        "from functools import partial; from gatedlib import metrics; "
+        "from gatedlib._internal.identity import code_digest, fingerprint; "
         "print(fingerprint(partial(lambda r, f: f(r) in {'a', 'b', 'c', 'd'}, f=metrics.end_loss)))"
     )
     told = {
@@ -378,12 +446,12 @@ def test_other_bad_calls(tmp_path):
         gl.sweep(timed(), seeds=2, save=tmp_path / "file", tau_c=[0.1])
     grid = gl.sweep(timed(), seeds=2, every=10, **GRID)
     with pytest.raises(ValueError, match=r"tau_c = 0.2: was not swept over. Use one of \[0.05, 0.1, 0.3\]"):
-        gl.results.cell(grid, tau_c=0.2, block_length=1.0)
-    with pytest.raises(ValueError, match=r"settings left out = \['block_length'\]"):
+        gl.results.cell(grid, tau_c=0.2, b=0.9)
+    with pytest.raises(ValueError, match=r"settings left out = \['b'\]"):
         gl.results.cell(grid, tau_c=0.1)
     with pytest.raises(ValueError, match="is no result of a sweep"):
         gl.results.cell(gl.simulate(timed(), seeds=1))
-    with pytest.raises(ValueError, match=r"results = \['tau_c', 'block_length'\]: these results hold a sweep"):
+    with pytest.raises(ValueError, match=r"results = \['tau_c', 'b'\]: these results hold a sweep"):
         metrics.end_of_block(grid.loss, grid)
 
 

@@ -416,11 +416,11 @@ def test_the_trunk_learns_at_its_own_rate():
     size = sum(leaf.size for leaf in jax.tree.leaves(start))
     pulls = []
     for rate in (0.5, 1.0):
-        network = trunk.FineTuned(start, gl.GatedLinear(), trunk_rate=rate)
+        network = pictures.FineTuned(start, trunk_rate=rate)
         params = network.init(jax.random.key(1), 10, 8)
-        examples = gl.Examples(some.train_images, some.train_classes, 7)
-        _, pull = network.gradient(params, jnp.eye(10), examples, jnp.arange(7))
-        pulls.append(pull)
+        examples = pictures.Pictures(some.train_images, some.train_classes, 7)
+        _, g = examples.loss(network.effective(params), jnp.eye(10), jnp.arange(7))
+        pulls.append(network.pullback(params, g))
     np.testing.assert_allclose(2 * pulls[0].weights[-size:], pulls[1].weights[-size:], atol=1e-7)
     np.testing.assert_array_equal(pulls[0].weights[:-size], pulls[1].weights[:-size])
     assert abs(pulls[1].weights[-size:]).max() > 0
@@ -433,8 +433,8 @@ def test_a_frozen_trunk_under_a_head_is_the_head_on_its_features():
     seen = start(jnp.asarray(some.train_images))
     head = named(teachers=labels, inputs=gl.Examples(seen, some.train_classes, 7), tau_w=2.0)
     tuned = head.replace(
-        network=trunk.FineTuned(start, head.network, trunk_rate=0.0),
-        inputs=gl.Examples(some.train_images, some.train_classes, 7),
+        network=pictures.FineTuned(start, 0.0, head.network),
+        inputs=pictures.Pictures(some.train_images, some.train_classes, 7),
     )
     frozen, plain = (gl.simulate(each, 2, (record.loss, record.gates)) for each in (tuned, head))
     np.testing.assert_allclose(frozen.loss, plain.loss, atol=1e-4)
@@ -478,9 +478,5 @@ def test_what_data_sets_have_not_is_refused():
     with pytest.raises(ValueError, match=r"shape of the inputs = \(60, 4\): must be \(sample, 5\)"):
         gl.simulate(experiment, 1, (record.accuracy(cloud(width=4)),))
     raw = named(inputs=gl.Examples(np.ones((6, 4, 4)), np.arange(6) % 3))
-    with pytest.raises(ValueError, match=r"\(6, 4, 4\): a linear network sees rows.*FineTuned"):
+    with pytest.raises(ValueError, match=r"\(6, 4, 4\): a linear network sees rows.*features"):
         gl.simulate(raw, 1, (record.loss,))
-    blind = gl.Experiment(gl.Orthogonal(), trunk.FineTuned(trunk.Trunk.draw(jax.random.key(0), 8, 5)),
-                          gl.Blocked(blocks=1), gl.Flow(1.0, 1.0, dt=0.1))  # fmt: skip
-    with pytest.raises(ValueError, match="must be examples: a trunk sees pictures"):
-        gl.simulate(blind, 1, (record.loss,))
