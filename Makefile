@@ -25,7 +25,7 @@ export no_proxy := 127.0.0.1,localhost,$(no_proxy)
 # What is built and checked here needs no accelerator. Set JAX_PLATFORMS to use yours.
 export JAX_PLATFORMS ?= cpu
 
-TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser
+TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser --ignore tests/types
 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
@@ -66,6 +66,7 @@ test: environment
 	rm -rf .results
 	$(MAKE) --no-print-directory lint
 	$(RUN) pytest -n $(JOBS) --dist loadscope $(TESTED)
+	$(RUN) pytest tests/types --jaxtyping-packages=gatedlib,beartype.beartype
 	$(MAKE) --no-print-directory html
 	$(MAKE) --no-print-directory notebooks
 	$(RUN) pytest -n $(JOBS) tests/book/browser

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatedlib._internal.version import __version__ as __version__
 from gatedlib.model.composites import RowMixtures, Sums
-from gatedlib.model.curricula import Blocked, Curriculum, Phases, RandomSwitches, Sequence
+from gatedlib.model.curricula import Blocked, BlockSequence, Curriculum, Phases, RandomSwitches, Schedule
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.inputs import Examples, Inputs, Noisy, Population, Sampled
 from gatedlib.model.labellings import Labellings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gatedlib.vision import images, trunk
 
 __all__ = [
+    "BlockSequence",
     "Blocked",
     "Correlated",
     "Curriculum",
@@ -51,7 +52,7 @@ __all__ = [
     "RowMixtures",
     "Sampled",
     "Scaled",
-    "Sequence",
+    "Schedule",
     "Spectral",
     "Sums",
     "Teachers",

@@ -17,7 +17,7 @@ LONGEST_VALUE = 200
 """A value whose text has more characters than this is told by its kind alone."""
 
 
-def require(ok: bool, name: str, value: object, rule: str, remedy: str) -> None:
+def require(ok: bool | np.bool_, name: str, value: object, rule: str, remedy: str) -> None:
     """Raise a `ValueError` that says what was passed, what is allowed and what to do, unless `ok`."""
     if not ok:
         end = "" if remedy.endswith("?") else "."

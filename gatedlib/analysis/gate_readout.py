@@ -70,8 +70,8 @@ def task_read(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    serving = matching_by_gates(results)
+    path_of_task = matching_by_gates(results)
     rule, remedy = "must be none: every task needs a path", "Use as many paths as tasks"
-    require(int(serving.min()) >= 0, "tasks without a path", int((serving < 0).sum()), rule, remedy)
-    read = results.gates.isel({unit(results): serving}).argmax("task")
+    require(int(path_of_task.min()) >= 0, "tasks without a path", int((path_of_task < 0).sum()), rule, remedy)
+    read = results.gates.isel({unit(results): path_of_task}).argmax("task")
     return read.transpose("seed", "time").rename("task_read")

@@ -18,7 +18,7 @@ from gatedlib.analysis.specialization import (
     gate_off,
     gate_on,
     matching,
-    relabelled,
+    reorder_paths,
     specialization,
     total_alignment,
 )
@@ -48,7 +48,7 @@ __all__ = [
     "mixing_cost",
     "per_block",
     "post_switch_loss",
-    "relabelled",
+    "reorder_paths",
     "specialization",
     "switch_cost",
     "switch_duration",

@@ -23,7 +23,7 @@ from gatedlib.analysis.requirements import (
     require_single_run,
     unit,
 )
-from gatedlib.analysis.specialization import components, relabelled
+from gatedlib.analysis.specialization import components, reorder_paths
 
 
 def filtered(
@@ -158,7 +158,7 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
     require(paths == tasks, "number of paths", paths, rule, remedy)
     require_every_step(results)
     require_all_frames(results)
-    matched = relabelled(results)  # paths in the order of the tasks that they serve
+    matched = reorder_paths(results)  # paths in the order of the tasks that they serve
     gates = matched.gates.transpose("seed", "time", dim)
     after = np.append(gates.values[:, 1:], matched.final_gates.values[:, None], axis=1)
     open_gates = gates.copy(data=after).clip(min=0).rename({dim: "task"})

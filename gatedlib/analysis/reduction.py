@@ -2,7 +2,7 @@ r"""The reduction: a gated linear network seen in the few directions that matter
 
 In the population limit the loss is the squared distance :math:`\tfrac12\|A - W^*\|^2` between matrices, and distances
 are the same in any orthonormal coordinates. Two sets of them are useful: one coordinate per singular mode of the
-teachers (`modes`), and one per teacher (`span`). In either, the reduced system is an `Experiment` again, only a
+teachers (`modes`), and one per teacher (`teacher_span`). In either, the reduced system is an `Experiment` again, only a
 smaller one, for `simulate` and `solve` alike.
 
 What is here reads teachers, settings and results; it runs nothing.
@@ -48,7 +48,7 @@ class Eigenspace:
 
     Example:
         >>> teachers = np.asarray(gl.Orthogonal().sample(jax.random.key(0)))
-        >>> space = gl.reduction.span(teachers)
+        >>> space = gl.reduction.teacher_span(teachers)
         >>> bool(np.allclose(space.lift(space.project(teachers)), teachers, atol=1e-6))
         True
 
@@ -144,13 +144,13 @@ def modes(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
         "largest overlap of modes of different teachers",
         round(float(overlaps.max()), 4),
         "must be 0: teachers that share modes do not separate into modes",
-        "Use reduction.span, which needs no such separation",
+        "Use reduction.teacher_span, which needs no such separation",
     )
     targets = np.where(task == np.arange(len(teachers))[:, None], s[kept], 0.0)
     return Eigenspace(basis, targets)
 
 
-def span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
+def teacher_span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
     r"""One coordinate for every teacher: learning feels teachers only through their inner products.
 
     .. math::
@@ -170,7 +170,7 @@ def span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
         ValueError: if a teacher is a sum of multiples of the others, so that there are fewer directions than teachers.
 
     Example:
-        >>> gl.reduction.span(gl.Orthogonal().sample(jax.random.key(0))).targets.round(3)
+        >>> gl.reduction.teacher_span(gl.Orthogonal().sample(jax.random.key(0))).targets.round(3)
         array([[ 0.707, -0.   ],
                [-0.   ,  0.707]])
 

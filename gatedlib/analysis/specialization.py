@@ -74,12 +74,12 @@ def matching(results: xr.Dataset) -> xr.DataArray:
     require_recorded(results, "alignment")
     rule, remedy = "must have seed among them", "Keep it: results.isel(seed=[0])"
     require("seed" in results.dims, "dims of results", list(results.dims), rule, remedy)
-    serving = unit(results)
+    dim = unit(results)
     together = ("task", "out") if outputs_share_units(results) else ("task",)
-    alignment = components(results).alignment.transpose("seed", ..., "time", *together, serving)
+    alignment = components(results).alignment.transpose("seed", ..., "time", *together, dim)
     late = alignment.isel(time=slice(-max(1, alignment.sizes["time"] // 10), None)).mean("time")
-    found = assigned(late.values.reshape(*late.shape[: -1 - len(together)], -1, late.sizes[serving]))
-    matched = late.isel({serving: 0}, drop=True).copy(data=found.reshape(late.shape[:-1]))
+    found = assigned(late.values.reshape(*late.shape[: -1 - len(together)], -1, late.sizes[dim]))
+    matched = late.isel({dim: 0}, drop=True).copy(data=found.reshape(late.shape[:-1]))
     matched = matched.reindex(task=results.task, fill_value=-1).transpose("seed", "task", ...)
     return matched.drop_vars("component", errors="ignore").rename("matching")
 
@@ -88,10 +88,10 @@ def _is_matched(results: xr.Dataset) -> xr.DataArray:
     return matching(results) == results[unit(results)]
 
 
-def _of_serving(values: xr.DataArray, serving: xr.DataArray, dim: str, otherwise: float = np.nan) -> xr.DataArray:
+def _of_matched(values: xr.DataArray, path_of_task: xr.DataArray, dim: str, otherwise: float = np.nan) -> xr.DataArray:
     """The values of what serves each task, along its dims in place of `dim`; something else where nothing serves."""
-    known = serving >= 0
-    return values.isel({dim: serving.where(known, 0)}).where(known, otherwise)
+    known = path_of_task >= 0
+    return values.isel({dim: path_of_task.where(known, 0)}).where(known, otherwise)
 
 
 def _mean_over(values: xr.DataArray, *kept: str) -> xr.DataArray:
@@ -99,7 +99,7 @@ def _mean_over(values: xr.DataArray, *kept: str) -> xr.DataArray:
 
 
 @in_each_cell
-def relabelled(results: xr.Dataset, serving: xr.DataArray | None = None) -> xr.Dataset:
+def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None) -> xr.Dataset:
     """The same results with the paths of each seed reordered, so that path m serves task m.
 
     Where each output neuron has gates of its own, its paths are reordered by themselves. Paths that serve no task
@@ -108,7 +108,7 @@ def relabelled(results: xr.Dataset, serving: xr.DataArray | None = None) -> xr.D
 
     Args:
         results: a run with at least as many paths as tasks, composites not counted.
-        serving: which path serves each task; by default `matching`, which needs `alignment` recorded.
+        path_of_task: which path serves each task; by default `matching`, which needs `alignment` recorded.
 
     Returns:
         Results of the same form.
@@ -118,32 +118,38 @@ def relabelled(results: xr.Dataset, serving: xr.DataArray | None = None) -> xr.D
             tells nothing of outputs.
 
     Example:
-        >>> results = gl.metrics.relabelled(gl.simulate(gl.Experiment(
+        >>> results = gl.metrics.reorder_paths(gl.simulate(gl.Experiment(
         ...     gl.Orthogonal(), gl.GatedLinear(), gl.Blocked(blocks=2), gl.Flow(tau_w=1.3, tau_c=0.03, dt=0.01)
         ... ), seeds=3))
         >>> gl.metrics.matching(results).values.tolist()
         [[0, 1], [0, 1], [0, 1]]
     """
-    if serving is None:
-        serving = matching(components(results))
+    if path_of_task is None:
+        path_of_task = matching(components(results))
     else:
-        require_instance("serving", serving, xr.DataArray, "Use metrics.matching, or metrics.matching_by_gates")
-        own, other = (each.seed.values.tolist() if "seed" in each.coords else None for each in (results, serving))
-        require(own == other, "seeds of serving", other, f"must be those of the results, {own}", "Match these")
+        require_instance(
+            "path_of_task", path_of_task, xr.DataArray, "Use metrics.matching, or metrics.matching_by_gates"
+        )
+        own, other = (each.seed.values.tolist() if "seed" in each.coords else None for each in (results, path_of_task))
+        require(own == other, "seeds of path_of_task", other, f"must be those of the results, {own}", "Match these")
     dim = unit(results)
-    serving = serving.stack(served=("task", "out")) if outputs_share_units(results) else serving.rename(task="served")
-    serving = serving.transpose(..., "served")
-    units, served = results.sizes[dim], serving.sizes["served"]
+    path_of_task = (
+        path_of_task.stack(served=("task", "out"))
+        if outputs_share_units(results)
+        else path_of_task.rename(task="served")
+    )
+    path_of_task = path_of_task.transpose(..., "served")
+    units, served = results.sizes[dim], path_of_task.sizes["served"]
     rule, remedy = f"must be at least {served}, one to serve each", "Use metrics.matching to see which are served"
     require(units >= served, f"{dim}s" if dim == "path" else "hidden units", units, rule, remedy)
-    chosen = serving.values.reshape(-1, served).tolist()
+    chosen = path_of_task.values.reshape(-1, served).tolist()
     unlike = all(len(set(some)) == served and set(some) <= set(range(units)) for some in chosen)
-    require(unlike, "serving", serving.values, "must name another path for each task", "Use metrics.matching")
+    require(unlike, "path_of_task", path_of_task.values, "must name another path for each task", "Use metrics.matching")
     order = np.array([[*some, *sorted(set(range(units)) - set(some))] for some in chosen])
-    order = order.reshape(*serving.shape[:-1], units)
+    order = order.reshape(*path_of_task.shape[:-1], units)
     turned = results.copy()
     for each in {dim, f"other_{dim}"} & set(results.dims):
-        index = xr.DataArray(order, dims=(*serving.dims[:-1], each))
+        index = xr.DataArray(order, dims=(*path_of_task.dims[:-1], each))
         for name, values in turned.data_vars.items():
             if each in values.dims:
                 rule = "paths are reordered for each output, so quantities of paths must have the dim out"
@@ -178,8 +184,8 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 2C.
     """
-    serving = matching(results)
-    cosines = _of_serving(results.alignment, serving, unit(results))
+    path_of_task = matching(results)
+    cosines = _of_matched(results.alignment, path_of_task, unit(results))
     return _mean_over(cosines, "seed", "time").rename("alignment_matched")
 
 
@@ -268,7 +274,7 @@ def gate_like(results: xr.Dataset) -> xr.DataArray:
         \frac1{d_\mathrm{out}} \sum_i \frac{\sum_{u \in U_m} c_{ui}^2}{\sum_u c_{ui}^2}
 
     with :math:`U_m` the paths, or hidden units, matched to the task m that is on; in a `TwoLayer` network these are
-    the units that serve any of its outputs. Units beyond the one-to-one matching count as serving none.
+    the units that serve any of its outputs. Units beyond the one-to-one matching count as path_of_task none.
 
     Args:
         results: a run with `gates` and `alignment` recorded.
@@ -286,11 +292,11 @@ def gate_like(results: xr.Dataset) -> xr.DataArray:
     Source: paper, Fig. 6, as a number.
     """
     require_recorded(results, "gates")
-    dim, serving = unit(results), matching(results)
-    serves = serving == results[dim]
+    dim, path_of_task = unit(results), matching(results)
+    serves = path_of_task == results[dim]
     if outputs_share_units(results):
         serves = serves.any("out")
-    known = (serving >= 0).any([d for d in serving.dims if d not in ("seed", "task")])
+    known = (path_of_task >= 0).any([d for d in path_of_task.dims if d not in ("seed", "task")])
     serves, known = (each.sel(task=results.active_task) for each in (serves, known))
     size = results.gates**2
     share = size.where(serves, 0.0).sum(dim) / size.sum(dim)
@@ -321,7 +327,7 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
     Source: paper, Fig. 5.
     """
     results = components(results)
-    taken = _of_serving(results.final_weights, matching(results), unit(results), otherwise=0.0)
+    taken = _of_matched(results.final_weights, matching(results), unit(results), otherwise=0.0)
     dots = (taken * results.teachers).sum(("task", "in"))
     lengths = np.sqrt((taken**2).sum(("task", "in")) * (results.teachers**2).sum(("task", "in")))
     return (dots / lengths).mean("out").rename("total_alignment")

@@ -156,7 +156,7 @@ def spreading(
     to the error, which is of the order of the root of kappa (see `Switch`) when a gate reaches zero.
 
     Args:
-        targets: the teachers in the coordinates of `reduction.span` or `reduction.modes`.
+        targets: the teachers in the coordinates of `reduction.teacher_span` or `reduction.modes`.
         tasks: the task of each block.
         lengths: the length of each block, in time units.
         tau_w: time constant of the weights.
@@ -181,7 +181,7 @@ def spreading(
     """
     tau_w = require_positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
     aims, difference = as_float_array("targets", targets), as_float_array("apart", apart)
-    rule, remedy = "must be (task, mode), two axes", "Use the targets of reduction.span"
+    rule, remedy = "must be (task, mode), two axes", "Use the targets of reduction.teacher_span"
     require(aims.ndim == 2, "shape of targets", aims.shape, rule, remedy)
     order, times = to_plain(tasks), to_plain(lengths)
     for name, value in (("tasks", order), ("lengths", times)):
@@ -194,7 +194,10 @@ def spreading(
         require(task < len(aims), "task", task, f"there are {len(aims)} targets", "Give it a target")
         require_positive("length", length, "Give each block a length in time units")
     modes = aims.shape[-1]
-    rule, remedy = f"must end with {modes}, the number of modes of the targets", "Use reduction.span(...).project"
+    rule, remedy = (
+        f"must end with {modes}, the number of modes of the targets",
+        "Use teacher_span(...).project",
+    )
     require(difference.shape[-1:] == (modes,), "shape of apart", difference.shape, rule, remedy)
     weights = np.sqrt(tau_w) * difference
     begun = as_float_array("gates", gates)

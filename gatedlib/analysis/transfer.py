@@ -277,7 +277,7 @@ def adapt(
         require(is_number(weight), "weight", weight, "must be a number", remedy)
     row = (*(float(weight) for weight in listed), *[0.0] * (tasks - known))
     new = experiment.replace(
-        teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.Sequence((tasks,), (duration,))
+        teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.BlockSequence((tasks,), (duration,))
     )
     frozen = new.replace(tau_w=math.inf) if gates_only else new
     before = int(results.attrs.get("start", 0)) + int(results.block_stop[-1])

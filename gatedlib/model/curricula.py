@@ -4,9 +4,11 @@ Whatever its kind, a curriculum becomes two things: an integer array with the ta
 of its blocks. Time is counted in whole steps; `dt` only converts.
 """
 
+from __future__ import annotations
+
 import abc
 import math
-from collections.abc import Sequence as Ordered
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -24,6 +26,12 @@ class Schedule(NamedTuple):
         start: the first step of each block, shape (block,).
         stop: one past the last step of each block, shape (block,).
         block_tasks: the task of each block, shape (block,).
+
+    Example:
+        >>> gl.Schedule.of_blocks([0, 1], [0.2, 0.3], dt=0.1).tasks
+        array([0, 0, 1, 1, 1], dtype=int32)
+        >>> gl.Schedule.of_tasks([0, 1, 1, 0]).stop
+        array([1, 3, 4])
     """
 
     tasks: Int[np.ndarray, " step"]
@@ -31,21 +39,22 @@ class Schedule(NamedTuple):
     stop: Int[np.ndarray, " block"]
     block_tasks: Int[np.ndarray, " block"]
 
+    @classmethod
+    def of_blocks(cls, tasks: Sequence[int] | np.ndarray, lengths: Sequence[float] | np.ndarray, dt: float) -> Schedule:
+        """Lay blocks of the given tasks and lengths (in time units) out on whole steps of `dt`.
 
-def schedule(tasks: Ordered[int] | np.ndarray, lengths: Ordered[float] | np.ndarray, dt: float) -> Schedule:
-    """Lay blocks of the given tasks and lengths (in time units) out on whole steps of `dt`.
+        Raises:
+            ValueError: if a length is no whole number of steps; the nearest lengths that are stand in the message.
+        """
+        stop = np.cumsum([whole_steps("block_length", length, dt) for length in lengths])
+        _check_steps(int(stop[-1]))
+        return _table(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
 
-    Raises:
-        ValueError: if a length is no whole number of steps; the nearest lengths that are stand in the message.
-
-    Example:
-        >>> from gatedlib.model.curricula import schedule
-        >>> schedule([0, 1], [0.2, 0.3], dt=0.1).tasks
-        array([0, 0, 1, 1, 1], dtype=int32)
-    """
-    stop = np.cumsum([whole_steps("block_length", length, dt) for length in lengths])
-    _check_steps(int(stop[-1]))
-    return _table(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
+    @classmethod
+    def of_tasks(cls, tasks: Sequence[int] | np.ndarray) -> Schedule:
+        """The task of every step, with a new block wherever it changes."""
+        every = np.asarray(tasks, np.int32)
+        return _table(every, np.flatnonzero(np.append(True, every[1:] != every[:-1])))
 
 
 def whole_steps(name: str, length: float, dt: float) -> int:
@@ -76,7 +85,7 @@ def _table(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) ->
     return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
 
 
-def _check_tasks(name: str, tasks: Ordered[int] | np.ndarray) -> None:
+def _check_tasks(name: str, tasks: Sequence[int] | np.ndarray) -> None:
     require(isinstance(tasks, tuple), name, tasks, "must be a list of tasks", "Use (0, 1) to alternate two tasks")
     require(len(tasks) > 0, name, tasks, "must name at least one task", "Use (0, 1) to alternate two tasks")
     for task in tasks:
@@ -84,7 +93,17 @@ def _check_tasks(name: str, tasks: Ordered[int] | np.ndarray) -> None:
 
 
 class Curriculum(eqx.Module):
-    """A plan of which task is on when."""
+    """A plan of which task is on when.
+
+    Example:
+        >>> import equinox as eqx
+        >>> class Growing(gl.Curriculum):              # two tasks in turn, each block one time unit longer
+        ...     blocks: int = eqx.field(static=True)
+        ...     def schedule(self, dt):
+        ...         return gl.Schedule.of_blocks(np.arange(self.blocks) % 2, 1.0 + np.arange(self.blocks), dt)
+        >>> Growing(3).schedule(dt=1.0).tasks
+        array([0, 1, 1, 0, 0, 0], dtype=int32)
+    """
 
     @abc.abstractmethod
     def schedule(self, dt: float) -> Schedule:
@@ -120,7 +139,7 @@ class Blocked(Curriculum):
 
     blocks: int | None = eqx.field(static=True, converter=to_plain, default=None)
     block_length: float = eqx.field(converter=to_real, default=1.0)
-    order: Ordered[int] | np.ndarray = eqx.field(static=True, converter=to_plain, default=(0, 1))
+    order: Sequence[int] | np.ndarray = eqx.field(static=True, converter=to_plain, default=(0, 1))
     duration: float | None = eqx.field(converter=to_real, default=None)
 
     def __check_init__(self) -> None:
@@ -144,7 +163,7 @@ class Blocked(Curriculum):
         return _table(np.asarray(self.order, np.int32)[which], np.arange(0, steps, length))
 
 
-class Sequence(Curriculum):
+class BlockSequence(Curriculum):
     r"""Any tasks for any lengths, written out block by block.
 
     .. math::
@@ -159,14 +178,14 @@ class Sequence(Curriculum):
         ValueError: if the two differ in number, a length is not above 0, or a task is no whole number from 0 on.
 
     Example:
-        >>> gl.Sequence(tasks=(0, 1, 0), lengths=(1.0, 2.0, 1.0)).schedule(dt=1.0).tasks
+        >>> gl.BlockSequence(tasks=(0, 1, 0), lengths=(1.0, 2.0, 1.0)).schedule(dt=1.0).tasks
         array([0, 1, 1, 0], dtype=int32)
 
     Source: this library; unequal exposure is not in the paper.
     """
 
-    tasks: Ordered[int] | np.ndarray = eqx.field(static=True, converter=to_plain)
-    lengths: Ordered[float] | np.ndarray = eqx.field(converter=to_plain)
+    tasks: Sequence[int] | np.ndarray = eqx.field(static=True, converter=to_plain)
+    lengths: Sequence[float] | np.ndarray = eqx.field(converter=to_plain)
 
     def __check_init__(self) -> None:
         _check_tasks("tasks", self.tasks)
@@ -183,7 +202,7 @@ class Sequence(Curriculum):
             require_positive("length", length, "Give each block a length in time units")
 
     def schedule(self, dt: float) -> Schedule:
-        return schedule(self.tasks, [float(length) for length in self.lengths], dt)
+        return Schedule.of_blocks(self.tasks, [float(length) for length in self.lengths], dt)
 
 
 class Phases(Curriculum):
@@ -207,7 +226,7 @@ class Phases(Curriculum):
     Source: paper, Fig. 3C and D: single tasks, then composites.
     """
 
-    phases: Ordered[Curriculum] = eqx.field(converter=to_plain)
+    phases: Sequence[Curriculum] = eqx.field(converter=to_plain)
 
     def __check_init__(self) -> None:
         listed = isinstance(self.phases, tuple) and len(self.phases) > 0
@@ -236,7 +255,8 @@ class RandomSwitches(Curriculum):
         duration: how long it lasts, in time units.
         mean_length: :math:`\bar\tau_B`, how long a task stays on in the mean, in time units; at least dt.
         tasks: number of tasks M, two unless given, whatever the number of teachers.
-        draw: which random sequence; the same number gives the same sequence, for all seeds of a run.
+        draw: which random sequence; the same number gives the same sequence, for all seeds of a run. A sweep over it,
+            `sweep(experiment, draw=range(10), …)`, gives each network a sequence of its own.
 
     Raises:
         ValueError: if a time is not above 0, there are fewer than two tasks, or the draw is no whole number from 0 on.
@@ -269,4 +289,4 @@ class RandomSwitches(Curriculum):
         switches[0] = False
         by = np.where(switches, random.integers(1, self.tasks, steps), 0)
         tasks = (np.cumsum(by) % self.tasks).astype(np.int32)
-        return _table(tasks, np.flatnonzero(np.append(True, switches[1:])))
+        return Schedule.of_tasks(tasks)

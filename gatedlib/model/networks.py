@@ -55,6 +55,12 @@ class Network(eqx.Module):
     gate_dims: ClassVar[tuple[str, ...]] = ("path",)
     weight_dims: ClassVar[tuple[str, ...]] = ("path", "out", "in")
 
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "effective" in vars(cls) and "pullback" not in vars(cls):
+            # not one that was written by hand for another matrix
+            cls.pullback = Network.pullback  # type: ignore[method-assign]
+
     @abc.abstractmethod
     def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
         """Draw the initial parameters."""
@@ -183,8 +189,6 @@ class NeuronGated(GatedLinear):
 
     def effective(self, params: Params) -> Float[Array, "out in"]:
         return jnp.einsum("pi,pij->ij", params.gates, params.weights)
-
-    pullback = Network.pullback  # derived, which is as fast as by hand here
 
 
 class TwoLayer(Network):

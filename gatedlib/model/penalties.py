@@ -171,10 +171,10 @@ class WeightCost(Penalty):
         \frac{\partial R}{\partial W_{p,\cdot j}} = \frac{w}{P\, d_\mathrm{in}} \frac{W_{p,\cdot j}}{\|W_{p,\cdot j}\|}
 
     Args:
-        w: the strength; the cost is w times the mean length of a column.
+        column_cost: the strength w; the cost is w times the mean length of a column.
 
     Raises:
-        ValueError: if w is negative or not finite.
+        ValueError: if it is negative or not finite.
 
     Example:
         >>> params = gl.Params(weights=jnp.array([[[3.0, 0.0], [4.0, 0.0]]]), gates=jnp.ones(1))
@@ -184,19 +184,21 @@ class WeightCost(Penalty):
     Source: paper, Fig. A.3.
     """
 
-    w: float = eqx.field(converter=to_real)
+    column_cost: float = eqx.field(converter=to_real)
 
     def __check_init__(self) -> None:
-        require_nonnegative("w", self.w, "The paper's Fig. A.3 has 0.194; 0 switches the penalty off")
+        require_nonnegative(
+            "column_cost", self.column_cost, "The paper's Fig. A.3 has 0.194; 0 switches the penalty off"
+        )
 
     def value(self, params: Params) -> Float[Array, ""]:
-        return self.w * jnp.mean(jnp.sqrt(jnp.sum(params.weights**2, -2)))
+        return self.column_cost * jnp.mean(jnp.sqrt(jnp.sum(params.weights**2, -2)))
 
     def gradient(self, params: Params) -> Params:
         lengths = jnp.sqrt(jnp.sum(params.weights**2, -2, keepdims=True))
         # a column of length 0 has no direction; the gradient there is taken as 0
         directions = params.weights / jnp.where(lengths > 0, lengths, 1.0)
-        return Params(weights=self.w / lengths.size * directions, gates=jnp.zeros(()))
+        return Params(weights=self.column_cost / lengths.size * directions, gates=jnp.zeros(()))
 
 
 class WeightDecay(Penalty):
@@ -207,10 +209,10 @@ class WeightDecay(Penalty):
         R = \frac w2 \|W\|_F^2, \qquad \partial R / \partial W = w\, W
 
     Args:
-        w: the strength.
+        weight_decay: the strength w.
 
     Raises:
-        ValueError: if w is negative or not finite.
+        ValueError: if it is negative or not finite.
 
     Example:
         >>> params = gl.Params(weights=jnp.array([[[3.0, 4.0]]]), gates=jnp.ones(1))
@@ -220,13 +222,13 @@ class WeightDecay(Penalty):
     Source: this library; for what it does to the first of two layers, see the book's *Gating without gates*.
     """
 
-    w: float = eqx.field(converter=to_real)
+    weight_decay: float = eqx.field(converter=to_real)
 
     def __check_init__(self) -> None:
-        require_nonnegative("w", self.w, "Use 0.01; 0 switches the penalty off")
+        require_nonnegative("weight_decay", self.weight_decay, "Use 0.01; 0 switches the penalty off")
 
     def value(self, params: Params) -> Float[Array, ""]:
-        return self.w / 2 * jnp.sum(params.weights**2)
+        return self.weight_decay / 2 * jnp.sum(params.weights**2)
 
 
 class Scaled(Penalty):

@@ -35,7 +35,7 @@ def label(
     every: int,
     teachers: Array | np.ndarray,
     final: Params,
-    frames: dict[str, Array],
+    frames: dict[str, np.ndarray] | dict[str, Array],
     start: int = 0,
 ) -> xr.Dataset:
     """Turn the arrays of some runs into a dataset."""

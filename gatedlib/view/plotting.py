@@ -158,8 +158,8 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
     require(not outputs_share_units(results), "dims of gates", results.gates.dims, rule, remedy)
     ax = ax or plt.gca()
-    serving = None if "alignment" in results else metrics.matching_by_gates(results)
-    matched = metrics.relabelled(results, serving)
+    path_of_task = None if "alignment" in results else metrics.matching_by_gates(results)
+    matched = metrics.reorder_paths(results, path_of_task)
     for path in range(matched.sizes[unit(results)]):
         gates = matched.gates.isel({unit(results): path})
         line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
@@ -192,7 +192,7 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     rule, remedy = "alignment with paths is drawn over time", "Use plotting.second_layer for hidden units"
     require(not outputs_share_units(results), "dims of alignment", results.alignment.dims, rule, remedy)
     ax = ax or plt.gca()
-    matched = metrics.components(metrics.relabelled(results))
+    matched = metrics.components(metrics.reorder_paths(results))
     paths = matched.sizes[unit(results)]
     for task in range(matched.sizes["task"]):
         for path in range(paths):

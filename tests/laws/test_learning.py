@@ -107,3 +107,44 @@ def test_infinite_time_constants_freeze():
     moved = gl.simulate(small(tau_w=np.inf), seeds=2)
     assert (moved.weight_products == moved.weight_products.isel(time=0)).all()
     assert float(abs(moved.gates - 0.5).max()) > 0.1
+
+
+class Competing(gl.GatedLinear):
+    """Paths that compete for gates that add up to one, whatever the parameters behind them."""
+
+    def effective(self, params):
+        return super().effective(gl.Params(params.weights, jax.nn.softmax(params.gates)))
+
+
+class Resisting(gl.Penalty):
+    """A cost on gates that are apart, without a kink."""
+
+    strength: float
+
+    @property
+    def acts_on_weights(self):
+        return False
+
+    def value(self, params):
+        return self.strength / 2 * jnp.var(params.gates)
+
+
+def test_the_gradient_of_a_student_that_changes_another_is_its_own(x64):
+    """A hand-written gradient is not inherited by who changes the matrix."""
+    del x64
+    network, rng = Competing(paths=3), np.random.default_rng(0)
+    params = gl.Params(jnp.asarray(rng.normal(size=(3, 2, 4))), jnp.asarray(rng.normal(size=3)))
+    g = jnp.asarray(rng.normal(size=(2, 4)))
+    expected = jax.grad(lambda params: jnp.sum(network.effective(params) * g))(params)
+    for found, wanted in zip(network.pullback(params, g), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_a_penalty_of_one_s_own_is_its_value():
+    experiment = small(penalties=(*CONSTRAINTS, Resisting(0.2)))
+    params = gl.Params(jnp.ones((2, 1, 1)), jnp.array([0.2, 0.6]))
+    gradient = Resisting(0.2).gradient(params)
+    np.testing.assert_allclose(gradient.gates, [-0.02, 0.02], atol=1e-7)
+    assert gradient.weights.shape == ()
+    steps, exact = gl.simulate(experiment.replace(dt=1e-3), 2, every=20), gl.solve(experiment, 2)
+    np.testing.assert_allclose(steps.gates, exact.gates.isel(time=slice(None)), atol=0.01)

@@ -63,7 +63,7 @@ def test_pinned_gates_rest_and_the_rest_learns():
 def test_two_gates_can_be_pinned_at_once():
     weights = np.array([[0.0, 0.8], [1.0, 0.0], [1.0, 0.0]])[:, :, None]
     start = gl.Params(weights, np.array([0.2, 0.4, 0.4]))
-    experiment = TOY.replace(paths=3, curriculum=gl.Sequence((1,), (2.0,)))
+    experiment = TOY.replace(paths=3, curriculum=gl.BlockSequence((1,), (2.0,)))
     gates = gl.solve(experiment, 1, KEEP, initial=start).gates.values[0]
     np.testing.assert_allclose(gates[:, 1], gates[:, 2])
     assert (gates[-1, 1:] == 0).all()
@@ -72,7 +72,7 @@ def test_two_gates_can_be_pinned_at_once():
 def test_a_gate_drawn_below_zero_goes_there():
     weights = np.array([[0.0, 1.0], [-1.0, -1.0]])[:, :, None]
     start = gl.Params(weights, np.array([1.0, 0.3]))
-    experiment = TOY.replace(a=0.01, b=0.05, tau_w=100.0, curriculum=gl.Sequence((0,), (2.0,)))
+    experiment = TOY.replace(a=0.01, b=0.05, tau_w=100.0, curriculum=gl.BlockSequence((0,), (2.0,)))
     exact = gl.solve(experiment, 1, KEEP, initial=start)
     steps = gl.simulate(experiment, 1, KEEP, initial=start)
     assert exact.gates.values[0, -1, 1] < -0.1
@@ -86,7 +86,7 @@ def test_the_symmetric_model_is_one_gated_number_and_switches_as_the_closed_form
     alone = gl.Experiment(
         gl.Given(np.array([[[1.0]], [[-1.0]]])),
         gl.GatedLinear(paths=1),
-        gl.Sequence((0,), (1.0,)),
+        gl.BlockSequence((0,), (1.0,)),
         gl.Flow(tau_w=2 * tau_w, tau_c=tau_c, dt=0.01),
     )
     start = gl.Params(np.array([[[specialization]]]), np.array([-1.0]))
@@ -97,7 +97,7 @@ def test_the_symmetric_model_is_one_gated_number_and_switches_as_the_closed_form
 
 
 def test_frames_do_not_depend_on_how_many_are_kept():
-    experiment = TOY.replace(curriculum=gl.Sequence((0, 1, 0), (0.3, 0.7, 0.5)))
+    experiment = TOY.replace(curriculum=gl.BlockSequence((0, 1, 0), (0.3, 0.7, 0.5)))
     often, rarely = gl.solve(experiment, 1, KEEP), gl.solve(experiment, 1, KEEP, every=500)
     np.testing.assert_allclose(rarely.gates, often.gates.isel(time=slice(None, None, 500)), atol=1e-7)
     np.testing.assert_allclose(rarely.final_weights, often.final_weights, atol=1e-7)
@@ -126,7 +126,7 @@ class Row(gl.GatedLinear):
     [
         ({"inputs": gl.Sampled(5)}, r"inputs = 'Sampled': only Population can be solved. Use Population\(\)"),
         ({"network": Row()}, "network = 'Row': only GatedLinear can be solved"),
-        ({"penalties": (gl.WeightCost(0.1),)}, "only Nonnegative and UnitNorm"),
+        ({"penalties": (gl.WeightCost(0.1),)}, "acts on weights, and only those on gates can be solved"),
     ],
 )
 def test_what_cannot_be_solved_is_refused(settings, refusal):
@@ -159,7 +159,7 @@ RESTING = {
 
 @pytest.mark.parametrize(("experiment", "start"), RESTING.values(), ids=RESTING)
 def test_gates_that_nothing_pushes_stay_at_zero(experiment, start):
-    experiment = experiment.replace(curriculum=gl.Sequence((1,), (0.5,)))
+    experiment = experiment.replace(curriculum=gl.BlockSequence((1,), (0.5,)))
     gates = gl.solve(experiment, 1, KEEP, initial=start).gates.values[0]
     np.testing.assert_array_equal(gates[:, np.argmin(start.gates)], 0)
     np.testing.assert_allclose(gates, gl.simulate(experiment, 1, KEEP, initial=start).gates.values[0], atol=0.01)
@@ -170,7 +170,7 @@ def test_a_gate_at_zero_that_is_pushed_from_both_sides_goes_where_it_is_drawn(to
     """With a small sum the bound pushes away from zero; what decides is the path's own push."""
     weights = np.array([[0.3 * towards, 0.2 * towards], [0.2, 0.9]])[:, :, None]
     start = gl.Params(weights, np.array([0.0, 0.5]))
-    experiment = TOY.replace(curriculum=gl.Sequence((0,), (0.1,)), dt=1e-4)
+    experiment = TOY.replace(curriculum=gl.BlockSequence((0,), (0.1,)), dt=1e-4)
     exact, steps = (run(experiment, 1, KEEP, initial=start).gates.values[0] for run in (gl.solve, gl.simulate))
     assert exact[-1, 0] * towards > 0.05
     np.testing.assert_allclose(exact, steps, atol=0.01)
@@ -183,7 +183,7 @@ def test_one_gate_has_one_norm(k):
     experiment = gl.Experiment(
         gl.Given(np.array([[[-1.0]]])),
         gl.GatedLinear(paths=1),
-        gl.Sequence((0,), (1.0,)),
+        gl.BlockSequence((0,), (1.0,)),
         gl.Flow(1.0, 0.1, 1e-4, penalties),
     )
     exact, steps = (run(experiment, 1, KEEP, initial=start).gates.values for run in (gl.solve, gl.simulate))

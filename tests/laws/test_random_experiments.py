@@ -56,15 +56,15 @@ NETWORKS = st.one_of(
 )
 CURRICULA = st.one_of(
     made(gl.Blocked, blocks=mostly(st.sampled_from([1, 4])), block_length=mostly(st.sampled_from([0.1, 0.4, 0.05]))),
-    made(gl.Sequence, tasks=st.sampled_from([(0, 1), (1, 0, 7)]), lengths=st.sampled_from([(0.4, 0.2), (1.0,)])),
+    made(gl.BlockSequence, tasks=st.sampled_from([(0, 1), (1, 0, 7)]), lengths=st.sampled_from([(0.4, 0.2), (1.0,)])),
     made(gl.RandomSwitches, duration=mostly(st.just(0.8)), mean_length=rates(-1.0, 0.0)),
 )
 PENALTIES = st.lists(
     st.one_of(
         made(gl.Nonnegative, a=rates()),
         made(gl.UnitNorm, b=rates(), ord=mostly(st.sampled_from([1, 2]))),
-        made(gl.WeightCost, w=rates()),
-        made(gl.WeightDecay, w=rates()),
+        made(gl.WeightCost, column_cost=rates()),
+        made(gl.WeightDecay, weight_decay=rates()),
     ),
     max_size=3,
 )

@@ -26,7 +26,7 @@ KEEP = (record.gates, record.weights, record.weight_products)
 def each_space():
     for name, teachers in SETS.items():
         matrices = np.asarray(teachers.sample(jax.random.key(1)), float)
-        yield pytest.param(matrices, reduction.span(matrices), id=f"span, {name}")
+        yield pytest.param(matrices, reduction.teacher_span(matrices), id=f"span, {name}")
         if name != "correlated":
             yield pytest.param(matrices, reduction.modes(matrices), id=f"modes, {name}")
 
@@ -47,7 +47,7 @@ def test_projection_is_an_isometry_on_the_span(teachers, space):
 
 def test_what_is_outside_has_the_length_that_pythagoras_says():
     teachers = np.asarray(SETS["orthogonal"].sample(jax.random.key(1)))
-    space, weights = reduction.span(teachers), np.random.default_rng(0).normal(size=(4, 3, 12))
+    space, weights = reduction.teacher_span(teachers), np.random.default_rng(0).normal(size=(4, 3, 12))
     inside = np.sum(space.project(weights) ** 2, (1, 2))
     np.testing.assert_allclose(inside + space.outside(weights) ** 2, np.sum(weights**2, (1, 2)), rtol=1e-5)
 
@@ -74,17 +74,17 @@ def test_teachers_that_share_modes_have_no_modes_but_a_span():
     teachers = SETS["correlated"].sample(jax.random.key(0))
     with pytest.raises(ValueError, match=r"share modes.*reduction\.span"):
         reduction.modes(teachers)
-    assert reduction.span(teachers).targets.shape == (3, 3)
+    assert reduction.teacher_span(teachers).targets.shape == (3, 3)
 
 
 def test_span_refuses_teachers_that_others_add_up_to():
     first, second = SETS["of unequal length"].matrices
     with pytest.raises(ValueError, match="dimensions = 2: must be the number of teachers, 3"):
-        reduction.span(np.stack([first, second, first + second]))
+        reduction.teacher_span(np.stack([first, second, first + second]))
 
 
 def test_reduce_refuses_what_other_coordinates_change():
-    space = reduction.span(SETS["orthogonal"].sample(jax.random.key(0)))
+    space = reduction.teacher_span(SETS["orthogonal"].sample(jax.random.key(0)))
     costly = small(penalties=(gl.WeightCost(0.1),))
     with pytest.raises(ValueError, match="cost on the weights"):
         space.reduce(costly)
@@ -100,7 +100,7 @@ def random_run(seed, paths, tasks, batch, penalties=()):
     """A run of random blocks from random parameters, gates between 0.2 and 0.9, in double precision."""
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
-        blocks = gl.Sequence(tuple(rng.integers(tasks, size=4).tolist()), (0.2,) * 4)
+        blocks = gl.BlockSequence(tuple(rng.integers(tasks, size=4).tolist()), (0.2,) * 4)
         inputs = gl.Population() if batch is None else gl.Sampled(batch)
         flow = gl.Flow(
             tau_w=rng.uniform(0.5, 2), tau_c=rng.uniform(0.1, 2), dt=0.01, penalties=penalties, inputs=inputs
@@ -213,8 +213,11 @@ def test_accelerators_are_the_kernel_along_the_error():
     [
         (lambda: reduction.modes(np.zeros((2, 3, 4))), r"teachers that are zero = \[0, 1\]: must be none"),
         (lambda: reduction.modes(np.ones((3, 4))), r"shape of matrices = \(3, 4\): must be \(task, out, in\)"),
-        (lambda: reduction.span(np.full((1, 2, 2), np.nan)), "entries that are not finite = 4"),
-        (lambda: reduction.span(np.eye(2)[None]).project(np.ones((2, 3))), r"shape = \(2, 3\): must end with \(2, 2\)"),
+        (lambda: reduction.teacher_span(np.full((1, 2, 2), np.nan)), "entries that are not finite = 4"),
+        (
+            lambda: reduction.teacher_span(np.eye(2)[None]).project(np.ones((2, 3))),
+            r"shape = \(2, 3\): must end with \(2, 2\)",
+        ),
         (lambda: reduction.kernel(gl.Params(np.ones((1, 1, 1)), np.ones(1)), 1.0, 0.0), r"tau_c = 0\.0: must be"),
     ],
 )

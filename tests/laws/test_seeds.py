@@ -130,6 +130,6 @@ def test_networks_that_adapt_see_new_inputs():
     known = gl.simulate(experiment, 2)
     sums = gl.Sums(experiment.teachers, [(1.0, 0.0)])
     adapted = gl.transfer.adapt(experiment, known, (1.0, 0.0), 0.2)
-    last = experiment.replace(teachers=sums, curriculum=gl.Sequence((2,), (0.2,)))
+    last = experiment.replace(teachers=sums, curriculum=gl.BlockSequence((2,), (0.2,)))
     expected = gl.simulate(last, 2, (gl.record.loss,), initial=gl.results.final_params(known), start=100)
     np.testing.assert_array_equal(adapted.loss, expected.loss)

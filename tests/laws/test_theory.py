@@ -148,7 +148,7 @@ def test_spreading_needs_a_length_for_every_task():
 def test_next_block_is_what_a_network_with_a_stiff_bound_does(new, old, length):
     axis = np.array([0.5, -0.5])
     start = gl.Params(np.stack([0.5 + new * axis, 0.5 - old * axis])[:, :, None], np.array([0.0, 1.0]))
-    experiment = TOY.replace(b=100.0, dt=5e-4, curriculum=gl.Sequence((0,), (length,)))
+    experiment = TOY.replace(b=100.0, dt=5e-4, curriculum=gl.BlockSequence((0,), (length,)))
     weights = gl.solve(experiment, 1, (record.gates,), every=100, initial=start).final_weights.values[0, ..., 0]
     told = next_block(new, old, length, 1.3, 0.06, np.sqrt(2))
     np.testing.assert_allclose([weights[0] @ [1, -1], weights[1] @ [-1, 1]], told[:2], atol=2e-3)

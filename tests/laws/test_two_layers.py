@@ -116,9 +116,9 @@ def test_planted_gates_are_found_in_any_order(order):
     np.testing.assert_allclose(metrics.gate_on(results), 1)
     np.testing.assert_allclose(metrics.gate_off(results), 0)
     np.testing.assert_allclose(metrics.alignment_matched(results), 1, atol=1e-6)
-    relabelled = metrics.relabelled(results)
-    np.testing.assert_array_equal(metrics.matching(relabelled)[0].values.ravel(), range(HIDDEN))
-    np.testing.assert_allclose(relabelled.gates[0, 0].values, np.eye(HIDDEN)[:, :OUT])
+    reorder_paths = metrics.reorder_paths(results)
+    np.testing.assert_array_equal(metrics.matching(reorder_paths)[0].values.ravel(), range(HIDDEN))
+    np.testing.assert_allclose(reorder_paths.gates[0, 0].values, np.eye(HIDDEN)[:, :OUT])
 
 
 def test_the_gate_like_fraction_is_a_share_of_squares():
@@ -188,4 +188,4 @@ def test_what_holds_for_paths_only_is_refused():
         with pytest.raises(ValueError, match=r"\['hidden'\]: this is about paths"):
             call(results)
     with pytest.raises(ValueError, match="hidden units = 3"):
-        metrics.relabelled(gl.simulate(two(hidden=3), 2))
+        metrics.reorder_paths(gl.simulate(two(hidden=3), 2))

@@ -146,16 +146,16 @@ def test_one_selected_value_of_a_sweep_is_measured_as_its_cell(grid):
 
 
 def test_arguments_that_belong_to_cells_are_taken_in_each(grid):
-    relabelled = metrics.relabelled(grid, metrics.matching(grid))
-    xr.testing.assert_allclose(relabelled.gates, metrics.relabelled(grid).gates)
+    reorder_paths = metrics.reorder_paths(grid, metrics.matching(grid))
+    xr.testing.assert_allclose(reorder_paths.gates, metrics.reorder_paths(grid).gates)
 
 
 REFUSED = [
     (lambda run: metrics.alignment_matched(run.drop_vars("alignment")), "must include 'alignment'"),
     (lambda run: metrics.matching(run.isel(seed=0)), r"Keep it: results.isel\(seed=\[0\]\)"),
-    (lambda run: metrics.relabelled(run, 3), "must be a DataArray. Use metrics.matching"),
-    (lambda run: metrics.relabelled(run, metrics.matching(run).isel(seed=[0])), "must be those of the results"),
-    (lambda run: metrics.relabelled(run, 0 * metrics.matching(run)), "must name another path for each task"),
+    (lambda run: metrics.reorder_paths(run, 3), "must be a DataArray. Use metrics.matching"),
+    (lambda run: metrics.reorder_paths(run, metrics.matching(run).isel(seed=[0])), "must be those of the results"),
+    (lambda run: metrics.reorder_paths(run, 0 * metrics.matching(run)), "must name another path for each task"),
     (lambda run: gl.transfer.loss_with(run, run.final_gates.isel(path=[0])), r"paths of gates = \[0\]"),
     (lambda run: gl.transfer.loss_with(run, run.final_gates.isel(seed=[0])), r"seeds of gates = \[0\]"),
     (lambda run: gl.transfer.loss_with(run, run.final_gates.isel(path=0, drop=True)), "paths of gates = None"),

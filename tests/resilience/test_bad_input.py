@@ -56,7 +56,7 @@ BAD = [
     (lambda: gl.TwoLayer(gate_spread=-1.0), "gate_spread = -1.0: must be a finite number, 0 or above. Use 0.07."),
     (
         lambda: gl.WeightDecay(-0.1),
-        "w = -0.1: must be a finite number, 0 or above. Use 0.01; 0 switches the penalty off.",
+        "weight_decay = -0.1: must be a finite number, 0 or above. Use 0.01; 0 switches the penalty off.",
     ),
     (
         lambda: gl.Labellings(()),
@@ -352,7 +352,8 @@ BAD = [
     ),
     (
         lambda: gl.WeightCost(-1.0),
-        "w = -1.0: must be a finite number, 0 or above. The paper's Fig. A.3 has 0.194; 0 switches the penalty off.",
+        "column_cost = -1.0: must be a finite number, 0 or above. "
+        "The paper's Fig. A.3 has 0.194; 0 switches the penalty off.",
     ),
     (
         lambda: gl.Scaled(-1.0, ()),
@@ -370,11 +371,11 @@ BAD = [
         "Reduce dt, weaken the penalty, or slow the gates.",
     ),
     (
-        lambda: gl.Sequence((0, 1), (1.0,)),
+        lambda: gl.BlockSequence((0, 1), (1.0,)),
         "number of lengths = 1: must be the number of tasks, 2. Give one length per block.",
     ),
     (
-        lambda: gl.Sequence((0, 1), (1.0, 0.0)),
+        lambda: gl.BlockSequence((0, 1), (1.0, 0.0)),
         "length = 0.0: must be a number above 0, and finite. Give each block a length in time units.",
     ),
     (
@@ -605,9 +606,9 @@ BAD = [
         lambda: gl.Blocked(order="ab"),
         "order = 'ab': must be a list of tasks. Use (0, 1) to alternate two tasks.",
     ),
-    (lambda: gl.Sequence((), ()), "tasks = (): must name at least one task. Use (0, 1) to alternate two tasks."),
-    (lambda: gl.Sequence(3, (1.0,)), "tasks = 3: must be a list of tasks. Use (0, 1) to alternate two tasks."),
-    (lambda: gl.Sequence((0,), 1.0), "lengths = 1.0: must be a list of lengths. Give one length per block."),
+    (lambda: gl.BlockSequence((), ()), "tasks = (): must name at least one task. Use (0, 1) to alternate two tasks."),
+    (lambda: gl.BlockSequence(3, (1.0,)), "tasks = 3: must be a list of tasks. Use (0, 1) to alternate two tasks."),
+    (lambda: gl.BlockSequence((0,), 1.0), "lengths = 1.0: must be a list of lengths. Give one length per block."),
     (lambda: gl.Spectral(values=()), "values = (): must hold at least one singular value above 0. Use (1.0,)."),
     (
         lambda: gl.Spectral(values=(-1.0,)),
@@ -666,7 +667,7 @@ BAD = [
         "gatedlib.simulate returned.",
     ),
     (
-        lambda: gl.reduction.span(np.ones((2, 3))),
+        lambda: gl.reduction.teacher_span(np.ones((2, 3))),
         "shape of matrices = (2, 3): must be (task, out, in), three axes. Stack one matrix per task: "
         "np.stack([first, second]).",
     ),
@@ -675,7 +676,7 @@ BAD = [
         "tau_w = 0: must be a number above 0, and finite. The paper's Fig. 2 has 1.3.",
     ),
     (
-        lambda: gl.reduction.span(np.ones((2, 1, 3))).project(np.ones(5)),
+        lambda: gl.reduction.teacher_span(np.ones((2, 1, 3))).project(np.ones(5)),
         "dimensions = 1: must be the number of teachers, 2. Leave out the teacher that others add up to.",
     ),
     (

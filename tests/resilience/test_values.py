@@ -47,7 +47,7 @@ ODD = [
 PARTS = [
     gl.Orthogonal(), gl.Correlated(), gl.Spectral(values=(1.0,)), gl.Given(np.ones((2, 2, 6))), gl.Labellings([[0, 1]]),
     gl.Sums(gl.Orthogonal(), [(0.5, 0.5)]), gl.RowMixtures(gl.Orthogonal(tasks=2, d_in=6, d_out=2), [(0, 1)]),
-    gl.GatedLinear(), gl.NeuronGated(), gl.TwoLayer(), gl.Blocked(), gl.Sequence((0, 1), (1.0, 1.0)),
+    gl.GatedLinear(), gl.NeuronGated(), gl.TwoLayer(), gl.Blocked(), gl.BlockSequence((0, 1), (1.0, 1.0)),
     gl.Phases([gl.Blocked(blocks=2)]), gl.RandomSwitches(2.0), gl.Flow(1.3, 0.1, dt=0.02), gl.Sampled(), gl.Noisy(),
     gl.Examples(np.ones((2, 6)), [0, 1]), gl.Nonnegative(0.1), gl.UnitNorm(0.1), gl.WeightCost(0.1),
     gl.WeightDecay(0.1), gl.Scaled(0.1, [gl.UnitNorm(0.1)]), small(),
@@ -117,10 +117,10 @@ CALLS = {
     "final": lambda value, run, grid: gl.results.final_params(value),
     "examples": lambda value, run, grid: gl.record.accuracy(value),
     "axis": lambda value, run, grid: gl.record.quantity(value),
-    "span": lambda value, run, grid: gl.reduction.span(value),
+    "span": lambda value, run, grid: gl.reduction.teacher_span(value),
     "modes": lambda value, run, grid: gl.reduction.modes(value),
-    "project": lambda value, run, grid: gl.reduction.span(run.teachers[0].values).project(value),
-    "lift": lambda value, run, grid: gl.reduction.span(run.teachers[0].values).lift(value),
+    "project": lambda value, run, grid: gl.reduction.teacher_span(run.teachers[0].values).project(value),
+    "lift": lambda value, run, grid: gl.reduction.teacher_span(run.teachers[0].values).lift(value),
     "kernel": lambda value, run, grid: gl.reduction.kernel(gl.Params(np.ones((2, 2, 2)), np.ones(2)), value, 1.0),
     "kernel of": lambda value, run, grid: gl.reduction.kernel(value, 1.0, 1.0),
     "mixtures": lambda value, run, grid: gl.transfer.mixtures(run, value),
@@ -180,7 +180,7 @@ def test_whole_numbers_of_any_kind_are_taken(kind):
 def test_lists_of_any_kind_are_taken(kind, run):
     both = LISTS[kind]
     assert gl.Blocked(order=both) == gl.Blocked(order=(0, 1))
-    assert gl.Sequence(both, [1.0, 1.0]) == gl.Sequence((0, 1), (1.0, 1.0))
+    assert gl.BlockSequence(both, [1.0, 1.0]) == gl.BlockSequence((0, 1), (1.0, 1.0))
     assert gl.Labellings([both, [1, 0]]) == gl.Labellings(((0, 1), (1, 0)))
     assert gl.Sums(gl.Orthogonal(), [both]) == gl.Sums(gl.Orthogonal(), ((0, 1),))
     teachers = gl.Orthogonal(tasks=2, d_in=6, d_out=2)

@@ -119,7 +119,7 @@ def first_new(results: xr.Dataset) -> int:
 def new_task_times(experiment: gl.Experiment, gates_only: bool = False) -> xr.DataArray:
     """Time to a loss of 0.02 on the first composite after the last single task, one per seed."""
     known = trained(experiment)
-    then = experiment.replace(curriculum=gl.Sequence(tasks=NEW_ORDER[:1], lengths=(1.0,)))
+    then = experiment.replace(curriculum=gl.BlockSequence(tasks=NEW_ORDER[:1], lengths=(1.0,)))
     then = then.replace(tau_w=math.inf) if gates_only else then
     start = int(single(experiment).schedule().stop[-1])
     results = gl.simulate(then, known.seed.values.tolist(), (record.loss,), initial=final_params(known), start=start)
@@ -128,7 +128,7 @@ def new_task_times(experiment: gl.Experiment, gates_only: bool = False) -> xr.Da
 
 def composite_gates(results: xr.Dataset) -> xr.DataArray:
     """The gates at the end of the first block with a composite, paths in the order of their tasks."""
-    results = metrics.relabelled(results)
+    results = metrics.reorder_paths(results)
     ends = metrics.end_of_block(results.gates, results).sel(block=first_new(results))
     return ends.assign_coords(path=["A", "B", "C"])
 

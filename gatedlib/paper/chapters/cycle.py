@@ -62,7 +62,7 @@ def cycle_distances(results: xr.Dataset) -> np.ndarray:
     return np.sqrt(np.sum(np.diff(periods, axis=0) ** 2, -1)).max(1)
 
 
-UNEVEN = gl.Sequence((0, 1) * 50, np.random.default_rng(0).permutation([0.5, 1.5] * 50).tolist())
+UNEVEN = gl.BlockSequence((0, 1) * 50, np.random.default_rng(0).permutation([0.5, 1.5] * 50).tolist())
 """As many blocks as in the limit cycle and as much time, but no two periods alike."""
 
 
@@ -173,7 +173,7 @@ def outside(results: xr.Dataset) -> xr.DataArray:
     Returns:
         The root mean square over both paths, dims seed and time.
     """
-    weights = metrics.relabelled(results).weights.values[..., 0]
+    weights = metrics.reorder_paths(results).weights.values[..., 0]
     axis = np.array([0.5, -0.5])
     along = (weights[:, :, 0] - weights[:, :, 1]) @ axis
     symmetric = 0.5 + along[..., None, None] * np.stack([axis, -axis])

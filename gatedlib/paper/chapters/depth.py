@@ -44,11 +44,11 @@ FINE = REGULARIZED.replace(dt=0.002, inputs=gl.Population())
 """Fig. 6 in steps of a fifth, with all inputs at once."""
 
 COSTLY = FINE.replace(
-    penalties=(*REGULARIZED.flow.penalties, gl.WeightDecay(w=0.01)), curriculum=gl.Blocked(blocks=100)
+    penalties=(*REGULARIZED.flow.penalties, gl.WeightDecay(weight_decay=0.01)), curriculum=gl.Blocked(blocks=100)
 )
 """The same with a small cost on the first layer, for 100 blocks."""
 
-COSTLESS = COSTLY.replace(w=0.0)
+COSTLESS = COSTLY.replace(weight_decay=0.0)
 """And without the cost."""
 
 TAU_B = (1.0, 0.75, 0.5, 0.25, 0.1)
@@ -157,7 +157,7 @@ def by_kick(dt: float, cost: float = 0.0, seeds: int = 30) -> xr.DataArray:
     """
     experiment = FINE.replace(dt=dt)
     if cost:
-        experiment = experiment.replace(penalties=(*experiment.flow.penalties, gl.WeightDecay(w=cost)))
+        experiment = experiment.replace(penalties=(*experiment.flow.penalties, gl.WeightDecay(weight_decay=cost)))
     strengths = [kick * experiment.flow.tau_c / dt for kick in KICKS]
     return alignment_grid(experiment, seeds, a=tuple(strengths)).assign_coords(a=list(KICKS)).rename(a="kick")
 

@@ -231,7 +231,7 @@ def boundary(scale: float = 1.0) -> Outcome:
 
 def progress(results: xr.Dataset) -> np.ndarray:
     """How far each path is from the mean of both teachers (0) to its own (1), at each frame: (seed, time, path)."""
-    matched = metrics.relabelled(results)
+    matched = metrics.reorder_paths(results)
     first, second = (matched.teachers.isel(task=task) for task in (0, 1))
     apart = first - second
     along = ((matched.weights - (first + second) / 2) * apart).sum(("out", "in"))

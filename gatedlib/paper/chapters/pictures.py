@@ -384,7 +384,7 @@ class FineTuned(gl.Network):
         return self.head.effective(gl.Params(of_head, params.gates)), unravel(params.weights[-len(flat) :])
 
     def pullback(self, params: gl.Params, g: Any) -> gl.Params:
-        weights, gates = super().pullback(params, g)
+        weights, gates = jax.vjp(self.effective, params)[1](g)[0]
         of_trunk = ravel_pytree(self.trunk)[0].size
         return gl.Params(weights.at[-of_trunk:].multiply(self.trunk_rate), gates)
 

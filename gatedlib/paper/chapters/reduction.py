@@ -35,7 +35,7 @@ RANKS = (1, 2, 4, 8, 15)
 def drawn(experiment: gl.Experiment, seeds: int) -> tuple[list[reduction.Eigenspace], gl.Params, np.ndarray]:
     """For each seed the span of its teachers, its initial parameters, and its initial weights in that span."""
     teachers, start = jax.vmap(experiment.draw)(np.arange(seeds))
-    spaces = [reduction.span(each) for each in np.asarray(teachers)]
+    spaces = [reduction.teacher_span(each) for each in np.asarray(teachers)]
     inside = [space.project(weights) for space, weights in zip(spaces, start.weights, strict=True)]
     return spaces, start, np.stack(inside)
 

@@ -30,7 +30,7 @@ FREE = gl.Experiment(
 )
 """Fig. A.3: four paths for two tasks."""
 
-COSTLY = FREE.replace(penalties=(gl.Nonnegative(a=0.194), gl.UnitNorm(b=1.94), gl.WeightCost(w=0.194)))
+COSTLY = FREE.replace(penalties=(gl.Nonnegative(a=0.194), gl.UnitNorm(b=1.94), gl.WeightCost(column_cost=0.194)))
 """Fig. A.3 with a cost on weights."""
 
 WEAKER = FREE.replace(penalties=(gl.Nonnegative(a=0.194), gl.UnitNorm(b=1.94)))
@@ -87,7 +87,7 @@ def many(tasks: int, paths: int, rounds: int = 30) -> gl.Experiment:
 def unequal(share: float, experiment: gl.Experiment = REGULAR, rounds: int = 20) -> gl.Experiment:
     """Rounds of 2 time units, of which task A takes this share."""
     lengths = round(2 * share, 3), round(2 - 2 * share, 3)
-    return experiment.replace(curriculum=gl.Sequence(tasks=(0, 1) * rounds, lengths=lengths * rounds))
+    return experiment.replace(curriculum=gl.BlockSequence(tasks=(0, 1) * rounds, lengths=lengths * rounds))
 
 
 @functools.lru_cache(maxsize=16)
@@ -370,7 +370,7 @@ def number_of_paths(tasks: int = 3) -> Outcome:
 
 def rare_alignment(results: xr.Dataset) -> xr.DataArray:
     """The alignment in the end of the second task's teacher with the path matched to it."""
-    return metrics.relabelled(results).alignment.isel(time=-1, task=1, path=1, drop=True)
+    return metrics.reorder_paths(results).alignment.isel(time=-1, task=1, path=1, drop=True)
 
 
 STRONGER = 0.3

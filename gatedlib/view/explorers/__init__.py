@@ -82,7 +82,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     heading = left.text(1.0, 1.02, "", transform=left.transAxes, ha="right", animated=True)
 
     def update(**moved: float) -> None:
-        results = metrics.relabelled(simulate(changed(**moved), [seed], keep))
+        results = metrics.reorder_paths(simulate(changed(**moved), [seed], keep))
         for tint in blocks:
             tint.set_data(results.active_task.values[None])
         loss_line.set_ydata(results.loss[0])
@@ -150,7 +150,7 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
 
     def ends(results: xr.Dataset) -> Iterator[tuple[int, xr.DataArray]]:
         """The second layer at the ends of the last two blocks."""
-        matched = metrics.relabelled(results).isel(seed=0)
+        matched = metrics.reorder_paths(results).isel(seed=0)
         return ((back, matched.gates.isel(time=-1 - every * back)) for back in (1, 0))
 
     for ax, (back, gates) in zip(both, ends(simulate(base, [seed], keep)), strict=True):
@@ -179,8 +179,8 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
         for name, text, most in (
             ("a", "nonnegativity a", 0.3),
             ("b", "bound b", 0.4),
-            ("w", "cost on layer 1", 0.02),
+            ("weight_decay", "cost on layer 1", 0.02),
         )
     }
-    show = "gl.plotting.second_layer(gl.metrics.relabelled(results).gates.isel(seed=0, time=-1))"
+    show = "gl.plotting.second_layer(gl.metrics.reorder_paths(results).gates.isel(seed=0, time=-1))"
     return Explorer(figure, update, sliders, lambda **moved: run_code(base.replace(**moved), seed, keep, show))

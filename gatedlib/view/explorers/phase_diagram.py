@@ -44,7 +44,7 @@ def phase_diagram(experiment: Experiment, values: xr.DataArray, seed: int = 0, l
     up, across = map(str, values.dims)
 
     def update(**point: float) -> None:
-        results = metrics.relabelled(simulate(base.replace(**point), [seed], keep))
+        results = metrics.reorder_paths(simulate(base.replace(**point), [seed], keep))
         for line, path in zip(lines, range(2), strict=True):
             line.set_data(results.time, results.gates[0, :, path])
         here.set_data([point[across]], [point[up]])

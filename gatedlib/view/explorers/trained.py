@@ -29,7 +29,7 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     base = experiment.replace(inputs=Population())
     known = experiment.teachers.components
     of_seed(results, seed)
-    trained = metrics.relabelled(results.sel(seed=[seed]))
+    trained = metrics.reorder_paths(results.sel(seed=[seed]))
     figure, (left, right) = panels(2)
     sliders = {
         plotting.task_name(task): slider(
@@ -67,7 +67,7 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     def code(**mixture: float) -> str:
         weights = [mixture[name] for name in names]
         return f"""# experiment and results are those that were given to the explorer
-trained = gl.metrics.relabelled(results.sel(seed=[{seed}]))
+trained = gl.metrics.reorder_paths(results.sel(seed=[{seed}]))
 base = experiment.replace(inputs=gl.Population())
 alone = gl.transfer.adapt(base, trained, {weights}, gates_only=True)
 with_weights = gl.transfer.adapt(base, trained, {weights}, gates_only=False)
@@ -136,7 +136,7 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
 
     Source: paper, Fig. 1B.
     """
-    trained = of_seed(metrics.relabelled(results), seed)
+    trained = of_seed(metrics.reorder_paths(results), seed)
     sizes = trained.sizes["task"], trained.sizes.get("path", 0)
     rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
@@ -159,7 +159,7 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
 
     def code(first: float, second: float) -> str:
         return f"""# results are those that were given to the explorer
-trained = gl.metrics.relabelled(results).sel(seed={seed})
+trained = gl.metrics.reorder_paths(results).sel(seed={seed})
 first, second = trained.final_weights.values
 for teacher in trained.teachers.values:
     print((({first} * first + {second} * second - teacher) ** 2).sum() / 2)

@@ -1,6 +1,7 @@
 """The built book in a real browser: complete, quiet, legible, and asking nothing of the network."""
 
 import os
+import re
 from importlib.resources import files
 
 import pytest
@@ -11,10 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 BOOK = ROOT / "_build" / "html"
 SHOTS = ROOT / "screenshots"
-CHAPTERS = ["model", "dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence"]
-CHAPTERS += ["composition", "reach", "components", "depth", "pictures"]
-CHAPTERS += ["cognition", "observer", "predictions", "scorecard", "sensitivity", "notes"]
-PAGES = ["intro", *CHAPTERS, "sweeps", "figures", "glossary", "api", "bibliography", "running"]
+PAGES = re.findall(r"book/(\w+)", (ROOT / "_toc.yml").read_text())
 SCREENS = {"desktop": (1280, 900), "phone": (360, 800)}
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 
@@ -63,7 +61,7 @@ def test_page(browser, address, name, screen):
         if not os.environ.get("CI"):  # where nobody looks at them
             SHOTS.mkdir(exist_ok=True)
             page.screenshot(path=SHOTS / f"{name}-{screen}-{scheme}.png", full_page=True)
-    if name == "api":  # it repeats itself some three hundred times: its first sections stand for all
+    if name.startswith("api_"):  # it repeats itself some three hundred times: its first sections stand for all
         page.evaluate("[...document.querySelectorAll('article section section')].slice(5).forEach(s => s.remove())")
     phones = ("light",) if name in ("intro", "dynamics", "scorecard") else ()  # which have all that phones alone show
     for scheme in ("dark", "light") if screen == "desktop" else phones:

@@ -129,7 +129,7 @@ def test_total_alignment_is_one_for_perfect_students_in_any_order(trained):
 
 def test_a_record_that_misses_switches_is_refused():
     experiment = gl.Experiment(
-        gl.Orthogonal(), gl.GatedLinear(), gl.Sequence((0, 1), (0.5, 1.5)), gl.Flow(1.3, 0.03, dt=0.1)
+        gl.Orthogonal(), gl.GatedLinear(), gl.BlockSequence((0, 1), (0.5, 1.5)), gl.Flow(1.3, 0.03, dt=0.1)
     )
     with pytest.raises(ValueError, match=r"every = 2: there must be a frame at the first step of each block"):
         metrics.switch_loss(gl.simulate(experiment, seeds=1, every=2))

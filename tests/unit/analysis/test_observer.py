@@ -140,7 +140,7 @@ def test_posterior_is_calibrated_and_beaten_by_nothing_seen():
 
 def test_shares_are_those_of_the_gates_after_the_step():
     results = gl.simulate(noisy(), 3, RECORD)
-    shares, matched = observer.gate_shares(results), metrics.relabelled(results)
+    shares, matched = observer.gate_shares(results), metrics.reorder_paths(results)
     gates = matched.gates.transpose("seed", "time", "path").clip(min=0).values
     np.testing.assert_allclose(shares.values[:, :-1], (gates / gates.sum(-1, keepdims=True))[:, 1:], atol=1e-6)
     last = np.clip(matched.final_gates.values, 0, None)
@@ -148,7 +148,7 @@ def test_shares_are_those_of_the_gates_after_the_step():
 
 
 def test_steps_and_errors_by_hand():
-    results = gl.simulate(noisy(curriculum=gl.Sequence((0, 1, 0), (0.06, 0.08, 0.04))), 1, RECORD)
+    results = gl.simulate(noisy(curriculum=gl.BlockSequence((0, 1, 0), (0.06, 0.08, 0.04))), 1, RECORD)
     on = np.array([0.5, 0.95, 0.2, 0.1, 0.3, 0.89, 0.9, 0.1, 0.1])  # belief in the task that is on
     first = np.where(results.active_task.values == 0, on, 1 - on)
     belief = xr.DataArray(np.stack([first, 1 - first], -1)[None], dims=("seed", "time", "task"))

@@ -41,7 +41,7 @@ def test_a_block_that_begins_no_worse_than_it_ends_has_no_duration():
 
 
 def test_post_switch_loss_is_the_loss_at_these_steps():
-    results = gl.simulate(small(curriculum=gl.Sequence((0, 1, 0), (0.2, 0.1, 0.3))), 3, (record.loss,))
+    results = gl.simulate(small(curriculum=gl.BlockSequence((0, 1, 0), (0.2, 0.1, 0.3))), 3, (record.loss,))
     after = metrics.post_switch_loss(results, steps=4)
     for block, start in enumerate(results.block_start.values):
         np.testing.assert_array_equal(
@@ -68,7 +68,9 @@ def test_mixing_cost_by_hand_and_of_a_run_with_itself():
 
 
 def test_blocks_that_are_too_short_have_no_number():
-    results = gl.simulate(small(curriculum=gl.Sequence((0, 1, 0), (0.2, 0.06, 0.04))), 3, (record.loss,))  # 10, 3, 2
+    results = gl.simulate(
+        small(curriculum=gl.BlockSequence((0, 1, 0), (0.2, 0.06, 0.04))), 3, (record.loss,)
+    )  # 10, 3, 2
     after = metrics.post_switch_loss(results, steps=4)
     assert np.isnan(after).any("seed").sum("step_since").values.tolist() == [0, 2, 3]
     assert np.isnan(metrics.switch_cost(results, 3)).any("seed").values.tolist() == [False, False, True]

@@ -53,7 +53,9 @@ def test_weights_may_come_as_an_array_and_leave_the_experiment_hashable():
     hash(gl.Experiment(teachers, gl.GatedLinear(), gl.Blocked(blocks=1), gl.Flow(1.0, 1.0, dt=0.5)))
 
 
-PLANS = st.sampled_from([gl.Blocked(blocks=3, order=(0, 1)), gl.Sequence((2, 0), (1.0, 3.0)), gl.RandomSwitches(6.0)])
+PLANS = st.sampled_from(
+    [gl.Blocked(blocks=3, order=(0, 1)), gl.BlockSequence((2, 0), (1.0, 3.0)), gl.RandomSwitches(6.0)]
+)
 
 
 @given(phases=st.lists(PLANS, min_size=1, max_size=4))
@@ -127,7 +129,7 @@ def test_each_neuron_is_matched_by_itself_and_best(tasks, outs, seed):
     for out in range(outs):
         best = max(sum(scores[range(tasks), list(p), out]) for p in itertools.permutations(range(3), tasks))
         np.testing.assert_allclose(scores[range(tasks), chosen[:, out], out].sum(), best)
-    turned = metrics.relabelled(results)
+    turned = metrics.reorder_paths(results)
     np.testing.assert_array_equal(metrics.matching(turned).values[0], np.tile(np.arange(tasks)[:, None], outs))
     np.testing.assert_allclose(
         metrics.alignment_matched(turned), metrics.alignment_matched(results), rtol=1e-12, atol=1e-12
@@ -136,7 +138,7 @@ def test_each_neuron_is_matched_by_itself_and_best(tasks, outs, seed):
 
 def test_relabelling_neuron_by_neuron_moves_gates_and_weights_together():
     results = gl.simulate(neurons(), seeds=4)
-    turned = metrics.relabelled(results)
+    turned = metrics.reorder_paths(results)
     assert (metrics.matching(turned) == metrics.matching(turned).task).all()
     for data in (results, turned):
         effective = (data.final_gates * data.final_weights).sum("path")
@@ -153,7 +155,7 @@ def weight_size(frame):
 def test_a_quantity_of_paths_is_not_reordered_output_by_output():
     results = gl.simulate(neurons(), seeds=2, record=(gl.record.alignment, weight_size))
     with pytest.raises(ValueError, match=r"weight_size = .*: paths are reordered for each output"):
-        metrics.relabelled(results)
+        metrics.reorder_paths(results)
 
 
 def composed(**settings):
@@ -181,7 +183,7 @@ def test_composites_have_no_path_of_their_own():
     np.testing.assert_allclose(metrics.specialization(results), metrics.specialization(alone), atol=1e-6)
     for gate in (metrics.gate_on(results), metrics.gate_off(results)):
         assert (np.isnan(gate) == (results.active_task == 3)).all()
-    assert (metrics.matching(metrics.relabelled(results)).isel(seed=0) == [0, 1, 2, -1]).all()
+    assert (metrics.matching(metrics.reorder_paths(results)).isel(seed=0) == [0, 1, 2, -1]).all()
 
 
 def test_a_sweep_over_the_size_of_tasks_keeps_what_is_composite():
@@ -211,7 +213,7 @@ STUDENTS = [gl.GatedLinear(paths=3, weight_scale=1.0), gl.NeuronGated(paths=3, w
 @pytest.mark.parametrize("network", STUDENTS, ids=lambda network: type(network).__name__)
 def test_descent_on_gates_alone_ends_at_the_least_squares_optimum(network):
     frozen = gl.Flow(tau_w=np.inf, tau_c=0.1, dt=0.02)
-    long = gl.Experiment(gl.Sums(THREE, HALVES), network, gl.Sequence((3,), (400.0,)), frozen)
+    long = gl.Experiment(gl.Sums(THREE, HALVES), network, gl.BlockSequence((3,), (400.0,)), frozen)
     results = gl.simulate(long, seeds=3, record=(gl.record.loss,), every=1000)
     best = transfer.best_gates(results).sel(task=3)
     np.testing.assert_allclose(best, results.final_gates, atol=1e-5)
@@ -245,7 +247,7 @@ def test_gates_alone_take_the_time_that_theory_says(spread):
     """Paths spread about the middle of the teachers, gates that add up to one: from A to (B + C) / 2."""
     teachers = gl.Sums(gl.Orthogonal(tasks=3, d_in=20, d_out=6), [(0, 0.5, 0.5)])
     flow = gl.Flow(tau_w=np.inf, tau_c=0.03, dt=1e-4, penalties=(gl.Nonnegative(0.5), gl.UnitNorm(2.5)))
-    experiment = gl.Experiment(teachers, gl.GatedLinear(paths=3), gl.Sequence((3,), (0.5,)), flow)
+    experiment = gl.Experiment(teachers, gl.GatedLinear(paths=3), gl.BlockSequence((3,), (0.5,)), flow)
     teachers = experiment.draw(0)[0][:3]
     paths = teachers.mean(0) + spread * (teachers - teachers.mean(0))
     gates = 1 / 3 + (np.array([1.0, 0.0, 0.0]) - 1 / 3) / spread  # so that the network is teacher A

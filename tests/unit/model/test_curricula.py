@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gatedlib as gl
-from gatedlib.model.curricula import schedule
 
 BLOCKS = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 30)), min_size=1, max_size=12)
 
@@ -12,7 +11,7 @@ BLOCKS = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 30)), min_size=1, 
 @given(blocks=BLOCKS, dt=st.sampled_from([1e-3, 0.01, 0.03, 0.1, 1 / 3]))
 def test_the_table_and_the_array_say_the_same(blocks, dt):
     tasks, steps = zip(*blocks, strict=True)
-    plan = schedule(tasks, [count * dt for count in steps], dt)
+    plan = gl.Schedule.of_blocks(tasks, [count * dt for count in steps], dt)
     assert len(plan.tasks) == sum(steps)
     assert plan.start[0] == 0
     assert plan.stop[-1] == len(plan.tasks)
@@ -35,11 +34,11 @@ def test_blocked_goes_round_in_order():
 @pytest.mark.parametrize(("length", "dt"), [(1.0, 0.03), (0.25, 0.1), (0.05, 0.1), (1.0005, 1e-3)])
 def test_a_refused_block_names_lengths_that_are_accepted(length, dt):
     with pytest.raises(ValueError, match="whole number of steps") as refusal:
-        schedule([0], [length], dt)
+        gl.Schedule.of_blocks([0], [length], dt)
     named = str(refusal.value).split("Use ")[1].split(",")[0].split(" or ")
     nearest = [float(text) for text in named]
     for candidate in nearest:
-        schedule([0], [candidate], dt)
+        gl.Schedule.of_blocks([0], [candidate], dt)
     assert min(abs(candidate - length) for candidate in nearest) <= max(dt / 2, dt - length) * 1.001
 
 

@@ -141,7 +141,7 @@ def test_a_run_continues_from_where_another_ended():
 
 
 def test_labels_and_settings():
-    experiment = small(inputs=gl.Sampled(7), curriculum=gl.Sequence((1, 0, 1), (0.2, 0.4, 0.2)))
+    experiment = small(inputs=gl.Sampled(7), curriculum=gl.BlockSequence((1, 0, 1), (0.2, 0.4, 0.2)))
     results = gl.simulate(experiment, seeds=[3, 1], every=5)
     assert results.gates.dims == ("seed", "time", "path")
     assert results.alignment.dims == ("seed", "time", "task", "path")

@@ -204,7 +204,7 @@ def test_gates_of_each_output_are_drawn_one_by_one():
     figure, ax = plt.subplots()
     plotting.gates(results, ax)
     drawn = np.array([line.get_ydata() for line in ax.lines])
-    expected = gl.metrics.relabelled(results).gates.median("seed").transpose("path", "out", "time")
+    expected = gl.metrics.reorder_paths(results).gates.median("seed").transpose("path", "out", "time")
     np.testing.assert_allclose(drawn, expected.values.reshape(4, -1))
     assert ax.get_legend_handles_labels()[1] == ["path for A", "path for B"]
     plt.close(figure)
@@ -241,7 +241,7 @@ def test_loss_is_drawn_as_the_median_over_seeds(results):
 
 
 def test_relabelled_paths_serve_the_task_of_their_number(results):
-    turned = gl.metrics.relabelled(results)
+    turned = gl.metrics.reorder_paths(results)
     served = gl.metrics.matching(turned).values
     np.testing.assert_array_equal(served, np.tile([0, 1], (4, 1)))
     for seed in range(4):

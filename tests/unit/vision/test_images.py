@@ -459,7 +459,7 @@ def test_gates_that_follow_the_task_are_read_in_any_order_of_paths(order, seed):
     made = results.assign(gates=results.gates.copy(data=(open_ + noise)[None]))
     np.testing.assert_array_equal(metrics.matching_by_gates(made)[0], order)
     np.testing.assert_array_equal(metrics.task_read(made)[0], results.active_task)
-    turned = metrics.relabelled(made, metrics.matching_by_gates(made))
+    turned = metrics.reorder_paths(made, metrics.matching_by_gates(made))
     np.testing.assert_array_equal(metrics.matching_by_gates(turned)[0], range(3))
 
 
