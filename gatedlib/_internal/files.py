@@ -96,10 +96,10 @@ def locked(path: Path) -> Iterator[None]:
 @functools.cache
 def source_digest(pattern: str) -> str:
     """A checksum of those files of this package that fit a pattern, such as `*.py`."""
-    told = hashlib.sha256()
+    checksum = hashlib.sha256()
     for source in sorted(Path(__file__).parents[1].glob(pattern)):
-        told.update(source.read_bytes())
-    return told.hexdigest()[:16]
+        checksum.update(source.read_bytes())
+    return checksum.hexdigest()[:16]
 
 
 def _checksum(path: Path) -> str:

@@ -77,13 +77,13 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
         return thing.__name__
     if isinstance(thing, xr.DataArray | xr.Dataset):  # whose text leaves out the middle of what is long
         return canonical_repr(thing.to_dict(), within)
-    said = repr(thing)
-    if isinstance(thing, eqx.Module) or ADDRESS.search(said):  # whose texts tell no numbers, or a place in memory
+    text = repr(thing)
+    if isinstance(thing, eqx.Module) or ADDRESS.search(text):  # whose texts tell no numbers, or a place in memory
         slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
         made_of = {name: getattr(thing, name) for name in slots if hasattr(thing, name) and not name.startswith("__")}
         made_of |= {**getattr(thing, "__dict__", {}), "__call__": vars(type(thing)).get("__call__")}
         return f"{type(thing).__qualname__} {canonical_repr(made_of, within)}"
-    return said
+    return text
 
 
 def class_fingerprint(kind: type) -> str:

@@ -27,15 +27,15 @@ def require(ok: bool | np.bool_, name: str, value: object, rule: str, remedy: st
 def _described(value: object) -> str:
     if isinstance(value, np.ndarray | jax.Array) and value.ndim > 0:
         return f"an array of shape {value.shape}"
-    said = repr(value)
-    return said if len(said) <= LONGEST_VALUE else f"a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"a {type(value).__name__}"
 
 
 def require_instance(name: str, value: object, kinds: type | tuple[type, ...], remedy: str) -> None:
     """Require an instance of a class, or of one of several."""
     names = [each.__name__ for each in (kinds if isinstance(kinds, tuple) else (kinds,))]
-    told = " or ".join(f"{'an' if each[0] in 'AEIO' else 'a'} {each}" for each in names)
-    require(isinstance(value, kinds), name, value, f"must be {told}", remedy)
+    allowed = " or ".join(f"{'an' if each[0] in 'AEIO' else 'a'} {each}" for each in names)
+    require(isinstance(value, kinds), name, value, f"must be {allowed}", remedy)
 
 
 def as_real_array(name: str, value: object, remedy: str) -> np.ndarray | jax.Array:

@@ -46,9 +46,9 @@ def require_all_frames(results: xr.Dataset) -> None:
     """Require frames from the first step to the last."""
     steps, every = results.step.values, int(results.attrs["every"])
     end = int(results.block_stop[-1])
-    whole = len(steps) > 0 and steps[0] == 0 and steps[-1] + every >= end
+    complete = len(steps) > 0 and steps[0] == 0 and steps[-1] + every >= end
     rule, remedy = f"must be those of the whole run, 0 to {end - 1}", "Measure first, and cut what was measured"
-    require(whole, "steps", f"{steps.min(initial=end)} to {steps.max(initial=0)}", rule, remedy)
+    require(complete, "steps", f"{steps.min(initial=end)} to {steps.max(initial=0)}", rule, remedy)
 
 
 def first_true(holds: np.ndarray) -> np.ndarray:

@@ -94,8 +94,8 @@ def _of_matched(values: xr.DataArray, path_of_task: xr.DataArray, dim: str, othe
     return values.isel({dim: path_of_task.where(known, 0)}).where(known, otherwise)
 
 
-def _mean_over(values: xr.DataArray, *kept: str) -> xr.DataArray:
-    return values.mean([dim for dim in values.dims if dim not in kept])
+def _mean_over(values: xr.DataArray, *dims_left: str) -> xr.DataArray:
+    return values.mean([dim for dim in values.dims if dim not in dims_left])
 
 
 @in_each_cell
@@ -360,9 +360,9 @@ def specialization(results: xr.Dataset) -> xr.DataArray:
     require_matrix_paths(results)
     results = components(results)
     products = results.weight_products
-    whole = products.sum("out") if outputs_have_gates(results) else products
+    all_products = products.sum("out") if outputs_have_gates(results) else products
     dim = unit(results)
-    apart = _mean_distance(whole, dim, f"other_{dim}")
+    apart = _mean_distance(all_products, dim, f"other_{dim}")
     others = results.teachers.rename(task="other_task")
     return (apart / _mean_distance((results.teachers * others).sum(("out", "in")), "task", "other_task")).rename(
         "specialization"

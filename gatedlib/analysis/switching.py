@@ -286,8 +286,8 @@ def switch_duration(results: xr.Dataset) -> xr.DataArray:
     lengths = (results.block_stop - results.block_start) * float(results.attrs["flow.dt"])
     end = end_loss(results)
     depth = switch_loss(results) - end
-    whole = switch_cost(results, steps=None) * lengths
-    return (whole / depth).where(depth > 0).rename("switch_duration")
+    total = switch_cost(results, steps=None) * lengths
+    return (total / depth).where(depth > 0).rename("switch_duration")
 
 
 def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.DataArray:

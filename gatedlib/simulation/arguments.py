@@ -29,17 +29,17 @@ def checked_experiment(experiment: Experiment) -> None:
 def checked_seeds(seeds: Seeds) -> np.ndarray:
     """The seeds that a number or a list asks for."""
     remedy = "Ask for a number such as 10, or for a list such as [0, 1, 2]"
-    asked = to_plain(seeds)
-    if isinstance(asked, int):
-        count = require_integer("seeds", asked, 1, remedy)
+    plain = to_plain(seeds)
+    if isinstance(plain, int):
+        count = require_integer("seeds", plain, 1, remedy)
         return np.arange(count)
-    flat = isinstance(asked, tuple) and not any(isinstance(seed, tuple) for seed in asked)
+    flat = isinstance(plain, tuple) and not any(isinstance(seed, tuple) for seed in plain)
     require(flat, "seeds", seeds, "must be a number or a list of numbers", remedy)
-    require(len(asked) > 0, "seeds", list(asked), "must hold at least one seed", remedy)
-    for seed in asked:
+    require(len(plain) > 0, "seeds", list(plain), "must hold at least one seed", remedy)
+    for seed in plain:
         require_integer("seed", seed, 0, remedy)
-    require(len(set(asked)) == len(asked), "seeds", list(asked), "must not repeat a seed", remedy)
-    return np.asarray(asked)
+    require(len(set(plain)) == len(plain), "seeds", list(plain), "must not repeat a seed", remedy)
+    return np.asarray(plain)
 
 
 def checked_start(start: int, steps: int) -> int:

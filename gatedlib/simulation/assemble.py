@@ -34,7 +34,7 @@ def measured(
         schedule = cell.schedule()
         key = float(cell.flow.dt), schedule.tasks.tobytes(), schedule.start.tobytes()
         together.setdefault(key, []).append(place)
-    everywhere, whole = cell_settings(axes), set(_swept(cells[0], axes).values())
+    everywhere, full_names = cell_settings(axes), set(_swept(cells[0], axes).values())
     parts = []
     for places in together.values():
         settings = [everywhere[index] for index in indices[places]]
@@ -51,8 +51,10 @@ def measured(
         )
         values = {name: ("seed", np.repeat([cell[name] for cell in settings], len(seeds))) for name in axes}
         data = data.assign_coords(values)
-        data.attrs = {name: value for name, value in data.attrs.items() if name not in whole}
-        parts.append(_split(_kept(data, measure, whole).drop_vars(list(axes), errors="ignore"), indices[places], seeds))
+        data.attrs = {name: value for name, value in data.attrs.items() if name not in full_names}
+        parts.append(
+            _split(_measured(data, measure, full_names).drop_vars(list(axes), errors="ignore"), indices[places], seeds)
+        )
     return _concat(parts, "cell")
 
 
@@ -62,7 +64,7 @@ def _runs(leaf: Any, places: list[int]) -> Any:
     return taken.reshape(-1, *taken.shape[2:])
 
 
-def _kept(data: xr.Dataset, measure: Measure | None, swept: set[str]) -> xr.Dataset:
+def _measured(data: xr.Dataset, measure: Measure | None, swept: set[str]) -> xr.Dataset:
     try:
         value = data if measure is None else measure(data)
     except KeyError as missing:
@@ -115,10 +117,12 @@ def assemble(parts: list[xr.Dataset], experiment: Experiment, axes: dict[str, li
 
     variables = {name: unfolded(array.variable) for name, array in flat.items()}
     coordinates = {name: _thinned(unfolded(array.variable), axes) for name, array in flat.coords.items()}
-    whole = _swept(experiment, axes)
-    told = {name: value for name, value in results.attributes(experiment).items() if name not in whole.values()}
-    told |= {"every": every, "start": 0, "swept": " ".join(whole.values())}
-    return xr.Dataset(variables, {**coordinates, **axes}, {**told, **results.VERSIONS})
+    full_names = _swept(experiment, axes)
+    attributes = {
+        name: value for name, value in results.attributes(experiment).items() if name not in full_names.values()
+    }
+    attributes |= {"every": every, "start": 0, "swept": " ".join(full_names.values())}
+    return xr.Dataset(variables, {**coordinates, **axes}, {**attributes, **results.VERSIONS})
 
 
 def _thinned(table: tuple[tuple, np.ndarray], swept: dict[str, list]) -> tuple:

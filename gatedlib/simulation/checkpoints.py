@@ -20,8 +20,7 @@ from gatedlib.model.experiment import Experiment, parts_of
 from gatedlib.model.networks import Params
 from gatedlib.simulation.grid import Measure, Tile
 from gatedlib.simulation.record import Quantity
-from gatedlib.simulation.results import VERSIONS, settings
-from gatedlib.simulation.results import told as in_words
+from gatedlib.simulation.results import VERSIONS, array_description, settings
 
 ENGINE = 1
 """To be raised whenever a run of this library comes to give other numbers: saved sweeps are then begun anew."""
@@ -68,7 +67,7 @@ class Store:
             "record": [f"{q.name} {q.dims_for(experiment.network)} {fingerprint(q.fn)}" for q in record],
             "every": every,
             "measure": None if measure is None else fingerprint(measure),
-            "initial": None if initial is None else [in_words(leaf) for leaf in initial],
+            "initial": None if initial is None else [array_description(leaf) for leaf in initial],
             "classes": [class_fingerprint(type(part)) for part in parts_of(experiment)],
             "engine": ENGINE,
             **jax_settings(),
@@ -79,12 +78,12 @@ class Store:
         plan = path / "plan.json"
         if not plan.exists() and jax.process_index() == 0:
             cut = [[tile.cells.tolist(), tile.seeds.tolist(), tile.places] for tile in tiles]
-            told = json.dumps({"sweep": identity, "tiles": cut})
-            atomic_write(plan, lambda to: to.write_text(f"{told}\n{digest(told)}\n", encoding="utf-8"), new=True)
+            text = json.dumps({"sweep": identity, "tiles": cut})
+            atomic_write(plan, lambda to: to.write_text(f"{text}\n{digest(text)}\n", encoding="utf-8"), new=True)
         if plan.exists():  # maybe that of another process, which was faster
             try:
-                told, checksum = plan.read_text(encoding="utf-8").splitlines()
-                whole_plan = json.loads(told) if digest(told) == checksum else None
+                text, checksum = plan.read_text(encoding="utf-8").splitlines()
+                whole_plan = json.loads(text) if digest(text) == checksum else None
             except (OSError, ValueError):
                 whole_plan = None
             rule = "is damaged, so that nothing can be said of the chunks beside it"
@@ -95,8 +94,8 @@ class Store:
 
     def _resume(self, plan: Any, here: dict[str, Any]) -> None:
         there = plan["sweep"]
-        told, asked = ({name: json.dumps(value) for name, value in each.items()} for each in (there, here))
-        differ = sorted(name for name in told.keys() | asked.keys() if told.get(name) != asked.get(name))
+        saved, new = ({name: json.dumps(value) for name, value in each.items()} for each in (there, here))
+        differ = sorted(name for name in saved.keys() | new.keys() if saved.get(name) != new.get(name))
         rule = f"holds another sweep, which differs in {', '.join(differ)}"
         require(not differ, "save", str(self.path), rule, "Choose another path, or remove that folder")
         self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in plan["tiles"]]
@@ -127,8 +126,8 @@ class Store:
             time.sleep(1)
             if file := find_intact(self._file(number)):
                 return file
-        told = f"is seen by process 0, and not by {jax.process_index()}. Save in a folder that all processes share"
-        raise OSError(f"{self._file(number)} {told}.")
+        text = f"is seen by process 0, and not by {jax.process_index()}. Save in a folder that all processes share"
+        raise OSError(f"{self._file(number)} {text}.")
 
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""

@@ -104,8 +104,8 @@ def solve(
         targets = np.asarray(drawn, float)
         blocks = zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True)
         with jax.enable_x64(True):
-            kept, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
-            state = jax.tree.map(jax.numpy.asarray, kept)
+            states, final = _run(learning, targets, start, list(blocks), every, float(experiment.flow.dt), rtol)
+            state = jax.tree.map(jax.numpy.asarray, states)
             frames.append(jax.vmap(partial(_evaluated, record, experiment))(*state))
         teachers.append(targets)
         finals.append(final)
@@ -257,7 +257,7 @@ def _block(
     rtol: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The states at some times of a block, and at its end."""
-    kept = np.empty((0, len(state)))
+    states = np.empty((0, len(state)))
     sides = learning.sides(state, target)
     for _ in range(STRETCHES):
         endings = learning.endings(target, sides)
@@ -266,17 +266,17 @@ def _block(
             (start, stop),
             state,
             method="DOP853",
-            t_eval=np.append(times[len(kept) :], stop),
+            t_eval=np.append(times[len(states) :], stop),
             events=endings,
             rtol=rtol,
             atol=rtol / 1000,
         )
-        seen = np.reshape(stretch.y, (len(state), -1)).T  # an empty list if no time was reached
+        reached = np.reshape(stretch.y, (len(state), -1)).T  # an empty list if no time was reached
         if stretch.status == 0:
-            return np.concatenate([kept, seen[:-1]]), seen[-1]
+            return np.concatenate([states, reached[:-1]]), reached[-1]
         if stretch.status < 0:
             break
-        kept = np.concatenate([kept, seen])
+        states = np.concatenate([states, reached])
         ending, start, state = next(
             (ending, when[0], where[0])
             for ending, when, where in zip(endings, stretch.t_events, stretch.y_events, strict=True)

@@ -98,8 +98,8 @@ def _options(quick: bool) -> dict[str, Any]:
     small ones; and of the two code generators, the older compiles faster. New versions of jaxlib may lack a choice.
     """
     known: dict[str, int | bool] = {"xla_backend_optimization_level": 1, "xla_cpu_parallel_codegen_split_count": 1}
-    asked: dict[str, Any] = {**known, "xla_cpu_use_fusion_emitters": not quick}
-    for name, value in asked.items():
+    wanted: dict[str, Any] = {**known, "xla_cpu_use_fusion_emitters": not quick}
+    for name, value in wanted.items():
         try:
             jax.jit(lambda: 0).lower().compile(compiler_options={name: value})
             known[name] = value

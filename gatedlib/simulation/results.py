@@ -21,7 +21,7 @@ from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation.record import Quantity
 
-TOLD = 10_000
+MAX_INLINE_SIZE = 10_000
 """Arrays of at most so many numbers stand in the settings as they are, larger ones with their checksum."""
 
 VERSIONS = {"gatedlib_version": __version__, "jax_version": jax.__version__}
@@ -71,7 +71,7 @@ def attributes(experiment: Experiment) -> dict[str, Any]:
     return {**settings(experiment), **{f"network.{name}": " ".join(dims) for name, dims in declared.items()}}
 
 
-def told(array: np.ndarray) -> str:
+def array_description(array: np.ndarray) -> str:
     """A large array in words: its shape, and the checksum that tells it from others."""
     return f"{array.shape}, sha256 {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]}"
 
@@ -115,11 +115,13 @@ def _attribute(value: Any) -> Any:
     except (TypeError, ValueError):  # rows of unequal length, or what is no array
         array = np.asarray(None)
     if array.dtype.kind not in "iuf" or array.size == 0:
-        return repr(value) if _is_written_out(value) and len(repr(value)) <= TOLD else fingerprint(value)
+        return repr(value) if _is_written_out(value) and len(repr(value)) <= MAX_INLINE_SIZE else fingerprint(value)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):  # of which netCDF knows nothing
         array = array.astype(float)
     # netCDF makes one number of a list of one
-    return told(array) if array.size > TOLD else array.item() if array.size == 1 else array.ravel()
+    return (
+        array_description(array) if array.size > MAX_INLINE_SIZE else array.item() if array.size == 1 else array.ravel()
+    )
 
 
 def _is_written_out(value: Any) -> bool:

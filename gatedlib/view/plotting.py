@@ -282,8 +282,8 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
     for (row, column), value in np.ndenumerate(values.values):
         ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8, color="#222222")
     for axis, dim in ((ax.xaxis, across), (ax.yaxis, down)):
-        told = [value if isinstance(value, str) else f"{value:g}" for value in values[dim].values.tolist()]
-        axis.set_ticks(range(values.sizes[dim]), told)
+        labels = [value if isinstance(value, str) else f"{value:g}" for value in values[dim].values.tolist()]
+        axis.set_ticks(range(values.sizes[dim]), labels)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel=setting_name(across), ylabel=setting_name(down))

@@ -214,11 +214,8 @@ def _read(file: Path, sizes: tuple[int, ...]) -> np.ndarray:
             raw = opened.read()
     except (OSError, EOFError, zlib.error) as failure:
         raise ValueError(f"file = {str(file)!r}: {expected}, but cannot be unpacked: {failure}. {remedy}.") from failure
-    header = 4 + 4 * len(sizes)
-    found = tuple(int(size) for size in np.frombuffer(raw[4:header], ">u4")) if len(raw) >= header else ()
-    start = raw[:4].hex()
-    rule = f"{expected}, but begins with {start or 'nothing'} and tells sizes {found}"
-    require(raw[:4] == bytes((0, 0, 8, len(sizes))) and found == sizes, "file", str(file), rule, remedy)
-    rule = f"{expected}, but holds {len(raw) - header} numbers"
-    require(len(raw) - header == math.prod(sizes), "file", str(file), rule, remedy)
-    return np.frombuffer(raw, np.uint8, offset=header).reshape(sizes)
+    header = bytes((0, 0, 8, len(sizes))) + np.array(sizes, ">u4").tobytes()
+    intact = raw.startswith(header) and len(raw) == len(header) + math.prod(sizes)
+    rule = f"{expected}, but holds {len(raw)} bytes that begin with {raw[: len(header)].hex() or 'nothing'}"
+    require(intact, "file", str(file), rule, remedy)
+    return np.frombuffer(raw, np.uint8, offset=len(header)).reshape(sizes)

@@ -27,7 +27,7 @@ from gatedlib.model.inputs import Examples, cross_entropy
 from gatedlib.vision.images import Pictures, cache
 
 BATCH = 128
-TOLD = 50
+PROGRESS_EVERY = 50
 """Steps of training between two signs of progress."""
 
 
@@ -47,9 +47,9 @@ def _convolved(layer: Layer, x: Float[Array, "sample row column in"]) -> Float[A
     size = layer.kernel.shape[0]
     half, rows, columns = size // 2, -(-x.shape[1] // 2), -(-x.shape[2] // 2)
     x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
-    seen = [x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(size) for j in range(size)]
+    values = [x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(size) for j in range(size)]
     flat = layer.kernel.reshape(-1, layer.kernel.shape[-1])
-    return jax.nn.relu(jnp.concatenate(seen, -1) @ flat + layer.bias)
+    return jax.nn.relu(jnp.concatenate(values, -1) @ flat + layer.bias)
 
 
 class Trunk(eqx.Module):
@@ -166,29 +166,29 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
     steps = require_integer("steps", steps, 1, "Use 2000")
     seed = require_integer("seed", seed, 0, "Use 0")
     file = cache() / f"features-{pictures.name}-{_checksum(pictures, units, steps, seed)}.npz"
-    kept = _kept(file)
-    if kept is None:
+    cached = _cached(file)
+    if cached is None:
         with fixed_jax_settings(), jax.enable_x64(False):  # the same features whatever the settings around
-            kept = _learned(pictures, units, steps, seed)
+            cached = _trained(pictures, units, steps, seed)
         try:
-            atomic_write(file, partial(_save, kept))
+            atomic_write(file, partial(_save, cached))
         except OSError as failure:  # what was learned is not lost for that
             warnings.warn(f"Features are not kept, and will be learned again: {failure}", stacklevel=2)
     start = jax.eval_shape(lambda: Trunk.draw(random_key(0), pictures.train_images.shape[1], units))
-    leaves = [jnp.asarray(kept[f"trunk{n}"]) for n in range(len(jax.tree.leaves(start)))]
+    leaves = [jnp.asarray(cached[f"trunk{n}"]) for n in range(len(jax.tree.leaves(start)))]
     trunk = jax.tree.unflatten(jax.tree.structure(start), leaves)
-    return Features(pictures, kept["train"], kept["test"], float(kept["accuracy"]), trunk)
+    return Features(pictures, cached["train"], cached["test"], float(cached["accuracy"]), trunk)
 
 
 def _checksum(pictures: Pictures, units: int, steps: int, seed: int) -> str:
-    told = hashlib.sha256(code_digest(__name__).encode())
-    told.update(f"{units} {steps} {seed} {jax.__version__}".encode())
+    checksum = hashlib.sha256(code_digest(__name__).encode())
+    checksum.update(f"{units} {steps} {seed} {jax.__version__}".encode())
     for array in (pictures.train_images, pictures.train_classes, pictures.test_images, pictures.test_classes):
-        told.update(np.ascontiguousarray(array).tobytes())
-    return told.hexdigest()[:16]
+        checksum.update(np.ascontiguousarray(array).tobytes())
+    return checksum.hexdigest()[:16]
 
 
-def _kept(file: Path) -> dict[str, np.ndarray] | None:
+def _cached(file: Path) -> dict[str, np.ndarray] | None:
     """What a file holds, or None if it is not there or not whole."""
     try:
         with file.open("rb") as opened, np.load(opened) as archive:
@@ -202,7 +202,7 @@ def _save(arrays: dict[str, np.ndarray], path: Path) -> None:
         np.savez(opened, **arrays)  # type: ignore[arg-type]
 
 
-def _learned(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np.ndarray]:
+def _trained(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np.ndarray]:
     """Train, and tell: the features, the accuracy and the leaves of the trunk."""
     import optax
     from tqdm import tqdm
@@ -229,24 +229,24 @@ def _learned(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str,
     train = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys)[0])
     state = model, adam.init(model)
     with tqdm(total=steps, desc=f"learning features of {pictures.name}", unit="step") as progress:
-        for keys in np.array_split(jax.random.split(batch_key, steps), -(-steps // TOLD)):
+        for keys in np.array_split(jax.random.split(batch_key, steps), -(-steps // PROGRESS_EVERY)):
             state = jax.block_until_ready(train(state, keys))
             progress.update(len(keys))
     trunk, readout = state[0]
 
     @jax.jit
     def some(images: Array) -> tuple[Array, Array]:
-        seen = trunk(images)
-        return seen, jnp.argmax(seen @ readout.kernel + readout.bias, -1)
+        values = trunk(images)
+        return values, jnp.argmax(values @ readout.kernel + readout.bias, -1)
 
     def all_of(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         parts = [some(part) for part in np.array_split(images, -(-len(images) // 5000))]
-        seen, answers = (np.concatenate([np.asarray(part[n]) for part in parts]) for n in (0, 1))
-        return seen, answers
+        values, answers = (np.concatenate([np.asarray(part[n]) for part in parts]) for n in (0, 1))
+        return values, answers
 
-    seen, _ = all_of(pictures.train_images)
+    values, _ = all_of(pictures.train_images)
     tested, answers = all_of(pictures.test_images)
-    scale = 1 / np.sqrt(np.mean(seen**2))
+    scale = 1 / np.sqrt(np.mean(values**2))
     leaves = {f"trunk{n}": np.asarray(leaf) for n, leaf in enumerate(jax.tree.leaves(trunk.scaled(scale)))}
     accuracy = np.mean(answers == pictures.test_classes)
-    return {"train": scale * seen, "test": scale * tested, "accuracy": accuracy, **leaves}
+    return {"train": scale * values, "test": scale * tested, "accuracy": accuracy, **leaves}

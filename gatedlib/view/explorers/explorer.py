@@ -64,8 +64,8 @@ class Explorer:
     @property
     def values(self) -> dict[str, Any]:
         """What the sliders say, by name; numbers to six digits, so that code can spell them out."""
-        said = {name: slider.value for name, slider in self.sliders.items()}
-        return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in said.items()}
+        values = {name: slider.value for name, slider in self.sliders.items()}
+        return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
 
     @property
     def code(self) -> str:

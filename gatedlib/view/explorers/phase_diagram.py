@@ -54,8 +54,8 @@ def phase_diagram(experiment: Experiment, values: xr.DataArray, seed: int = 0, l
         places = [float(place) for place in values[name].values]
         middle = places[len(places) // 2]
         words = plotting.setting_name(name).split(" $")[0]
-        told = [(f"{place:.3g}", place) for place in places]
-        return slider(ipywidgets.SelectionSlider, words, options=told, value=middle)
+        options = [(f"{place:.3g}", place) for place in places]
+        return slider(ipywidgets.SelectionSlider, words, options=options, value=middle)
 
     show = "gl.plotting.gates(results)"
     return Explorer(

@@ -80,11 +80,13 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
         for begin, line in curves.items():
             curve = after_switches(results, begin * duration, (begin + 0.25) * duration)
             line.set_data(curve.step_since, curve)
-        whole = results.isel(time=slice(-round(window / DT), None))
-        wrong = {name: float(observer.error_rate(each.sel(time=late), whole).mean()) for name, each in beliefs.items()}
+        late_results = results.isel(time=slice(-round(window / DT), None))
+        wrong = {
+            name: float(observer.error_rate(each.sel(time=late), late_results).mean()) for name, each in beliefs.items()
+        }
         hazard = results.sizes["block"] / results.sizes["time"]
-        said = f"hazard {hazard:.3f} a step; wrong: observer {wrong['observer']:.0%}, gates {wrong['gates']:.0%}"
-        heading.set_text(said)
+        text = f"hazard {hazard:.3f} a step; wrong: observer {wrong['observer']:.0%}, gates {wrong['gates']:.0%}"
+        heading.set_text(text)
 
     orders = ("in turn", "at random moments", "interleaved first", "interleaved last")
     sliders = {

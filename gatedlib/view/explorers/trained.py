@@ -51,7 +51,7 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     left.legend(handles=curves, loc="upper right")
     names, colors = list(sliders), [plotting.task_color(task) for task in range(known)]
     bars = right.bar(names, [0.0] * known, color=colors, alpha=0.7, width=0.6, animated=True)
-    (asked,) = right.plot(names, [0.0] * known, "o", color="none", markeredgecolor="#222222", ms=9, animated=True)
+    (rings,) = right.plot(names, [0.0] * known, "o", color="none", markeredgecolor="#222222", ms=9, animated=True)
     right.set(ylim=(-0.6, 1.6), ylabel="gate of the path", title="gates (bars), asked for (rings)")
     right.axhline(0, color="#999999", linewidth=0.8)
 
@@ -62,7 +62,7 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
             curve.set_ydata(after.loss)
         for bar, gate in zip(bars, alone.final_gates.values, strict=False):
             bar.set_height(gate)
-        asked.set_ydata(weights)
+        rings.set_ydata(weights)
 
     def code(**mixture: float) -> str:
         weights = [mixture[name] for name in names]
@@ -108,10 +108,10 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
             now = results.isel(time=step)
             labels = np.argmax(examples.labels(now.teachers.sel(task=int(now.active_task)).values), -1)
             called = np.argmax(np.asarray(examples.features) @ now.matrix.values.T, -1)
-            told = words[row * count : (row + 1) * count]
-            for said, wanted, word in zip(called, labels, told, strict=True):
-                mark, color = plotting.judged(said == wanted)
-                word.set_text(f"{said}{mark}")
+            row_words = words[row * count : (row + 1) * count]
+            for answer, wanted, word in zip(called, labels, row_words, strict=True):
+                mark, color = plotting.judged(answer == wanted)
+                word.set_text(f"{answer}{mark}")
                 word.set_color(color)
 
     last = min(results.sizes["time"] for results in runs.values()) - 1

@@ -226,8 +226,8 @@ def some_pictures(count=40):
 def test_features_are_learned_once_and_again_if_anything_changed(tmp_path, monkeypatch):
     monkeypatch.setenv("GATEDLIB_CACHE", str(tmp_path))
     learned = []
-    whole = trunk._learned
-    monkeypatch.setattr(trunk, "_learned", lambda *of: learned.append(of[1:]) or whole(*of))
+    whole = trunk._trained
+    monkeypatch.setattr(trunk, "_trained", lambda *of: learned.append(of[1:]) or whole(*of))
     first = trunk.features(some_pictures(), units=5, steps=3)
     again = trunk.features(some_pictures(), units=5, steps=3)
     assert len(learned) == 1
