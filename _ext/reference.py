@@ -4,14 +4,15 @@
 and modules, which stand for all their public names. `:within: paper.claims` looks for them in that module.
 """
 
-import importlib
 import inspect
+import pkgutil
 import re
 from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst.directives import unchanged
 from docutils.statemachine import StringList
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 NAME = re.compile(r"(\w+)(?:\(([^)]*)\))?")
@@ -23,9 +24,19 @@ def public(module):
     return getattr(module, "__all__", [name for name in own if not name.startswith("_")])
 
 
-def sentence(thing):
-    """The first paragraph of a docstring, in one line."""
-    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+def kind(thing):
+    """What autodoc calls it; a recorded quantity is data whose docstring says what it is."""
+    if inspect.isclass(thing):
+        return "exception" if issubclass(thing, BaseException) else "class"
+    return "function" if inspect.isroutine(thing) else "data"
+
+
+def described(module, name):
+    """What is written of it: its docstring, or for plain data what stands below it in the module."""
+    thing = getattr(module, name)
+    if kind(thing) != "data" or type(thing).__module__.startswith("gatedlib"):
+        return inspect.getdoc(thing) or ""
+    return "\n".join(ModuleAnalyzer.for_module(module.__name__).find_attr_docs().get(("", name), []))
 
 
 class Reference(SphinxDirective):
@@ -37,31 +48,29 @@ class Reference(SphinxDirective):
 
     def run(self):
         path = ".".join(filter(None, ["gatedlib", self.options.get("within")]))
-        home = importlib.import_module(path)
-        told, rows, entries = [], [], []
+        home = pkgutil.resolve_name(path)
+        intro, things = [], []
         for name, members in NAME.findall(self.arguments[0]):
             thing = getattr(home, name)
             if inspect.ismodule(thing):
-                told += [*(inspect.getdoc(thing) or "").splitlines(), ""]
-                things = [(f"{path}.{name}.{each}", getattr(thing, each), "") for each in public(thing)]
+                intro += [*(inspect.getdoc(thing) or "").splitlines(), ""]
+                things += [(thing, f"{path}.{name}", each, "") for each in public(thing)]
             else:
-                things = [(f"{path}.{name}", thing, members)]
-            for full, each, shown in things:
-                rows += [f"   * - :py:obj:`~{full}`", f"     - {sentence(each)}"]
-                entries += self.entry(full, each, shown)
+                things.append((home, path, name, members))
+        rows, entries = [], []
+        for module, where, name, members in things:
+            text = described(module, name)
+            if text:  # colours and the like have no words of their own
+                first = " ".join(text.split("\n\n")[0].split())
+                rows += [f"   * - :py:obj:`~{where}.{name}`", f"     - {first}"]
+                options = {"class": ["   :no-members:"], "data": ["   :no-value:"]}.get(kind(getattr(module, name)), [])
+                options = [f"   :members: {members}"] if members else options
+                entries += [f".. auto{kind(getattr(module, name))}:: {where}.{name}", *options, ""]
         table = [".. list-table::", "   :widths: 25 75", "   :class: names", "", *rows, ""]
         node = nodes.Element()
-        text = StringList([*told, *table, *entries], source=self.get_source_info()[0])
-        self.state.nested_parse(text, self.content_offset, node)
+        lines = StringList([*intro, *table, *entries], source=self.get_source_info()[0])
+        self.state.nested_parse(lines, self.content_offset, node)
         return node.children
-
-    def entry(self, full, thing, members):
-        kind = "data" if not callable(thing) or type(thing).__name__ == "Quantity" else "function"
-        if inspect.isclass(thing):
-            kind = "exception" if issubclass(thing, BaseException) else "class"
-        options = [f"   :members: {members}"] if members else ["   :no-members:"] if kind == "class" else []
-        options += ["   :no-value:"] if kind == "data" else []
-        return [f".. auto{kind}:: {full}", *options, ""]
 
 
 def setup(app):

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from gatedlib._internal.validation import as_float_array, require, require_instance, require_positive
+from gatedlib._internal.validation import as_float_array, require, require_positive
 from gatedlib.analysis.requirements import (
     in_each_cell,
     outputs_have_gates,
@@ -290,7 +290,6 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
     """
     tau_w = require_positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
     tau_c = require_positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
-    require_instance("params", params, Params, "Write Params(weights, gates)")
     shape = as_float_array("gates", params.gates).shape
     require(len(shape) == 1, "shape of gates", shape, "must be (path,), one gate per path", "Use GatedLinear")
     weights = as_float_array("weights", params.weights)

@@ -7,18 +7,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from gatedlib._internal.validation import require, require_instance
+from gatedlib._internal.validation import require
 from gatedlib.simulation.results import cell, swept
-
-
-def require_results(results: xr.Dataset) -> None:
-    """Require the results of a run or a sweep."""
-    require_instance("results", results, xr.Dataset, "Use what gatedlib.simulate returned")
 
 
 def require_recorded(results: xr.Dataset, *names: str) -> None:
     """Require that these quantities were recorded."""
-    require_results(results)
     for name in names:
         require(
             name in results,
@@ -58,7 +52,6 @@ def first_true(holds: np.ndarray) -> np.ndarray:
 
 def require_single_run(results: xr.Dataset) -> None:
     """Require results that hold no sweep."""
-    require_results(results)
     rule, remedy = "these results hold a sweep", "Take one cell out with gatedlib.results.cell, or measure in the sweep"
     require(not swept(results), "results", list(swept(results)), rule, remedy)
 
@@ -93,7 +86,6 @@ def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(metric)
     def of_all(results: xr.Dataset, *settings: Any, **named: Any) -> Any:
-        require_results(results)
         fixed = [name for name in swept(results) if name not in results.dims]  # one value was selected already
         if fixed:
             chosen = results.expand_dims([name for name in fixed if name in results.coords])

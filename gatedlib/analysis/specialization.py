@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
-from gatedlib._internal.validation import require, require_instance
+from gatedlib._internal.validation import require
 from gatedlib.analysis.requirements import (
     in_each_cell,
     outputs_have_gates,
@@ -127,9 +127,6 @@ def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None)
     if path_of_task is None:
         path_of_task = matching(components(results))
     else:
-        require_instance(
-            "path_of_task", path_of_task, xr.DataArray, "Use metrics.matching, or metrics.matching_by_gates"
-        )
         own, other = (each.seed.values.tolist() if "seed" in each.coords else None for each in (results, path_of_task))
         require(own == other, "seeds of path_of_task", other, f"must be those of the results, {own}", "Match these")
     dim = unit(results)

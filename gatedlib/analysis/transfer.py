@@ -18,7 +18,6 @@ from gatedlib._internal.validation import (
     as_jax_array,
     is_number,
     require,
-    require_instance,
     require_nonnegative,
     require_positive,
     to_plain,
@@ -29,27 +28,21 @@ from gatedlib.model import curricula
 from gatedlib.model.composites import Sums
 from gatedlib.model.experiment import Experiment
 from gatedlib.simulation import record as rec
-from gatedlib.simulation.arguments import checked_experiment
-from gatedlib.simulation.results import final_params, require_final_parameters, settings
+from gatedlib.simulation.results import final_params, settings
 from gatedlib.simulation.simulate import simulate
 
 
 def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     """The targets, by default all tasks, of the seeds that the results hold."""
     require_single_run(results)
-    require_final_parameters(results)
     require_matrix_paths(results)
     targets = results.teachers if targets is None else targets
-    require_instance("targets", targets, xr.DataArray, "Use transfer.mixtures, or the teachers of a run")
-    rule, remedy = "must include seed, out and in", "Use transfer.mixtures, or the teachers of a run"
-    require({"seed", "out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
     seeds, own = targets["seed"].values.tolist(), results.seed.values.tolist()
     rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
     require(seeds == own, "seeds of targets", seeds, rule, remedy)
     sizes, own_sizes = (tuple(each.sizes[dim] for dim in ("out", "in")) for each in (targets, results.teachers))
     rule, remedy = f"must be {own_sizes}, those of the teachers", "Use transfer.mixtures of the same results"
     require(sizes == own_sizes, "outputs and inputs of targets", sizes, rule, remedy)
-    require("path" not in targets.dims, "dims of targets", targets.dims, "must be none of paths", remedy)
     require(bool(np.isfinite(targets).all()), "targets", "nan or inf", "must be finite", "Mend them")
     return targets
 
@@ -108,7 +101,6 @@ def parts(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     require_single_run(results)
-    require_final_parameters(results)
     require_matrix_paths(results)
     results = components(results)
     return _shares(results.final_weights, results.teachers, "task", _own(results)).rename("parts")
@@ -138,7 +130,6 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarra
     Source: this library.
     """
     require_single_run(results)
-    require_final_parameters(results)
     require_matrix_paths(results)
     teachers = components(results).teachers
     table = np.asarray(as_jax_array("weights", weights, "Write for instance [(0.5, 0.5)]"), float)
@@ -213,7 +204,6 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
     """
     targets = _targets(results, targets)
     remedy = "Use results.final_gates, or what best_gates gives"
-    require_instance("gates", gates, xr.DataArray, remedy)
     for dim in ("seed", "path"):
         there = gates[dim].values.tolist() if dim in gates.dims else None
         own = results[dim].values.tolist()
@@ -259,7 +249,6 @@ def adapt(
 
     Source: paper, Fig. 3C, for any mixture.
     """
-    checked_experiment(experiment)
     require_single_run(results)
     for name, value in settings(experiment).items():
         if name.startswith(("teachers", "network")) and name in results.attrs:  # which older results may lack
@@ -271,7 +260,6 @@ def adapt(
     known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
     rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
     listed = to_plain(weights)
-    require(isinstance(listed, tuple), "weights", weights, "must be a list of numbers", remedy)
     require(len(listed) == known, "number of weights", len(listed), rule, remedy)
     for weight in listed:
         require(is_number(weight), "weight", weight, "must be a number", remedy)

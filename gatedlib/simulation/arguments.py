@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from gatedlib._internal.validation import as_real_array, require, require_instance, require_integer, to_plain
+from gatedlib._internal.validation import as_real_array, require, require_integer, to_plain
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation import record as rec
@@ -17,13 +17,6 @@ RESERVED = {"teachers", "final_weights", "final_gates", "component", "active_tas
     *("block", "block_start", "block_stop", "block_task"),
 }
 """Names of axes, of tables and of what results hold whatever was recorded."""
-
-
-def checked_experiment(experiment: Experiment) -> None:
-    """Require an experiment."""
-    require_instance(
-        "experiment", experiment, Experiment, "Write gatedlib.Experiment(teachers, network, curriculum, flow)"
-    )
 
 
 def checked_seeds(seeds: Seeds) -> np.ndarray:
@@ -86,9 +79,6 @@ def checked_record(record: Iterable[rec.Quantity], every: int, steps: int) -> tu
 
 def checked_initial(initial: Params, experiment: Experiment, seeds: int) -> Params:
     """Initial parameters with a seed axis, after a check of their shapes."""
-    require_instance(
-        "initial", initial, Params, "Use Params(weights, gates), or gatedlib.results.final_params(results)"
-    )
     leaves = {}
     for name, shape in experiment.network.shapes(*experiment.sizes).items():
         given = as_real_array(f"initial {name}", getattr(initial, name), "Compare network.shapes(d_out, d_in)")

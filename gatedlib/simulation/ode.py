@@ -26,7 +26,7 @@ from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
 from gatedlib.model.penalties import Penalty
 from gatedlib.simulation import record as rec
-from gatedlib.simulation.arguments import Seeds, checked_experiment, checked_initial, checked_record, checked_seeds
+from gatedlib.simulation.arguments import Seeds, checked_initial, checked_record, checked_seeds
 from gatedlib.simulation.divergence import first_nonfinite, raise_nonfinite
 from gatedlib.simulation.results import label
 
@@ -79,7 +79,6 @@ def solve(
 
     Source: this library. A. F. Filippov, Differential Equations with Discontinuous Righthand Sides, 1988.
     """
-    checked_experiment(experiment)
     rtol = require_positive("rtol", rtol, "Use 1e-9")
     require(1e-12 <= rtol <= 0.1, "rtol", rtol, "must be from 1e-12 to 0.1", "Use 1e-9")
     for name, part, kind in (

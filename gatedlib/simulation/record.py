@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gatedlib._internal.validation import require, require_instance
+from gatedlib._internal.validation import require
 from gatedlib.model.inputs import Examples, Inputs, quadratic_loss
 from gatedlib.model.networks import Network, Params
 from gatedlib.simulation.subspace import Subspace
@@ -126,12 +126,7 @@ def quantity(
 ) -> Callable[[Callable[[Frame], Array]], Quantity]:
     """Make a function of a frame a quantity of the same name, with these axes (or those that `of` gives)."""
 
-    for dim in dims:
-        require_instance("name of an axis", dim, str, 'Write for instance @quantity("path")')
-
     def make(fn: Callable[[Frame], Array]) -> Quantity:
-        named = callable(fn) and hasattr(fn, "__name__")
-        require(named, "quantity", fn, "must be a function of a frame", "Decorate one: def name(frame): …")
         return Quantity(fn.__name__, of or dims, fn)
 
     return make
@@ -267,8 +262,6 @@ def accuracy(examples: Examples) -> Quantity:
 
     Source: paper, Fig. 7.
     """
-
-    require_instance("examples", examples, Examples, "Use features.held_out(), or Examples(features, classes)")
     return Quantity("accuracy", (), _Accuracy(examples))
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 from jaxtyping import Array
 
 from gatedlib._internal.identity import fingerprint
-from gatedlib._internal.validation import is_number, require, require_instance, require_member, to_plain
+from gatedlib._internal.validation import is_number, require, require_member, to_plain
 from gatedlib._internal.version import __version__
 from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment
@@ -151,7 +151,6 @@ def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
         >>> gl.results.cell(grid, tau_c=1.3).attrs["flow.tau_c"]
         1.3
     """
-    require_instance("grid", grid, xr.Dataset, "Use what gatedlib.sweep returned")
     axes = {name: full for name, full in swept(grid).items() if name in grid.dims}
     rule, remedy = "is no result of a sweep", "Use what gatedlib.sweep returned"
     require(len(axes) > 0, "grid", type(grid).__name__, rule, remedy)
@@ -174,14 +173,6 @@ def swept(grid: xr.Dataset) -> dict[str, str]:
     return {name.rpartition(".")[2]: name for name in str(grid.attrs.get("swept", "")).split()}
 
 
-def require_final_parameters(results: xr.Dataset) -> None:
-    """Require results with the parameters that the run ended with, and its teachers."""
-    remedy = "Use what gatedlib.simulate returned"
-    require_instance("results", results, xr.Dataset, remedy)
-    missing = [name for name in ("teachers", "final_weights", "final_gates") if name not in results]
-    require(not missing, "variables left out", missing, "must be none", remedy)
-
-
 def final_params(results: xr.Dataset) -> Params:
     """The parameters at the end of a run, to start another from: shapes (seed, path, out, in) and (seed, path).
 
@@ -194,5 +185,4 @@ def final_params(results: xr.Dataset) -> Params:
         >>> bool((gates_only.final_weights == trained.weights).all())
         True
     """
-    require_final_parameters(results)
     return Params(jnp.asarray(results.final_weights.values), jnp.asarray(results.final_gates.values))

@@ -29,7 +29,6 @@ from gatedlib.simulation import programs, subspace
 from gatedlib.simulation import record as rec
 from gatedlib.simulation.arguments import (
     Seeds,
-    checked_experiment,
     checked_initial,
     checked_record,
     checked_seeds,
@@ -111,7 +110,6 @@ def simulate(
 
     Source: paper, section 2.
     """
-    checked_experiment(experiment)
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
     record, every = checked_record(record, every, len(schedule.tasks))

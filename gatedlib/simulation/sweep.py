@@ -23,7 +23,6 @@ from gatedlib.simulation import simulate
 from gatedlib.simulation.arguments import (
     Seeds,
     as_record,
-    checked_experiment,
     checked_initial,
     checked_record,
     checked_seeds,
@@ -99,7 +98,6 @@ def sweep(
     Source: the tool behind the paper's Fig. 5.
     """
 
-    checked_experiment(experiment)
     if measure is not None:
         require(callable(measure), "measure", measure, "must be a function of results", "Use one of metrics")
     folder = None if save is None else require_folder("save", save, "Name a folder")

@@ -10,11 +10,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from gatedlib._internal.validation import require, require_instance, require_integer
+from gatedlib._internal.validation import require, require_integer
 from gatedlib.analysis import transfer
 from gatedlib.analysis.requirements import of_seed, require_recorded
 from gatedlib.model.experiment import Experiment
-from gatedlib.simulation.arguments import checked_experiment
 from gatedlib.view.style import FLEXIBLE, made_of, task_color, task_name
 
 
@@ -94,9 +93,6 @@ def second_layer(gates: xr.DataArray, ax: Axes | None = None, vmax: float = 0.35
 
     Source: paper, Fig. 6.
     """
-    rule, remedy = "must be hidden and out", "Choose with results.gates.isel(seed=0, time=-1)"
-    require_instance("gates", gates, xr.DataArray, remedy)
-    require(set(gates.dims) == {"hidden", "out"}, "dims of gates", gates.dims, rule, remedy)
     ax = ax or plt.gca()
     ax.imshow(abs(gates).transpose("out", "hidden"), cmap="Greens", vmin=0, vmax=vmax)
     ax.set(xlabel="hidden unit", ylabel="output", xticks=[], yticks=[])
@@ -147,7 +143,6 @@ def curriculum(experiment: Experiment, ax: Axes | None = None) -> Axes:
 
     Source: paper, Fig. 1.
     """
-    checked_experiment(experiment)
     ax = ax or plt.gca()
     schedule, dt = experiment.schedule(), float(experiment.flow.dt)
     for start, stop, task in zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True):

@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from gatedlib._internal.validation import require, require_instance
+from gatedlib._internal.validation import require
 from gatedlib.analysis import metrics
 from gatedlib.analysis.requirements import outputs_share_units, require_recorded, require_single_run, unit
 from gatedlib.view.diagrams import answer, curriculum, judged, mixture_plane, network, plane, second_layer
@@ -102,7 +102,6 @@ def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
     Returns:
         The axes.
     """
-    require_instance("values", values, xr.DataArray, "Use a recorded quantity, or a metric")
     rule, remedy = "must be seed and one other", "Average over the others, or choose along them"
     require(len(values.dims) == 2 and "seed" in values.dims, "dims of values", values.dims, rule, remedy)
     (along,) = (dim for dim in values.dims if dim != "seed")
@@ -292,7 +291,6 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
 
 def _two_settings(values: xr.DataArray) -> tuple[Hashable, ...]:
     remedy = 'Average over seeds: values.mean("seed")'
-    require_instance("values", values, xr.DataArray, "Use what sweep and a metric give")
     require(values.ndim == 2, "dims of values", values.dims, "must be two, (up or down, across)", remedy)
     return values.dims
 

@@ -160,8 +160,6 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
 
     Source: paper, Fig. 7.
     """
-    rule, remedy = "must be Pictures", 'Write features(images.load("digits"))'
-    require(isinstance(pictures, Pictures), "pictures", pictures, rule, remedy)
     units = require_integer("units", units, 1, "The paper's Fig. 7 has 64")
     steps = require_integer("steps", steps, 1, "Use 2000")
     seed = require_integer("seed", seed, 0, "Use 0")

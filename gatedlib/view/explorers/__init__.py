@@ -20,7 +20,6 @@ from gatedlib.model.inputs import Population
 from gatedlib.model.networks import TwoLayer
 from gatedlib.model.penalties import WeightDecay
 from gatedlib.simulation import record
-from gatedlib.simulation.arguments import checked_experiment
 from gatedlib.simulation.simulate import simulate
 from gatedlib.view import plotting
 from gatedlib.view.explorers.explorer import DT, Explorer, panels, require_two_tasks, run_code, slider, speeds
@@ -136,7 +135,6 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
 
     Source: paper, Fig. 6.
     """
-    checked_experiment(experiment)
     require_instance("network", experiment.network, TwoLayer, "Use TwoLayer(hidden=20)")
     penalties = experiment.flow.penalties
     if not any(isinstance(penalty, WeightDecay) for penalty in penalties):

@@ -19,7 +19,6 @@ from PIL import Image
 
 from gatedlib._internal.validation import require
 from gatedlib.model.experiment import Experiment
-from gatedlib.simulation.arguments import checked_experiment
 from gatedlib.simulation.record import Quantity
 from gatedlib.view import plotting
 
@@ -121,7 +120,6 @@ class Explorer:
 
 def require_two_tasks(experiment: Experiment) -> None:
     """Require an experiment of two tasks and two paths."""
-    checked_experiment(experiment)
     sizes = experiment.teachers.shape[0], *experiment.network.shapes(*experiment.sizes)["gates"]
     rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)

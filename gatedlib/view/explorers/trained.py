@@ -10,7 +10,6 @@ from gatedlib.analysis import metrics, transfer
 from gatedlib.analysis.requirements import of_seed
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.inputs import Examples, Population
-from gatedlib.simulation.arguments import checked_experiment
 from gatedlib.view import plotting
 from gatedlib.view.explorers.explorer import Explorer, panels, slider
 
@@ -25,7 +24,6 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
 
     Source: paper, Fig. 3C.
     """
-    checked_experiment(experiment)
     base = experiment.replace(inputs=Population())
     known = experiment.teachers.components
     of_seed(results, seed)

@@ -22,6 +22,7 @@ def final_loss(experiment, seeds=2, **changes):
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
     monkeypatch.setenv("GATEDLIB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(cache, "WORTH_READING", 0.0)
     computed.clear()
 
 

@@ -270,7 +270,7 @@ def test_the_second_layer_is_drawn_output_by_output():
     gates = xr.DataArray(np.arange(-3.0, 3.0).reshape(2, 3), dims=("out", "hidden")).transpose("hidden", "out")
     figure, ax = plt.subplots()
     plotting.second_layer(gates, ax)
-    with pytest.raises(ValueError, match=r"must be hidden and out.*isel\(seed=0, time=-1\)"):
+    with pytest.raises(ValueError, match="permuted list"):
         plotting.second_layer(gates.expand_dims("seed"), ax)
     np.testing.assert_allclose(ax.images[0].get_array(), [[3, 2, 1], [0, 1, 2]])
     plt.close(figure)
