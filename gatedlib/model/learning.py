@@ -1,4 +1,4 @@
-"""Learning: joint gradient descent on weights and gates, each with its own time constant."""
+"""The learning step, all of it: joint gradient descent on weights and gates, each with its own time constant."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ class Flow(eqx.Module):
 
     .. math::
 
-        \tau_w \dot W_p = -\frac{\partial L}{\partial W_p}, \qquad
+        \tau_w \dot W_p = -\frac{\partial (L + R)}{\partial W_p}, \qquad
         \tau_c \dot c_p = -\frac{\partial (L + R)}{\partial c_p}
 
     in explicit Euler steps of `dt`, that is, with learning rates dt/tau.
@@ -69,9 +69,11 @@ class Flow(eqx.Module):
 
         .. math::
 
-            \frac{\partial L}{\partial W_p} = \Big\langle \frac{\partial A}{\partial W_p}, G \Big\rangle, \qquad
-            \frac{\partial L}{\partial c_p} = \Big\langle \frac{\partial A}{\partial c_p}, G \Big\rangle, \qquad
-            G = \frac{\partial L}{\partial A}
+            G = \frac{\partial L}{\partial A}, \qquad
+            \dot W = -\frac{1}{\tau_w} \Big( \Big\langle \frac{\partial A}{\partial W}, G \Big\rangle
+            + \frac{\partial R}{\partial W} \Big), \qquad
+            \dot c = -\frac{1}{\tau_c} \Big( \Big\langle \frac{\partial A}{\partial c}, G \Big\rangle
+            + \frac{\partial R}{\partial c} \Big)
         """
         matrix = network.effective(params)  # A
         loss, g = self.inputs.loss(matrix, teacher, batch)  # L and dL/dA
@@ -82,5 +84,10 @@ class Flow(eqx.Module):
         return loss, Params(-weights / self.tau_w, -gates / self.tau_c)
 
     def step(self, params: Params, velocity: Params) -> Params:
-        """One Euler step along a velocity: what is there, plus dt times its rate of change."""
+        r"""One Euler step along a velocity.
+
+        .. math::
+
+            W \leftarrow W + dt\, \dot W, \qquad c \leftarrow c + dt\, \dot c
+        """
         return Params(params.weights + self.dt * velocity.weights, params.gates + self.dt * velocity.gates)

@@ -176,7 +176,7 @@ def _plain(numbers: np.ndarray) -> Any:
     return np.where(np.isfinite(numbers), np.asarray(numbers, object), np.asarray(None)).tolist()
 
 
-_REGISTRY: dict[str, Claim] = {}
+REGISTRY: dict[str, Claim] = {}
 
 
 def places(count: int, known: Mapping[int, float]) -> np.ndarray:
@@ -208,11 +208,11 @@ def claim(
     )
 
     def register(measure: Callable[..., Outcome]) -> Claim:
-        require(id not in _REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
+        require(id not in REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
         shared = cached(measure)  # by chapters, scorecard and tests
         made = Claim(id, figure, statement, shared, reference=reference, published=published, **facts)
         require_member(made.form, FORMS, "form")
-        _REGISTRY[id] = made
+        REGISTRY[id] = made
         return made
 
     return register
@@ -232,6 +232,6 @@ def registry(figure: str | None = None) -> list[Claim]:
     for chapter in chapters.NAMES:
         importlib.import_module(f"gatedlib.paper.chapters.{chapter}")
     if figure is None:
-        return list(_REGISTRY.values())
-    require_member(figure, (claim.figure for claim in _REGISTRY.values()), "figure")
-    return [claim for claim in _REGISTRY.values() if claim.figure == figure]
+        return list(REGISTRY.values())
+    require_member(figure, (claim.figure for claim in REGISTRY.values()), "figure")
+    return [claim for claim in REGISTRY.values() if claim.figure == figure]

@@ -131,7 +131,7 @@ def sweep(
             some = chosen[tile.seeds]
             own = jax.tree.map(lambda leaf, of=tile.seeds: leaf[of], begin)
             request = simulate.Request(some, record, every, partial(_called, some, tile, axes), initial=own)
-            arrays = _run(chunk, request, tile.places)
+            arrays = run_tile(chunk, request, tile.places)
             parts[number] = measured(chunk, tile.cells, some, axes, record, every, measure, arrays)
             if store is not None:
                 store.write(number, parts[number])
@@ -145,7 +145,7 @@ def _called(seeds: np.ndarray, tile: Tile, axes: dict[str, list], seed: int, cel
     return f"seed {seeds[min(seed, len(seeds) - 1)]} of the cell {describe_cell(cell_settings(axes)[number])}"
 
 
-def _run(
+def run_tile(
     cells: list[Experiment], request: simulate.Request, places: tuple[int, int]
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some cells and seeds on all devices; arrays whose first axes are (seed, cell)."""

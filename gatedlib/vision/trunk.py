@@ -42,7 +42,7 @@ def _layer(key: Key[Array, ""], *shape: int) -> Layer:
     return Layer(np.sqrt(2 / np.prod(shape[:-1])) * normal(key, shape), jnp.zeros(shape[-1]))
 
 
-def _convolved(layer: Layer, x: Float[Array, "sample row column in"]) -> Float[Array, "sample r c out"]:
+def convolve(layer: Layer, x: Float[Array, "sample row column in"]) -> Float[Array, "sample r c out"]:
     """A convolution with stride 2, written as one matrix product: many networks at once then are one product too."""
     size = layer.kernel.shape[0]
     half, rows, columns = size // 2, -(-x.shape[1] // 2), -(-x.shape[2] // 2)
@@ -69,7 +69,7 @@ class Trunk(eqx.Module):
 
     def __call__(self, images: Float[Array, "sample row column"]) -> Float[Array, "sample unit"]:
         """The features of some pictures."""
-        x = _convolved(self.second, _convolved(self.first, images[..., None]))
+        x = convolve(self.second, convolve(self.first, images[..., None]))
         return jax.nn.relu(x.reshape(len(x), -1) @ self.dense.kernel + self.dense.bias)
 
     def scaled(self, by: float) -> Trunk:
@@ -167,7 +167,7 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
     cached = _cached(file)
     if cached is None:
         with fixed_jax_settings(), jax.enable_x64(False):  # the same features whatever the settings around
-            cached = _trained(pictures, units, steps, seed)
+            cached = train(pictures, units, steps, seed)
         try:
             atomic_write(file, partial(_save, cached))
         except OSError as failure:  # what was learned is not lost for that
@@ -200,7 +200,7 @@ def _save(arrays: dict[str, np.ndarray], path: Path) -> None:
         np.savez(opened, **arrays)  # type: ignore[arg-type]
 
 
-def _trained(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np.ndarray]:
+def train(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np.ndarray]:
     """Train, and tell: the features, the accuracy and the leaves of the trunk."""
     import optax
     from tqdm import tqdm
@@ -224,11 +224,11 @@ def _trained(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str,
         change, memory = adam.update(jax.grad(loss)(model, chosen), memory)
         return (optax.apply_updates(model, change), memory), None
 
-    train = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys)[0])
+    learn = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys)[0])
     state = model, adam.init(model)
     with tqdm(total=steps, desc=f"learning features of {pictures.name}", unit="step") as progress:
         for keys in np.array_split(jax.random.split(batch_key, steps), -(-steps // PROGRESS_EVERY)):
-            state = jax.block_until_ready(train(state, keys))
+            state = jax.block_until_ready(learn(state, keys))
             progress.update(len(keys))
     trunk, readout = state[0]
 

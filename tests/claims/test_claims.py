@@ -118,7 +118,7 @@ def test_claims_whose_data_are_missing_are_told_and_do_not_count(capsys, monkeyp
     one = median(xr.DataArray(np.ones(6), dims="seed"))
     claims = [Claim(name, "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True}), data)
               for name, data in (("X", None), ("Y", "fashion"))]  # fmt: skip
-    monkeypatch.setattr("gatedlib.paper.claims._REGISTRY", {claim.id: claim for claim in claims})
+    monkeypatch.setattr("gatedlib.paper.claims.REGISTRY", {claim.id: claim for claim in claims})
     monkeypatch.setattr("gatedlib.images.here", lambda name: False)
     assert command.main(["claims"]) == 0
     printed = capsys.readouterr()
@@ -142,7 +142,7 @@ def test_what_was_measured_before_the_end_is_told(capsys, monkeypatch, ending):
 
     claims = [Claim("X", "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True})),
               Claim("Y", "2", "Another.", ended)]  # fmt: skip
-    monkeypatch.setattr("gatedlib.paper.claims._REGISTRY", {claim.id: claim for claim in claims})
+    monkeypatch.setattr("gatedlib.paper.claims.REGISTRY", {claim.id: claim for claim in claims})
     with pytest.raises(type(ending)):
         command.main(["claims", "--jobs", "1"])
     printed = capsys.readouterr()
@@ -193,7 +193,7 @@ def test_rounds_until_fast_counts_rounds_not_blocks():
 def test_a_failing_claim_is_shown_as_failing(capsys, monkeypatch):
     one = median(xr.DataArray(np.ones(6), dims="seed"))
     claim = Claim("X", "2", "One is two.", lambda: Outcome({"one": one}, {"it is 2": False, "it is 1": True}))
-    monkeypatch.setattr("gatedlib.paper.claims._REGISTRY", {"X": claim})
+    monkeypatch.setattr("gatedlib.paper.claims.REGISTRY", {"X": claim})
     assert command.main(["claims"]) == 1
     printed = capsys.readouterr().out
     assert "FAILS" in printed

@@ -196,7 +196,7 @@ if sys.argv[:1] == ["-m"]:
     def measure():
         return claims.Outcome({{"one": exact(1.0)}}, {{"it is one": {holds}}}) if not {breaks} else 1 / 0
 
-    claims._REGISTRY = {{"X": claims.Claim("X", "2", "A sentence.", measure)}}
+    claims.REGISTRY = {{"X": claims.Claim("X", "2", "A sentence.", measure)}}
     claims.CHAPTERS = ()
 """)
     command = [sys.executable, "-m", "gatedlib", "claims", "--exit-zero"]
@@ -429,7 +429,7 @@ def test_the_cache_and_data_may_be_at_home(home, monkeypatch):
     ],
 )
 def test_what_is_no_folder_is_refused_before_anything_runs(monkeypatch, save, words):
-    monkeypatch.setattr("gatedlib.simulation.sweep._run", None)
+    monkeypatch.setattr("gatedlib.simulation.sweep.run_tile", None)
     with pytest.raises(ValueError, match=re.escape(words)):
         gl.sweep(small(), seeds=1, save=save, tau_c=[0.1])
 

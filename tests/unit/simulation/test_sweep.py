@@ -69,7 +69,7 @@ def test_of_cells_of_unequal_shape_something_is_measured():
     ],
 )
 def test_cells_of_unequal_shape_are_refused_unless_measured(monkeypatch, axes, differ):
-    monkeypatch.setattr(sweep, "_run", None)
+    monkeypatch.setattr(sweep, "run_tile", None)
     with pytest.raises(ValueError, match=f"measure = None: cells differ in their {differ}, .* Say what to keep"):
         gl.sweep(small(block_length=0.4), seeds=2, tau_c=[0.1, 0.2], **axes)
 
@@ -132,14 +132,14 @@ def test_tiles_cover_every_run_once(cells, seeds, runs, memory, shuffle):
 
 def test_a_chunk_stays_within_its_memory(monkeypatch):
     seen = []
-    run = sweep._run
+    run = sweep.run_tile
 
     def watched(*settings):
         out = run(*settings)
         seen.append(sum(leaf.nbytes for leaf in (out[0], *out[1], *out[2].values())))
         return out
 
-    monkeypatch.setattr(sweep, "_run", watched)
+    monkeypatch.setattr(sweep, "run_tile", watched)
     gl.sweep(timed(), seeds=10, memory=2e5, **GRID)
     assert len(seen) > 3
     assert max(seen) < 2e5
@@ -200,7 +200,7 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_numbers(tmp_path, monkeyp
 
 def test_a_finished_sweep_is_read_and_not_run(tmp_path, monkeypatch):
     first = gl.sweep(timed(), seeds=2, measure=metrics.total_alignment, save=tmp_path / "s", **GRID)
-    monkeypatch.setattr(sweep, "_run", None)
+    monkeypatch.setattr(sweep, "run_tile", None)
     again = gl.sweep(timed(), seeds=2, measure=metrics.total_alignment, save=tmp_path / "s", **GRID)
     xr.testing.assert_identical(again, first)
 
@@ -429,7 +429,7 @@ BAD = [
 
 @pytest.mark.parametrize(("call", "value", "rule", "remedy"), BAD)
 def test_bad_grids_fail_before_anything_runs(monkeypatch, call, value, rule, remedy):
-    monkeypatch.setattr(sweep, "_run", None)
+    monkeypatch.setattr(sweep, "run_tile", None)
     with pytest.raises(ValueError) as refusal:  # noqa: PT011
         gl.sweep(small(), **call)
     for part in (value, rule, remedy):

@@ -226,8 +226,8 @@ def some_pictures(count=40):
 def test_features_are_learned_once_and_again_if_anything_changed(tmp_path, monkeypatch):
     monkeypatch.setenv("GATEDLIB_CACHE", str(tmp_path))
     learned = []
-    whole = trunk._trained
-    monkeypatch.setattr(trunk, "_trained", lambda *of: learned.append(of[1:]) or whole(*of))
+    whole = trunk.train
+    monkeypatch.setattr(trunk, "train", lambda *of: learned.append(of[1:]) or whole(*of))
     first = trunk.features(some_pictures(), units=5, steps=3)
     again = trunk.features(some_pictures(), units=5, steps=3)
     assert len(learned) == 1
@@ -257,7 +257,7 @@ def test_convolutions_are_those_of_jax(side):
         expected = jax.lax.conv_general_dilated(
             x, layer.kernel, (2, 2), [(half, half)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
-        np.testing.assert_allclose(trunk._convolved(layer, x), jax.nn.relu(expected + layer.bias), atol=1e-4)
+        np.testing.assert_allclose(trunk.convolve(layer, x), jax.nn.relu(expected + layer.bias), atol=1e-4)
 
 
 def cloud(count=60, width=5):
