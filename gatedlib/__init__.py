@@ -1,6 +1,6 @@
 """gatedlib: gated linear networks that learn tasks and task abstractions by joint gradient descent."""
 
-import importlib
+import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from gatedlib._internal.version import __version__ as __version__
@@ -15,13 +15,13 @@ from gatedlib.model.penalties import Nonnegative, Penalty, Scaled, UnitNorm, Wei
 from gatedlib.model.teachers import Correlated, Given, Orthogonal, Spectral, Teachers
 from gatedlib.simulation import record
 from gatedlib.simulation.divergence import DivergenceError
-from gatedlib.simulation.ode import solve
 from gatedlib.simulation.simulate import simulate
 from gatedlib.simulation.sweep import sweep
 
 if TYPE_CHECKING:
     from gatedlib.analysis import metrics, observer, reduction, theory, transfer
     from gatedlib.simulation import results
+    from gatedlib.simulation.ode import solve
     from gatedlib.view import explorers as explore
     from gatedlib.view import plotting
     from gatedlib.vision import images, trunk
@@ -76,28 +76,29 @@ __all__ = [
     "trunk",
 ]
 
-_MODULES = {
-    "explore": "view.explorers",
-    "images": "vision.images",
-    "metrics": "analysis.metrics",
-    "observer": "analysis.observer",
-    "plotting": "view.plotting",
-    "reduction": "analysis.reduction",
-    "results": "simulation.results",
-    "theory": "analysis.theory",
-    "transfer": "analysis.transfer",
-    "trunk": "vision.trunk",
+_LATER = {
+    "explore": "gatedlib.view.explorers",
+    "images": "gatedlib.vision.images",
+    "metrics": "gatedlib.analysis.metrics",
+    "observer": "gatedlib.analysis.observer",
+    "plotting": "gatedlib.view.plotting",
+    "reduction": "gatedlib.analysis.reduction",
+    "results": "gatedlib.simulation.results",
+    "solve": "gatedlib.simulation.ode:solve",
+    "theory": "gatedlib.analysis.theory",
+    "transfer": "gatedlib.analysis.transfer",
+    "trunk": "gatedlib.vision.trunk",
 }
-"""Modules that are imported when they are first used: matplotlib, widgets and scipy are slow to import."""
+"""What is imported when it is first used: matplotlib, widgets and scipy are slow to import."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a module when it is first used."""
-    if name in _MODULES:
-        return importlib.import_module(f"gatedlib.{_MODULES[name]}")
+    """Import something when it is first used."""
+    if name in _LATER:
+        return pkgutil.resolve_name(_LATER[name])
     raise AttributeError(f"module 'gatedlib' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """All public names, those that are not imported yet among them."""
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *_LATER})
