@@ -23,6 +23,12 @@ def small(**settings) -> gl.Experiment:
     return experiment.replace(**settings)
 
 
+def declared(*gate_dims, unit="path"):
+    """What results of a network of matrices keep of its axes, for results that are made by hand."""
+    dims = {"unit": (unit,), "gate_dims": (unit, *gate_dims), "weight_dims": (unit, "out", "in")}
+    return {f"network.{name}": " ".join(each) for name, each in dims.items()}
+
+
 def need(claim):
     """Go on only if the data that a claim needs are here, as they must be in CI."""
     if not claim.measurable:

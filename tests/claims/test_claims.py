@@ -116,7 +116,7 @@ def test_pictures_have_the_names_that_were_promised():
 
 def test_claims_whose_data_are_missing_are_told_and_do_not_count(capsys, monkeypatch):
     one = median(xr.DataArray(np.ones(6), dims="seed"))
-    claims = [Claim(name, "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True}), data)
+    claims = [Claim(name, "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True}), data=data)
               for name, data in (("X", None), ("Y", "fashion"))]  # fmt: skip
     monkeypatch.setattr("gatedlib.paper.claims.REGISTRY", {claim.id: claim for claim in claims})
     monkeypatch.setattr("gatedlib.images.here", lambda name: False)

@@ -72,7 +72,7 @@ def test_reduced_system_is_the_full_one(x64, teachers, space):
 
 def test_teachers_that_share_modes_have_no_modes_but_a_span():
     teachers = SETS["correlated"].sample(jax.random.key(0))
-    with pytest.raises(ValueError, match=r"share modes.*reduction\.span"):
+    with pytest.raises(ValueError, match=r"share modes.*reduction\.teacher_span"):
         reduction.modes(teachers)
     assert reduction.teacher_span(teachers).targets.shape == (3, 3)
 

@@ -35,7 +35,7 @@ import hashlib, sys
 import numpy as np
 import gatedlib as gl
 from tests.examples import ROOT, small
-from tests.test_seeds import INPUTS
+from tests.laws.test_seeds import INPUTS
 
 for name in ("few samples", "noisy"):
     run = gl.simulate(small(inputs=INPUTS[name], blocks=1), 2, record=(gl.record.loss,))

@@ -185,7 +185,7 @@ def test_what_holds_for_paths_only_is_refused():
     results = gl.simulate(two(), 2, (*record.DEFAULT, record.weights))
     calls = (gl.transfer.best_gates, gl.transfer.parts, metrics.specialization)
     for call in (*calls, gl.reduction.accelerators, gl.reduction.pair_invariant):
-        with pytest.raises(ValueError, match=r"\['hidden'\]: this is about paths"):
+        with pytest.raises(ValueError, match=r"'hidden in': this is about paths"):
             call(results)
     with pytest.raises(ValueError, match="hidden units = 3"):
         metrics.reorder_paths(gl.simulate(two(hidden=3), 2))

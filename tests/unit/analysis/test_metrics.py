@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import metrics
-
-DECLARED = {"network.unit": "path", "network.gate_dims": "path", "network.weight_dims": "path out in"}
+from tests.examples import declared
 
 
 def handmade(losses, **variables):
@@ -27,7 +26,7 @@ def handmade(losses, **variables):
         "block_stop": ("block", [4, 8]),
         "block_task": ("block", [0, 1]),
     }
-    return xr.Dataset(data, coordinates, {"flow.dt": 0.5, "every": 1, **DECLARED})
+    return xr.Dataset(data, coordinates, {"flow.dt": 0.5, "every": 1, **declared()})
 
 
 def test_time_to_criterion():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import gatedlib as gl
 from gatedlib import metrics, transfer
 from gatedlib.model.curricula import Curriculum
-from tests.examples import CONSTRAINTS, small
+from tests.examples import CONSTRAINTS, declared, small
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +115,8 @@ def test_every_row_conserves_its_pair_invariant_while_its_gates_are_positive(pen
 
 def by_hand(scores):
     """Results of one seed at one time, with alignments (task, path, out)."""
-    data = xr.Dataset({"alignment": (("seed", "time", "task", "path", "out"), np.asarray(scores)[None, None])})
+    alignment = ("seed", "time", "task", "path", "out"), np.asarray(scores)[None, None]
+    data = xr.Dataset({"alignment": alignment}, attrs=declared("out"))
     sizes = {dim: np.arange(size) for dim, size in data.sizes.items()}
     return data.assign_coords(sizes)
 
@@ -231,7 +232,7 @@ def test_nonnegative_gates_cannot_be_improved(neuron, seed):
         "final_weights": (("seed", "path", "out", "in"), random.normal(size=(1, 3, 2, 5))),
         "teachers": (("seed", "task", "out", "in"), random.normal(size=(1, 4, 2, 5))),
         "final_gates": (("seed", *gate_dims), np.ones((1, 3, 2)[: 1 + len(gate_dims)])),
-    }).assign_coords(path=range(3))  # fmt: skip
+    }, attrs=declared(*gate_dims[1:])).assign_coords(path=range(3))  # fmt: skip
     gates = transfer.best_gates(results, nonnegative=True)
     error = (gates * results.final_weights).sum("path") - results.teachers
     slopes = (error * results.final_weights).sum([dim for dim in ("out", "in") if dim not in gate_dims])

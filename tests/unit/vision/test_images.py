@@ -469,7 +469,7 @@ def test_what_data_sets_have_not_is_refused():
         gl.simulate(experiment, 1)
     results = gl.simulate(experiment, 2, (record.gates, record.weight_products))
     for call in (gl.transfer.parts, metrics.specialization):
-        with pytest.raises(ValueError, match=r"\['class'\]: this is about paths"):
+        with pytest.raises(ValueError, match=r"'class'\): this is about paths"):
             call(results)
     with pytest.raises(ValueError, match=r"labels of classes.*Use metrics.matching_by_gates"):
         metrics.gate_like(results)
