@@ -64,7 +64,7 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
 
     found: list[Verdict] = []
     try:
-        with tqdm(desc="measuring", total=len(chosen), unit="claim", file=sys.stderr) as progress:
+        with tqdm(desc="measuring, chapter by chapter", total=len(chosen), unit="claim", file=sys.stderr) as progress:
             for verdict in judge_all(chosen, jobs):
                 found.append(verdict)
                 progress.set_description(f"{verdict.claim.id} {'holds' if verdict.holds else 'FAILS'}")
