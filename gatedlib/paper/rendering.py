@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from gatedlib.paper.claims import Verdict
-    from gatedlib.paper.estimates import Estimate
+from gatedlib.paper.estimates import Estimate
+
+Verdict = Any
+"""That of `gatedlib.paper.claims`, which shows itself by these functions."""
 
 
 class Number(NamedTuple):

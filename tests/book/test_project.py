@@ -27,14 +27,9 @@ MODULES = {
 
 
 def imported(path):
-    """The modules of gatedlib that a file imports anywhere in it, unless for type checking only."""
+    """The modules of gatedlib that a file imports anywhere in it, for type checking too."""
     found = set()
-    tree = ast.parse(path.read_text())
-    skipped = {id(n) for b in ast.walk(tree) if isinstance(b, ast.If) and "TYPE_CHECKING" in ast.dump(b.test)
-               for n in ast.walk(b)}  # fmt: skip
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gatedlib"):
             within = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if name in MODULES else node.module for name in within}
