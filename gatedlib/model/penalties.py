@@ -138,28 +138,32 @@ class UnitNorm(_OnGates):
         either, remedy = "must be True or False", "Use False for one norm of all gates, as in the released code"
         require(isinstance(self.per_neuron, bool), "per_neuron", self.per_neuron, either, remedy)
 
-    def _norm(self, gates: Any) -> Any:
-        # not linalg.norm: it flattens nothing, and gates per neuron have two axes
-        over, numerics = 0 if self.per_neuron else None, gates.__array_namespace__()
-        squares = numerics.sum(gates**2, axis=over) if self.ord == 2 else None
-        return numerics.sum(numerics.abs(gates), axis=over) if squares is None else numerics.sqrt(squares)
-
     def value(self, params: Params) -> Float[Array, ""]:
-        return self.b / 2 * jnp.sum((self._norm(jnp.asarray(params.gates)) - 1) ** 2)
+        return self.b / 2 * jnp.sum((_norm(jnp.asarray(params.gates), self.ord, self.per_neuron) - 1) ** 2)
 
     def slope(self, gates: Any, side: Any) -> Any:
-        norm, numerics = self._norm(gates), gates.__array_namespace__()
-        if self.ord == 1 or math.prod(self._held_together(gates.shape)) == 1:  # the length of one gate is its size
-            return self.b * (norm - 1) * side
+        norm = _norm(gates, self.ord, self.per_neuron)
+        if self.ord == 1 or math.prod(_held_together(gates.shape, self.per_neuron)) == 1:
+            return self.b * (norm - 1) * side  # the length of one gate is its size
         # for k = 2 the norm has no direction at c = 0; the derivative there is taken as 0
-        return self.b * (norm - 1) * (gates / numerics.where(norm > 0, norm, 1.0))
+        return self.b * (norm - 1) * (gates / gates.__array_namespace__().where(norm > 0, norm, 1.0))
 
     def stiffness(self, shape: tuple[int, ...]) -> float:
-        return self.b * (math.prod(self._held_together(shape)) if self.ord == 1 else 1)
+        return self.b * (math.prod(_held_together(shape, self.per_neuron)) if self.ord == 1 else 1)
 
-    def _held_together(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the gates that share one norm."""
-        return shape[:1] if self.per_neuron else shape
+
+def _norm(gates: Any, ord: int, per_neuron: bool) -> Any:
+    """The norm of gates in an array of jax, or of numpy, where the solver computes.
+
+    Not linalg.norm: it flattens nothing, and gates per neuron have two axes.
+    """
+    over = 0 if per_neuron else None
+    return abs(gates).sum(over) if ord == 1 else gates.__array_namespace__().sqrt((gates**2).sum(over))
+
+
+def _held_together(shape: tuple[int, ...], per_neuron: bool) -> tuple[int, ...]:
+    """The shape of the gates that share one norm."""
+    return shape[:1] if per_neuron else shape
 
 
 class WeightCost(Penalty):

@@ -9,7 +9,7 @@ or is let go.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +24,6 @@ from gatedlib._internal.validation import require, require_positive
 from gatedlib.model.experiment import Experiment, require_penalties_on_gates
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
-from gatedlib.model.penalties import Penalty
 from gatedlib.simulation import record as rec
 from gatedlib.simulation.arguments import Seeds, checked_initial, checked_record, checked_seeds
 from gatedlib.simulation.divergence import first_nonfinite, raise_nonfinite
@@ -129,17 +128,17 @@ class _Learning:
     paths: int
     tau_w: float
     tau_c: float
-    penalties: Sequence[Penalty]
+    slopes: Sequence[Callable[..., Any]]  # of the penalties; to look such a method up takes longer than to call it
 
     @classmethod
     def of(cls, experiment: Experiment) -> _Learning:
         flow = experiment.flow
         (paths,) = experiment.network.shapes(1, 1)["gates"]
-        return cls(paths, float(flow.tau_w), float(flow.tau_c), flow.penalties)
+        return cls(paths, float(flow.tau_w), float(flow.tau_c), [penalty.slope for penalty in flow.penalties])
 
     def slope(self, gates: np.ndarray, side: np.ndarray) -> np.ndarray:
         """The derivative of all penalties along each gate, on this side of zero."""
-        return sum((np.asarray(penalty.slope(gates, side)) for penalty in self.penalties), np.zeros(self.paths))
+        return sum((np.asarray(slope(gates, side)) for slope in self.slopes), np.zeros(self.paths))
 
     @functools.cached_property
     def kinked(self) -> bool:
