@@ -9,13 +9,20 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Int
 
-from gatedlib._internal.validation import require, require_integer, require_positive, to_plain, to_real
+from gatedlib._internal.validation import (
+    as_real_array,
+    require,
+    require_integer,
+    require_positive,
+    to_plain,
+    to_real,
+)
 
 
 class Schedule(NamedTuple):
@@ -44,16 +51,26 @@ class Schedule(NamedTuple):
         """Lay blocks of the given tasks and lengths (in time units) out on whole steps of `dt`.
 
         Raises:
-            ValueError: if a length is no whole number of steps; the nearest lengths that are stand in the message.
+            ValueError: if the two differ in number, there are none, a task is no whole number from 0 on, or a length is
+                no whole number of steps; the nearest lengths that are stand in the message.
         """
-        stop = np.cumsum([whole_steps("block_length", length, dt) for length in lengths])
+        tasks, lengths = to_plain(tasks), to_plain(lengths)
+        _check_blocks(tasks, lengths)
+        stop = np.cumsum([whole_steps("block_length", float(length), dt) for length in lengths])
         _check_steps(int(stop[-1]))
         return _table(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
 
     @classmethod
     def of_tasks(cls, tasks: Sequence[int] | np.ndarray) -> Schedule:
-        """The task of every step, with a new block wherever it changes."""
-        every = np.asarray(tasks, np.int32)
+        """The task of every step, with a new block wherever it changes.
+
+        Raises:
+            ValueError: if there is no step, or a task is no whole number from 0 on.
+        """
+        given = np.asarray(as_real_array("tasks", tasks, "Give the task of every step"))
+        whole = given.ndim == 1 and given.size > 0 and given.dtype.kind in "iu" and given.min() >= 0
+        require(whole, "tasks", tasks, "must be whole numbers from 0 on, one for every step", "Use [0, 0, 1, 1]")
+        every = np.asarray(given, np.int32)
         return _table(every, np.flatnonzero(np.append(True, every[1:] != every[:-1])))
 
 
@@ -90,6 +107,22 @@ def _check_tasks(name: str, tasks: Sequence[int] | np.ndarray) -> None:
     require(len(tasks) > 0, name, tasks, "must name at least one task", "Use (0, 1) to alternate two tasks")
     for task in tasks:
         require_integer(f"task in {name}", task, 0, "Tasks are counted from 0")
+
+
+def _check_blocks(tasks: Any, lengths: Any) -> None:
+    """Require as many lengths as tasks."""
+    _check_tasks("tasks", tasks)
+    listed = isinstance(lengths, tuple)
+    require(listed, "lengths", lengths, "must be a list of lengths", "Give one length per block")
+    require(
+        len(lengths) == len(tasks),
+        "number of lengths",
+        len(lengths),
+        f"must be the number of tasks, {len(tasks)}",
+        "Give one length per block",
+    )
+    for length in lengths:
+        require_positive("length", length, "Give each block a length in time units")
 
 
 class Curriculum(eqx.Module):
@@ -188,21 +221,10 @@ class BlockSequence(Curriculum):
     lengths: Sequence[float] | np.ndarray = eqx.field(converter=to_plain)
 
     def __check_init__(self) -> None:
-        _check_tasks("tasks", self.tasks)
-        listed = isinstance(self.lengths, tuple)
-        require(listed, "lengths", self.lengths, "must be a list of lengths", "Give one length per block")
-        require(
-            len(self.lengths) == len(self.tasks),
-            "number of lengths",
-            len(self.lengths),
-            f"must be the number of tasks, {len(self.tasks)}",
-            "Give one length per block",
-        )
-        for length in self.lengths:
-            require_positive("length", length, "Give each block a length in time units")
+        _check_blocks(self.tasks, self.lengths)
 
     def schedule(self, dt: float) -> Schedule:
-        return Schedule.of_blocks(self.tasks, [float(length) for length in self.lengths], dt)
+        return Schedule.of_blocks(self.tasks, self.lengths, dt)
 
 
 class Phases(Curriculum):

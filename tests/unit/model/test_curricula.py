@@ -81,3 +81,23 @@ def test_random_switches_go_to_all_other_tasks_alike():
     jumps = np.bincount(np.diff(tasks) % 4, minlength=4)
     assert jumps[0] == 0
     assert (abs(jumps[1:] - jumps.sum() / 3) < 5 * np.sqrt(jumps.sum() * 2 / 9)).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda: gl.Schedule.of_blocks([0, 1, 0], [1.0, 1.0], 1.0),
+            "number of lengths = 2: must be the number",
+        ),
+        (lambda: gl.Schedule.of_blocks([], [], 1.0), "must name at least one task"),
+        (lambda: gl.Schedule.of_blocks([0], [-3.0], 1.0), "length = -3.0: must be a number above 0"),
+        (lambda: gl.Schedule.of_blocks([0.5], [1.0], 1.0), "task in tasks = 0.5: must be a whole number"),
+        (lambda: gl.Schedule.of_tasks([]), "must be whole numbers from 0 on, one for every step"),
+        (lambda: gl.Schedule.of_tasks([0, -1]), "must be whole numbers from 0 on"),
+        (lambda: gl.Schedule.of_tasks([0.0, 1.0]), "must be whole numbers from 0 on"),
+    ],
+)
+def test_schedules_that_are_none_are_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
