@@ -148,3 +148,15 @@ def test_a_penalty_of_one_s_own_is_its_value():
     assert gradient.weights.shape == ()
     steps, exact = gl.simulate(experiment.replace(dt=1e-3), 2, every=20), gl.solve(experiment, 2)
     np.testing.assert_allclose(steps.gates, exact.gates.isel(time=slice(None)), atol=0.01)
+
+
+class Misdeclared(Resisting):
+    """It says that it leaves the weights alone, and does not."""
+
+    def value(self, params):
+        return self.strength * jnp.sum(params.weights**2)
+
+
+def test_a_penalty_that_acts_on_weights_and_denies_it_fails():
+    with pytest.raises((TypeError, AttributeError)):
+        gl.simulate(small(penalties=(Misdeclared(0.2),)), 1)
