@@ -23,7 +23,7 @@ from gatedlib.simulation.record import Quantity
 from gatedlib.simulation.results import VERSIONS, array_description, settings
 
 ENGINE = 1
-"""To be raised whenever a run of this library comes to give other numbers: saved sweeps are then begun anew."""
+"""To be raised whenever a run of this library comes to give other numbers: folders of saved sweeps are then refused."""
 
 PATIENCE = 30
 """Seconds to wait for a file that another process has seen."""

@@ -1,4 +1,4 @@
-"""What the chapters of the book run, and their claims: one module for each notebook, of the same name."""
+"""What the chapters of the book run, and their claims: each module has a notebook of its name."""
 
 import pkgutil
 import re

@@ -63,7 +63,7 @@ def cycle_distances(results: xr.Dataset) -> np.ndarray:
 
 
 UNEVEN = gl.BlockSequence((0, 1) * 50, np.random.default_rng(0).permutation([0.5, 1.5] * 50).tolist())
-"""As many blocks as in the limit cycle and as much time, but no two periods alike."""
+"""As many blocks as in the limit cycle and as much time, of lengths in random order, so that periods do not repeat."""
 
 
 @claim(
