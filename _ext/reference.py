@@ -63,9 +63,10 @@ class Reference(SphinxDirective):
             if text:  # colours and the like have no words of their own
                 first = " ".join(text.split("\n\n")[0].split())
                 rows += [f"   * - :py:obj:`~{where}.{name}`", f"     - {first}"]
-                options = {"class": ["   :no-members:"], "data": ["   :no-value:"]}.get(kind(getattr(module, name)), [])
+                sort = kind(getattr(module, name))
+                options = {"class": ["   :no-members:"], "data": ["   :no-value:"]}.get(sort, [])
                 options = [f"   :members: {members}"] if members else options
-                entries += [f".. auto{kind(getattr(module, name))}:: {where}.{name}", *options, ""]
+                entries += [f".. auto{sort}:: {where}.{name}", *options, ""]
         table = [".. list-table::", "   :widths: 25 75", "   :class: names", "", *rows, ""]
         node = nodes.Element()
         lines = StringList([*intro, *table, *entries], source=self.get_source_info()[0])

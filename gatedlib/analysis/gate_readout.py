@@ -4,8 +4,14 @@ import numpy as np
 import xarray as xr
 
 from gatedlib._internal.validation import require
-from gatedlib.analysis.requirements import in_each_cell, outputs_have_gates, require_recorded, unit
-from gatedlib.analysis.specialization import assigned, components
+from gatedlib.analysis.requirements import (
+    in_each_cell,
+    require_gate_per_path,
+    require_no_composites,
+    require_recorded,
+    unit,
+)
+from gatedlib.analysis.specialization import assigned
 
 
 @in_each_cell
@@ -31,11 +37,8 @@ def matching_by_gates(results: xr.Dataset) -> xr.DataArray:
     Source: this library; for data sets, where there are no teachers' weights to align with.
     """
     require_recorded(results, "gates")
-    rule, remedy = "have an out: there must be one gate per path", "Use metrics.matching"
-    require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
-    made = results.sizes["task"] - components(results).sizes["task"]
-    rule, remedy = "have no path of their own", "Use metrics.matching, which leaves them out"
-    require(made == 0, "tasks made of others", made, rule, remedy)
+    require_gate_per_path(results, "Use metrics.matching")
+    require_no_composites(results, "Use metrics.matching, which leaves them out")
     half = results.sizes["block"] // 2
     ends = np.searchsorted(results.step.values, results.block_stop.values[half:]) - 1
     late, tasks = (

@@ -16,14 +16,15 @@ from gatedlib.analysis.metrics import per_block
 from gatedlib.analysis.requirements import (
     first_true,
     in_each_cell,
-    outputs_have_gates,
     require_all_frames,
     require_every_step,
+    require_gate_per_path,
+    require_no_composites,
     require_recorded,
     require_single_run,
     unit,
 )
-from gatedlib.analysis.specialization import components, reorder_paths
+from gatedlib.analysis.specialization import reorder_paths
 
 
 def filtered(
@@ -147,12 +148,9 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     require_recorded(results, "gates", "alignment")
-    rule, remedy = "have an out: there must be one gate per path", "Use GatedLinear"
-    require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
+    require_gate_per_path(results, "Use GatedLinear")
+    require_no_composites(results, "Use teachers without composites")
     dim = unit(results)
-    made = results.sizes["task"] - components(results).sizes["task"]
-    rule, remedy = "have no path of their own, and so no gate", "Use teachers without composites"
-    require(made == 0, "tasks made of others", made, rule, remedy)
     paths, tasks = results.sizes[dim], results.sizes["task"]
     rule, remedy = f"must be {tasks}, the number of tasks", f"Use GatedLinear(paths={tasks})"
     require(paths == tasks, "number of paths", paths, rule, remedy)

@@ -81,6 +81,18 @@ def outputs_have_gates(results: xr.Dataset) -> bool:
     return "out" in results.attrs["network.gate_dims"].split()
 
 
+def require_gate_per_path(results: xr.Dataset, remedy: str) -> None:
+    """Require one gate per path, none for single outputs."""
+    rule = "have an out: there must be one gate per path"
+    require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
+
+
+def require_no_composites(results: xr.Dataset, remedy: str) -> None:
+    """Require that no task is made of others."""
+    made = int((results.component == 0).sum()) if "component" in results.coords else 0
+    require(made == 0, "tasks made of others", made, "have no path of their own, and so no gate", remedy)
+
+
 def in_each_cell(metric: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function of results take the results of a sweep too, and be taken in each cell."""
 

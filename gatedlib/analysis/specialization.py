@@ -271,7 +271,7 @@ def gate_like(results: xr.Dataset) -> xr.DataArray:
         \frac1{d_\mathrm{out}} \sum_i \frac{\sum_{u \in U_m} c_{ui}^2}{\sum_u c_{ui}^2}
 
     with :math:`U_m` the paths, or hidden units, matched to the task m that is on; in a `TwoLayer` network these are
-    the units that serve any of its outputs. Units beyond the one-to-one matching count as path_of_task none.
+    the units that serve any of its outputs. Units beyond the one-to-one matching count as serving none.
 
     Args:
         results: a run with `gates` and `alignment` recorded.

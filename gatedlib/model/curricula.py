@@ -310,5 +310,4 @@ class RandomSwitches(Curriculum):
         switches = random.random(steps) < hazard
         switches[0] = False
         by = np.where(switches, random.integers(1, self.tasks, steps), 0)
-        tasks = (np.cumsum(by) % self.tasks).astype(np.int32)
-        return Schedule.of_tasks(tasks)
+        return Schedule.of_tasks(np.cumsum(by) % self.tasks)

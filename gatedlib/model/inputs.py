@@ -228,10 +228,7 @@ class Examples(Inputs):
         return jax.random.randint(key, (self.batch,), 0, len(self.classes), jnp.int32)  # in any precision
 
     def loss(self, matrix: Matrix, teacher: Matrix, batch: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
-        rule, remedy = (
-            "a linear network sees rows of numbers",
-            "Flatten them, or use gatedlib.trunk.features",
-        )
+        rule, remedy = "a linear network sees rows of numbers", "Flatten them, or use gatedlib.trunk.features"
         require(self.features.ndim == 2, "shape of features", self.features.shape, rule, remedy)
         x = self.features[batch]
         loss, pull = cross_entropy(x @ matrix.T, self.labels(teacher, batch))

@@ -136,10 +136,6 @@ def _length(vectors: Array) -> Array:
     return jnp.sqrt(jnp.sum(vectors**2, -1))
 
 
-def _matrix(frame: Frame) -> Array:
-    return frame.network.effective(frame.params)
-
-
 @quantity()
 def loss(frame: Frame) -> Array:
     """The loss of the task that is on."""
@@ -151,7 +147,7 @@ def population_loss(frame: Frame) -> Array:
     """The loss of the task that is on for all inputs at once and targets without noise, whatever the step sees."""
     rule, remedy = "have labels, and no matrix to be compared with", "Record loss, or accuracy(examples)"
     require(not isinstance(frame.inputs, Examples), "teachers", "Labellings", rule, remedy)
-    return quadratic_loss(_matrix(frame) - frame.teachers[frame.task], None)[0]
+    return quadratic_loss(frame.network.effective(frame.params) - frame.teachers[frame.task], None)[0]
 
 
 def _gate_dims(network: Network) -> tuple[str, ...]:
@@ -181,7 +177,7 @@ def weights(frame: Frame) -> Array:
 @quantity("out", "in")
 def matrix(frame: Frame) -> Array:
     """The one matrix that a linear student amounts to."""
-    return _matrix(frame)
+    return frame.network.effective(frame.params)
 
 
 @quantity(of=_alignment_dims)

@@ -118,10 +118,9 @@ def _attribute(value: Any) -> Any:
         return repr(value) if _is_written_out(value) and len(repr(value)) <= MAX_INLINE_SIZE else fingerprint(value)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):  # of which netCDF knows nothing
         array = array.astype(float)
-    # netCDF makes one number of a list of one
-    return (
-        array_description(array) if array.size > MAX_INLINE_SIZE else array.item() if array.size == 1 else array.ravel()
-    )
+    if array.size > MAX_INLINE_SIZE:
+        return array_description(array)
+    return array.item() if array.size == 1 else array.ravel()  # netCDF makes one number of a list of one
 
 
 def _is_written_out(value: Any) -> bool:

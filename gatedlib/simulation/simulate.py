@@ -118,7 +118,6 @@ def simulate(
     title = f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps"
     request = Request(chosen, record, every, lambda seed, _: f"seed {chosen[seed]}", title, begin, start)
     teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], request))
-
     return label(experiment, schedule, chosen, record, every, teachers, final, frames, start=start)
 
 

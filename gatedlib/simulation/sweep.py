@@ -20,13 +20,7 @@ from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation import record as rec
 from gatedlib.simulation import simulate
-from gatedlib.simulation.arguments import (
-    Seeds,
-    as_record,
-    checked_initial,
-    checked_record,
-    checked_seeds,
-)
+from gatedlib.simulation.arguments import Seeds, as_record, checked_initial, checked_record, checked_seeds
 from gatedlib.simulation.assemble import assemble, measured
 from gatedlib.simulation.checkpoints import Store
 from gatedlib.simulation.grid import (
@@ -97,7 +91,6 @@ def sweep(
 
     Source: the tool behind the paper's Fig. 5.
     """
-
     if measure is not None:
         require(callable(measure), "measure", measure, "must be a function of results", "Use one of metrics")
     folder = None if save is None else require_folder("save", save, "Name a folder")

@@ -18,11 +18,7 @@ from jaxtyping import Array, Float, Key
 from gatedlib._internal.files import atomic_write
 from gatedlib._internal.identity import code_digest
 from gatedlib._internal.numerics import fixed_jax_settings, normal, random_key
-from gatedlib._internal.validation import (
-    require,
-    require_integer,
-    require_positive,
-)
+from gatedlib._internal.validation import require, require_integer, require_positive
 from gatedlib.model.inputs import Examples, cross_entropy
 from gatedlib.vision.images import Pictures, cache
 
