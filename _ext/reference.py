@@ -67,7 +67,7 @@ class Reference(SphinxDirective):
                 options = {"class": ["   :no-members:"], "data": ["   :no-value:"]}.get(sort, [])
                 options = [f"   :members: {members}"] if members else options
                 entries += [f".. auto{sort}:: {where}.{name}", *options, ""]
-        table = [".. list-table::", "   :widths: 25 75", "   :class: names", "", *rows, ""]
+        table = [".. list-table::", "   :widths: 30 70", "   :class: names", "", *rows, ""]
         node = nodes.Element()
         lines = StringList([*intro, *table, *entries], source=self.get_source_info()[0])
         self.state.nested_parse(lines, self.content_offset, node)
