@@ -86,9 +86,10 @@ def whole_steps(name: str, length: float, dt: float) -> int:
     # a relative 1e-6 forgives 0.3 / 0.1 = 2.9999..., and float32 settings
     if count < 1 or abs(length / dt - count) > 1e-6 * count:
         below, above = max(1, math.floor(length / dt)), math.floor(length / dt) + 1
+        nearest = " or ".join(f"{steps * dt:.6g}" for steps in sorted({below, above}))
         raise ValueError(
             f"{name} = {length!r} with dt = {dt!r}: it must be a whole number of steps, "
-            f"this one has {length / dt:.6g}. Use {below * dt:.6g} or {above * dt:.6g}, or another dt."
+            f"this one has {length / dt:.6g}. Use {nearest}, or another dt."
         )
     return count
 

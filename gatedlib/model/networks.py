@@ -88,8 +88,20 @@ class Network(eqx.Module):
 @functools.lru_cache(maxsize=256)
 def _shapes(structure: Any, shapes: tuple, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
     """The same for a network of this structure, found by tracing: no number is drawn."""
-    drawn = jax.eval_shape(lambda network: network.init(random_key(0), d_out, d_in), with_shapes(structure, shapes))
-    return {name: leaf.shape for name, leaf in drawn._asdict().items()}
+    traced = with_shapes(structure, shapes)
+    drawn = jax.eval_shape(lambda network: network.init(random_key(0), d_out, d_in), traced)
+    arrays = isinstance(drawn, Params) and all(hasattr(leaf, "shape") for leaf in drawn)
+    rule, remedy = "must be Params of two arrays", "Return Params(weights, gates), each stacked into one array"
+    require(arrays, "what init draws", jax.tree.structure(drawn), rule, remedy)
+    found = {name: leaf.shape for name, leaf in drawn._asdict().items()}
+    for name, dims in (("weights", traced.weight_dims), ("gates", traced.gate_dims)):
+        rule = f"must name the axes of the {name}, whose shape is {found[name]}"
+        remedy = f"Write {name[:-1]}_dims = (...) in the class of the network, one name per axis"
+        require(len(dims) == len(found[name]), f"{name[:-1]}_dims", dims, rule, remedy)
+    matrix = jax.eval_shape(lambda network, params: network.effective(params), traced, drawn).shape
+    rule, remedy = f"must be ({d_out}, {d_in}), outputs by inputs", "Compare the equation of A"
+    require(matrix == (d_out, d_in), "shape of the effective matrix", matrix, rule, remedy)
+    return found
 
 
 class GatedLinear(Network):

@@ -48,8 +48,11 @@ class Penalty(eqx.Module):
 
         `side` is 1 above, -1 below, and 0 at zero itself, for each gate.
         """
-        # without weights: a penalty that uses them, and says that it does not, fails here and not in silence
-        return jax.grad(lambda gates: self.value(Params(None, gates)))(gates)
+        try:
+            return jax.grad(lambda gates: self.value(Params(None, gates)))(gates)
+        except (AttributeError, TypeError) as failure:
+            rule = f"says that it does not act on weights, and its value needs them ({failure})"
+            raise ValueError(f"penalty {type(self).__name__}: {rule}. Leave acts_on_weights out.") from failure
 
     def gradient(self, params: Params) -> Params:
         """Its gradient; a scalar 0 stands for weights that it leaves alone."""

@@ -38,7 +38,12 @@ class Outcome:
     """What a claim measured: numbers by name, and conditions, each a sentence with its truth."""
 
     numbers: dict[str, Estimate]
-    conditions: dict[str, Any]  # truth values, numpy's own among them
+    conditions: dict[str, Any]  # truth values, numpy's own among them, which become Python's
+
+    def __post_init__(self) -> None:
+        rule, remedy = "must hold a sentence with its truth", "What has no condition cannot fail"
+        require(len(self.conditions) > 0, "conditions", self.conditions, rule, remedy)
+        object.__setattr__(self, "conditions", {sentence: bool(met) for sentence, met in self.conditions.items()})
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class Claim:
         """Measure, and time it."""
         start = clock()
         outcome = self.measure()
+        for name in (*self.reference, *self.published):
+            require_member(name, outcome.numbers, f"number of claim {self.id}")
         return Verdict(self, outcome, clock() - start)
 
 
@@ -231,7 +238,10 @@ def registry(figure: str | None = None) -> list[Claim]:
     """
     for chapter in chapters.NAMES:
         importlib.import_module(f"gatedlib.paper.chapters.{chapter}")
+    # one may have been imported before the others, and a claim of a notebook's own belongs to none: it comes last
+    places = {chapter: place for place, chapter in enumerate(chapters.NAMES)}
+    found = sorted(REGISTRY.values(), key=lambda claim: places.get(claim.chapter, len(places)))
     if figure is None:
-        return list(REGISTRY.values())
-    require_member(figure, (claim.figure for claim in REGISTRY.values()), "figure")
-    return [claim for claim in REGISTRY.values() if claim.figure == figure]
+        return found
+    require_member(figure, (claim.figure for claim in found), "figure")
+    return [claim for claim in found if claim.figure == figure]

@@ -65,7 +65,7 @@ def words(verdict: Verdict) -> str:
 def as_lines(verdict: Verdict) -> str:
     """A verdict for a terminal."""
     claim = verdict.claim
-    lines = [f"{'holds' if verdict.holds else 'FAILS':6}{claim.id:14}{claim.statement}"]
+    lines = [f"{'holds' if verdict.holds else 'FAILS'}  {claim.id}: {claim.statement}"]
     lines += [f"      not met: {failure}" for failure in verdict.failures]
     lines += ["      against expectation"] * (not verdict.as_expected)
     lines += [f"      note: {claim.note}"] * bool(claim.note)

@@ -9,7 +9,8 @@ or is let go.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from gatedlib._internal.validation import require, require_positive
 from gatedlib.model.experiment import Experiment, require_penalties_on_gates
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
+from gatedlib.model.penalties import Penalty
 from gatedlib.simulation import record as rec
 from gatedlib.simulation.arguments import Seeds, checked_initial, checked_record, checked_seeds
 from gatedlib.simulation.divergence import first_nonfinite, raise_nonfinite
@@ -34,6 +36,9 @@ AT_ZERO = 1e-12
 
 STRETCHES = 1000
 """How many smooth stretches one block may have."""
+
+EVALUATIONS = 100_000
+"""How often the right-hand side of a stretch may be computed: where it jumps unannounced, steps shrink without end."""
 
 
 @fixed_jax_settings()
@@ -67,9 +72,9 @@ def solve(
         A dataset of the same form as that of `simulate`, in double precision.
 
     Raises:
-        ValueError: as `simulate`, or if network, inputs or penalties are others than these, or rtol is not in
-            [1e-12, 0.1].
-        RuntimeError: if the solver cannot get on, which would be a fault of it.
+        ValueError: as `simulate`, or if network, inputs or penalties are others than these, if a penalty's derivative
+            jumps where a gate is zero without a `slope` that says so, or if rtol is not in [1e-12, 0.1].
+        RuntimeError: if the solver cannot get on, as where a penalty's derivative jumps at another place than zero.
 
     Example:
         >>> exact, steps = gl.solve(experiment, seeds=1), gl.simulate(experiment, seeds=1)
@@ -89,6 +94,7 @@ def solve(
     require_penalties_on_gates(
         experiment, "acts on weights, and only those on gates can be solved", "Leave it out, or simulate"
     )
+    _require_known_kinks(experiment)
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
     record, every = checked_record(record, every, len(schedule.tasks))
@@ -116,6 +122,20 @@ def solve(
     return label(experiment, schedule, chosen, record, every, np.stack(teachers), final, together)
 
 
+def _require_known_kinks(experiment: Experiment) -> None:
+    """Require that penalties jump at zero as their slopes say: derivatives there are those of gates close by."""
+    gates = np.full(experiment.network.shapes(*experiment.sizes)["gates"], 0.5)
+    for penalty in experiment.flow.penalties:
+        for path, side in np.ndindex(len(gates), 2):
+            at_zero, close_by, sides = gates.copy(), gates.copy(), np.ones_like(gates)
+            sides[path] = (1.0, -1.0)[side]
+            at_zero[path], close_by[path] = 0.0, 1e-9 * sides[path]
+            told, found = (np.asarray(penalty.slope(each, sides)) for each in (at_zero, close_by))
+            rule = "its derivative jumps where a gate is zero, and its slope does not say so"
+            remedy = "Give it slope(gates, side), the derivative on each side, as Nonnegative has; or simulate"
+            require(np.allclose(told, found, rtol=1e-4, atol=1e-6), "penalties", type(penalty).__name__, rule, remedy)
+
+
 def _evaluated(record: tuple[rec.Quantity, ...], experiment: Experiment, *state: Any) -> dict[str, Any]:
     frame = rec.Frame(*state, experiment.network, experiment.flow.inputs, None)  # type: ignore[call-arg]
     return rec.evaluate(record, frame)
@@ -134,7 +154,11 @@ class _Learning:
     def of(cls, experiment: Experiment) -> _Learning:
         flow = experiment.flow
         (paths,) = experiment.network.shapes(1, 1)["gates"]
-        return cls(paths, float(flow.tau_w), float(flow.tau_c), [penalty.slope for penalty in flow.penalties])
+        slopes = [
+            jax.jit(penalty.slope) if type(penalty).slope is Penalty.slope else penalty.slope
+            for penalty in flow.penalties
+        ]
+        return cls(paths, float(flow.tau_w), float(flow.tau_c), slopes)
 
     def slope(self, gates: np.ndarray, side: np.ndarray) -> np.ndarray:
         """The derivative of all penalties along each gate, on this side of zero."""
@@ -260,7 +284,7 @@ def _block(
     for _ in range(STRETCHES):
         endings = learning.endings(target, sides)
         stretch = solve_ivp(
-            partial(_velocity, learning, target, sides),
+            partial(_velocity, learning, target, sides, itertools.count()),
             (start, stop),
             state,
             method="DOP853",
@@ -289,5 +313,15 @@ def _block(
     raise RuntimeError(f"the solver could not get past time {start:.6g}: {stretch.message}")
 
 
-def _velocity(learning: _Learning, target: np.ndarray, sides: np.ndarray, time: float, state: np.ndarray) -> np.ndarray:
+def _velocity(
+    learning: _Learning,
+    target: np.ndarray,
+    sides: np.ndarray,
+    evaluations: Iterator[int],
+    time: float,
+    state: np.ndarray,
+) -> np.ndarray:
+    if next(evaluations) >= EVALUATIONS:
+        cause = "a penalty may have a kink at a place other than zero, of which the solver knows nothing: use simulate"
+        raise RuntimeError(f"the solver hardly gets on at time {time:.6g}; {cause}")
     return learning.velocity(state, target, sides)

@@ -76,7 +76,7 @@ def simulate(
         seeds: how many seeds (0, 1, …), or which.
         record: the quantities to keep; see `gatedlib.record`.
         every: keep one frame every so many steps; must divide the number of steps.
-        initial: parameters to start from instead of random ones, shapes (path, out, in) and (path,),
+        initial: parameters to start from instead of random ones, of the shapes that `network.shapes(d_out, d_in)` names
             or with a leading seed axis, as `gatedlib.results.final_params` gives them.
         start: how many steps were taken before, by the runs that `initial` comes from: a seed's inputs go on from
             there. With 0 a run that goes on sees the first inputs again. Time is counted from this run's own start.

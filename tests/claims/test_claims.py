@@ -2,6 +2,8 @@
 
 import functools
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -235,3 +237,20 @@ def test_the_interval_of_the_median_is_as_narrow_as_it_may_be():
     low, high = int(estimate.low), int(estimate.high)
     assert stats.binom.cdf(low - 1, 30, 0.5) <= 0.025 < stats.binom.cdf(low, 30, 0.5)
     assert low + high == 31
+
+
+def test_a_claim_that_could_not_fail_is_refused():
+    with pytest.raises(ValueError, match="conditions = {}: must hold a sentence with its truth. What has no condition"):
+        Outcome({}, {})
+
+
+def test_a_reference_to_no_number_is_refused():
+    made = Claim("x", "2", "y", lambda: Outcome({"speed": exact(1.0)}, {"z": True}), reference={"sped": np.ones(())})
+    with pytest.raises(ValueError, match="number of claim x = 'sped': there is no such .* Did you mean speed"):
+        made.judge()
+
+
+def test_the_order_is_that_of_the_book_whatever_was_imported_first():
+    code = "import gatedlib.paper.chapters.depth, gatedlib.paper.claims as claims; print(claims.registry()[0].chapter)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == registry()[0].chapter == "dynamics"

@@ -158,5 +158,6 @@ class Misdeclared(Resisting):
 
 
 def test_a_penalty_that_acts_on_weights_and_denies_it_fails():
-    with pytest.raises((TypeError, AttributeError)):
+    refusal = "penalty Misdeclared: says that it does not act on weights, .* Leave acts_on_weights out"
+    with pytest.raises(ValueError, match=refusal):
         gl.simulate(small(penalties=(Misdeclared(0.2),)), 1)

@@ -1,7 +1,10 @@
 """The solver is where ever smaller steps go, keeps gates pinned at the kinks, and agrees with closed forms."""
 
 import math
+from collections.abc import Callable
 
+import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -119,6 +122,39 @@ def test_a_seed_does_not_depend_on_its_company():
 
 class Row(gl.GatedLinear):
     """Another network."""
+
+
+class OnGates(gl.Penalty):
+    """A derived penalty, smooth or with a kink, on gates alone."""
+
+    strength: float
+    cost: Callable = eqx.field(static=True)
+
+    def value(self, params):
+        return self.strength * jnp.sum(self.cost(params.gates))
+
+    @property
+    def acts_on_weights(self):
+        return False
+
+
+def test_a_derived_penalty_is_solved_as_it_is_simulated(x64):
+    experiment = EASY.replace(penalties=(OnGates(0.3, jnp.square),))
+    exact, coarse, fine = gl.solve(experiment, 2, KEEP), *(simulated(experiment, 1e-3 / n, 20 * n) for n in (1, 2))
+    assert float(abs(2 * fine.gates - coarse.gates - exact.gates).max()) < 1e-5
+
+
+@pytest.mark.parametrize("whole", [lambda kink: kink, lambda kink: gl.Scaled(0.5, (kink,))])
+def test_a_kink_at_zero_that_no_slope_tells_of_is_refused(whole):
+    penalty = whole(OnGates(0.1, jnp.abs))
+    with pytest.raises(ValueError, match=r"penalties = .* its slope does not say so. Give it slope\(gates, side\)"):
+        gl.solve(EASY.replace(penalties=(penalty,)), 1)
+
+
+def test_a_kink_elsewhere_ends_the_solver_with_words():
+    penalty = OnGates(0.1, lambda gates: jnp.abs(gates - 0.4))
+    with pytest.raises(RuntimeError, match=r"hardly gets on at time .* kink at a place other than zero"):
+        gl.solve(small(tau_c=0.03, penalties=(penalty,)), 1)
 
 
 @pytest.mark.parametrize(
