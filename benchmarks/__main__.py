@@ -16,7 +16,7 @@ import numpy as np
 import gatedlib as gl
 from benchmarks import naive, scaling
 from benchmarks.scaling import seconds
-from gatedlib.paper.chapters import depth, pictures
+from gatedlib.paper.chapters import pictures
 from gatedlib.paper.chapters.dynamics import FLEXIBLE
 
 SEEDS = 10
@@ -133,17 +133,6 @@ def head():
     print(f"seed after seed {apart / together:4.1f} times as long")
 
 
-def explorers():
-    """One move of a slider, in the explorers that compute most."""
-    made = {
-        "regimes": gl.explore.regimes(FLEXIBLE),
-        "schedule": gl.explore.schedule(FLEXIBLE),
-        "second_layer": gl.explore.second_layer(depth.COSTLY.replace(dt=0.01, blocks=30)),
-    }
-    for name, explorer in made.items():
-        print(f"explorer {name:20}{seconds(explorer.redraw):8.3f} s a move, aim below 0.1")
-
-
 def main():
     if sys.argv[1:] == ["memory"]:
         jax.block_until_ready(jnp.ones(1))
@@ -173,7 +162,6 @@ def main():
     extra = import_seconds("import gatedlib") - import_seconds("import jax")
     print(f"import gatedlib over jax     {np.maximum(extra, 0):8.2f} s, aim below 0.5")
     head()
-    explorers()
     scaling.main()
     last_build()
     all_claims()

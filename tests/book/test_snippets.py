@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 MYPY = f"""[mypy]
 mypy_path = {ROOT}
 
-[mypy-joblib.*,sklearn.*,pooch.*,scipy.*,optax.*,tqdm.*,ipywidgets.*,requests.*]
+[mypy-joblib.*,sklearn.*,pooch.*,scipy.*,optax.*,tqdm.*,anywidget.*,requests.*]
 ignore_missing_imports = True
 """
 PYRIGHT = {

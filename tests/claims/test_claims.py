@@ -240,13 +240,15 @@ def test_the_interval_of_the_median_is_as_narrow_as_it_may_be():
 
 
 def test_a_claim_that_could_not_fail_is_refused():
-    with pytest.raises(ValueError, match="conditions = {}: must hold a sentence with its truth. What has no condition"):
+    with pytest.raises(
+        ValueError, match=r"conditions = \{\}: must hold a sentence with its truth. What has no condition"
+    ):
         Outcome({}, {})
 
 
 def test_a_reference_to_no_number_is_refused():
     made = Claim("x", "2", "y", lambda: Outcome({"speed": exact(1.0)}, {"z": True}), reference={"sped": np.ones(())})
-    with pytest.raises(ValueError, match="number of claim x = 'sped': there is no such .* Did you mean speed"):
+    with pytest.raises(ValueError, match=r"number of claim x = 'sped': there is no such .* Did you mean speed"):
         made.judge()
 
 

@@ -1,121 +1,141 @@
-"""What an explorer is: sliders above a picture that follows them, and the code that makes it."""
+"""What an explorer is: a module of JavaScript, the data that it needs, and a still picture for where no script runs."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
-import ipywidgets
+import anywidget
 import numpy as np
-from IPython.display import Javascript
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import traitlets
+import xarray as xr
 from matplotlib.figure import Figure
-from PIL import Image
 
-from gatedlib._internal.validation import require
+from gatedlib._internal.validation import require, require_instance
 from gatedlib.model.experiment import Experiment
+from gatedlib.model.inputs import Population
+from gatedlib.model.networks import Params
+from gatedlib.model.penalties import Nonnegative, UnitNorm, WeightDecay
+from gatedlib.simulation import subspace
 from gatedlib.simulation.record import Quantity
 from gatedlib.view import plotting
 
-MARGINS = {"left": 0.08, "right": 0.985, "bottom": 0.17, "top": 0.86, "wspace": 0.22}
+SHARED = "model.js", "worker.js", "parts.js"
+"""The modules that explorers are put together from, each of which imports only from those before it."""
+
+KNOWN_PENALTIES = (Nonnegative, UnitNorm, WeightDecay)
+
+PLACE = """<div class="explorer-place" data-explorer="{name}"><script type="application/json">{state}</script>\
+<img class="still" alt="{words}" src="data:image/png;base64,{still}"></div>"""
 
 
-DT = 5e-3
-"""The step of explorers, in time units: coarse enough to answer at once, fine enough to look the same."""
+def read(name: str) -> str:
+    """A file beside this one."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-class Explorer:
-    """Sliders above a picture; every move of a slider redraws the picture.
+def joined(*names: str) -> str:
+    """Modules as one: without their imports from each other; only the last may export, and by default."""
+    sources = "".join(map(read, names))
+    return re.sub(r"(?m)^import [^;]*;\n|^export (?!default)", "", sources)
+
+
+@functools.cache
+def source(name: str) -> str:
+    """The one module that makes up an explorer, for a notebook as for a page."""
+    return joined(*SHARED, f"{name}.js")
+
+
+class Explorer(anywidget.AnyWidget):
+    """A picture that follows its reader's hands, without a kernel, in notebooks and in pages.
+
+    In a notebook it is a widget. In a page its place holds the same data, and the page's script brings it to life;
+    where no script runs, the still picture stands there.
 
     Args:
-        figure: the picture. If some of its artists are animated, only these are drawn again.
-        update: called with the value of every slider by name; changes what is drawn in the figure.
-        sliders: the sliders by name.
-        code: called with the same values; the Python that makes what the picture shows.
+        name: the module of JavaScript, a file beside this one.
+        state: what it needs: plain numbers, lists, words.
+        still: the picture, as it is at first.
+        words: what is seen in it.
     """
 
-    def __init__(
-        self,
-        figure: Figure,
-        update: Callable[..., None],
-        sliders: dict[str, ipywidgets.Widget],
-        code: Callable[..., str],
-    ) -> None:
-        self.figure, self.update, self.sliders = figure, update, sliders
-        self._code, self._first = code, {name: slider.value for name, slider in sliders.items()}
-        self._image = ipywidgets.Image(format="png")
-        self._canvas = FigureCanvasAgg(figure)
-        self._canvas.draw()
-        self._background = self._canvas.copy_from_bbox(figure.bbox)
-        self._moving = [
-            (axes, artist) for axes in figure.axes for artist in axes.get_children() if artist.get_animated()
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, name: str, state: dict[str, Any], still: Figure, words: str) -> None:
+        super().__init__(_esm=source(name), _css=read("explorers.css"), state=state)
+        picture = io.BytesIO()
+        still.savefig(picture, format="png", dpi=110)
+        shown = base64.b64encode(picture.getvalue()).decode()
+        data = json.dumps({"state": state}, separators=(",", ":")).replace("<", "\\u003c")
+        self.page = PLACE.format(name=name, state=data, words=html.escape(words), still=shown)
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
+        return {**data, "text/html": self.page}, metadata
+
+
+def rounded(values: Any, digits: int = 10) -> Any:
+    """Nested lists of numbers, each with so many digits; None for what is not finite."""
+    if isinstance(values, np.ndarray | np.generic) or hasattr(values, "__array__"):
+        values = np.asarray(values, float).tolist()
+    if isinstance(values, list):
+        return [rounded(each, digits) for each in values]
+    return float(f"{values:.{digits}g}") if np.isfinite(values) else None
+
+
+def coordinates(teachers: Any, params: Params) -> dict[str, Any]:
+    """A network and its teachers in the few coordinates in which it learns: one row for all outputs together.
+
+    Where each output has gates of its own there is a row for each, in coordinates of its own.
+    """
+    gates = np.asarray(params.gates)
+    found: dict[str, Any]
+    if gates.ndim == 1:
+        shared, start, space = subspace.project(teachers, params)
+        found = {"targets": shared, "weights": start.weights, "gates": gates[:, None], "gram": space.gram}
+    else:
+        rows = [
+            subspace.project(teachers[:, i : i + 1], Params(params.weights[:, i : i + 1], gates[:, i]))
+            for i in range(gates.shape[1])
         ]
-        self._source, self._clipboard = ipywidgets.HTML(), ipywidgets.Output()
-        for slider in sliders.values():
-            slider.observe(self._follow, names="value")
-        self.redraw()
+        targets, weights = (np.concatenate(each, 1) for each in zip(*((r[0], r[1].weights) for r in rows), strict=True))
+        found = {"targets": targets, "weights": weights, "gates": gates}
+    return {name: rounded(value) for name, value in found.items()}
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """What the sliders say, by name; numbers to six digits, so that code can spell them out."""
-        values = {name: slider.value for name, slider in self.sliders.items()}
-        return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in values.items()}
 
-    @property
-    def code(self) -> str:
-        """Python that makes what the picture shows."""
-        return self._code(**self.values)
+def start_of(experiment: Experiment, seed: int) -> dict[str, Any]:
+    """The coordinates that a seed starts from."""
+    return coordinates(*experiment.draw(seed))
 
-    def reset(self) -> None:
-        """Put every slider back to where it was at first, and draw once."""
-        for name, slider in self.sliders.items():
-            slider.unobserve(self._follow, names="value")
-            slider.value = self._first[name]
-            slider.observe(self._follow, names="value")
-        self._follow()
 
-    def copy(self) -> None:
-        """Show the code below the picture, and put it on the clipboard where the browser allows that."""
-        self._source.value = f"<pre>{html.escape(self.code)}</pre>"
-        script = f"navigator.clipboard && navigator.clipboard.writeText({json.dumps(self.code)})"
-        self._clipboard.clear_output()
-        self._clipboard.append_display_data(Javascript(script))
+def flow_of(experiment: Experiment) -> dict[str, float]:
+    """How an experiment learns, as the module of the model has it."""
+    flow = experiment.flow
+    found = {"tau_w": flow.tau_w, "tau_c": flow.tau_c, "dt": flow.dt, "a": 0.0, "b": 0.0, "k": 1}
+    for penalty in flow.penalties:
+        require_instance("penalty", penalty, KNOWN_PENALTIES, "An explorer's model knows no others")
+        known = {"a": "a", "b": "b", "ord": "k", "weight_decay": "weight_decay"}
+        found |= {to: getattr(penalty, name) for name, to in known.items() if hasattr(penalty, name)}
+    return {name: value if isinstance(value, int) else float(value) for name, value in found.items()}
 
-    def _follow(self, _: Any = None) -> None:
-        self._source.value = ""
-        self.redraw()
 
-    def redraw(self) -> None:
-        """Draw the picture for the values that the sliders have now."""
-        self.update(**self.values)
-        if self._moving:
-            self._canvas.restore_region(self._background)
-            for axes, artist in self._moving:
-                axes.draw_artist(artist)
-        else:
-            self._canvas.draw()
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
-        self._image.value = buffer.getvalue()
+def in_population(experiment: Experiment) -> Experiment:
+    """The same with all inputs at once, which is what most explorers learn from."""
+    return experiment.replace(inputs=Population())
 
-    def widget(self) -> ipywidgets.Widget:
-        """Sliders, picture and buttons; the place of the code comes last."""
-        buttons = []
-        for words, action in (("Reset", self.reset), ("Copy the code that makes this", self.copy)):
-            button = ipywidgets.Button(description=words, layout=ipywidgets.Layout(width="auto"))
-            button.on_click(lambda _, action=action: action())
-            buttons.append(button)
-        below = (ipywidgets.HBox(buttons), self._source, self._clipboard)
-        return ipywidgets.VBox([*self.sliders.values(), self._image, *below])
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        still = {"image/png": base64.b64encode(self._image.value).decode()}
-        return {**(self.widget()._repr_mimebundle_(**options) or {}), **still}
+def duration_of(experiment: Experiment) -> float:
+    """How long an experiment lasts, in time units."""
+    return round(len(experiment.schedule().tasks) * float(experiment.flow.dt), 9)
 
 
 def require_two_tasks(experiment: Experiment) -> None:
@@ -125,37 +145,37 @@ def require_two_tasks(experiment: Experiment) -> None:
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
 
 
-def panels(columns: int) -> tuple[Figure, Any]:
+def panels(columns: int, width: float = 7.2, height: float = 2.8, **options: Any) -> tuple[Figure, Any]:
     """A figure with panels side by side."""
     plotting.use_style()
-    figure = Figure(figsize=(7.2, 2.8))
-    figure.set_layout_engine("none")  # a layout engine would draw everything twice
-    return figure, figure.subplots(1, columns, gridspec_kw=MARGINS)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, columns, **options)
 
 
-def slider(kind: type, text: str, **settings: Any) -> ipywidgets.Widget:
-    """A slider, or another widget with a value, and what it is called."""
-    style, layout = {"description_width": "10em"}, ipywidgets.Layout(width="32em")
-    return kind(description=text, style=style, layout=layout, **settings)
+def over_time(results: xr.Dataset, loss: Any, gates: Any) -> None:
+    """The still of a run: loss and gates, with blocks behind."""
+    plotting.loss(results, loss, color="#222222", linewidth=1)
+    plotting.gates(results, gates)
+    for ax in (loss, gates):
+        ax.set(xlabel="time", xlim=(0, float(results.time[-1])))
+        plotting.shade_blocks(results, ax, names=False)
 
 
-def speeds(low: float, high: float, value: float) -> ipywidgets.Widget:
-    """A slider for the gate time constant, in equal ratios, which keeps the value that it begins with."""
-    places = sorted({float(value), *(float(f"{place:.3g}") for place in np.geomspace(low, high, 41))})
-    options = [(f"{place:.3g}", place) for place in places]
-    return slider(ipywidgets.SelectionSlider, "gate time constant", options=options, value=float(value))
+def run_code(experiment: Experiment, seed: int, keep: Sequence[Quantity], show: str, **settings: str) -> str:
+    """Python that runs an experiment with some settings, and shows something of it.
 
-
-def run_code(experiment: Experiment, seed: int, keep: Sequence[Quantity], show: str) -> str:
-    """Python that runs an experiment and shows something of it; arrays are left for the reader to put in."""
+    Settings stand there as `{name}`, for the explorer to fill in; arrays are left for the reader to put in.
+    """
     shown, arrays = re.subn(r"\b[a-z]+\d+\[[\d,]*\](\(numpy\))?", "...", repr(experiment))
     hint = "# put your own arrays where ... stands\n" if arrays else ""
     written = re.sub(r"\b([A-Z]\w+)\(", r"gl.\1(", shown)
     indented = re.sub(r"(?m)^ +", lambda spaces: 2 * spaces[0], written)
     quantities = ", ".join(f"gl.record.{quantity.name}" for quantity in keep)
+    changes = ", ".join(f"{name}={value}" for name, value in settings.items())
     return f"""import gatedlib as gl
 
 {hint}experiment = {indented}
+experiment = experiment.replace({changes})
 keep = [{quantities}]
 results = gl.simulate(experiment, seeds=[{seed}], record=keep)
 {show}

@@ -1,128 +1,26 @@
-"""Explorers of networks that are trained already: new mixtures, a change of mind, gates moved by hand."""
+"""Explorers of networks that are trained already: gates moved by hand, one switch, new mixtures, a change of mind."""
 
-import ipywidgets
+from __future__ import annotations
+
+import base64
+import io
+
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 from gatedlib._internal.validation import require, require_instance
 from gatedlib.analysis import metrics, transfer
-from gatedlib.analysis.requirements import of_seed
+from gatedlib.analysis.requirements import of_seed, require_recorded
 from gatedlib.model.experiment import Experiment
-from gatedlib.model.inputs import Examples, Population
+from gatedlib.model.inputs import Examples
+from gatedlib.model.networks import Params
+from gatedlib.simulation.results import final_params
 from gatedlib.view import plotting
-from gatedlib.view.explorers.explorer import Explorer, panels, slider
+from gatedlib.view.explorers.explorer import Explorer, coordinates, flow_of, in_population, panels, rounded
 
-
-def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explorer:
-    """Mix a new task from trained ones; see a trained network adapt by its gates alone, and by its weights too.
-
-    Args:
-        experiment: what the networks were trained in, one gate per path; its inputs become `Population()`.
-        results: its results, with `alignment` recorded and a path for each task.
-        seed: which seed of the run.
-
-    Source: paper, Fig. 3C.
-    """
-    base = experiment.replace(inputs=Population())
-    known = experiment.teachers.components
-    of_seed(results, seed)
-    trained = metrics.reorder_paths(results.sel(seed=[seed]))
-    figure, (left, right) = panels(2)
-    sliders = {
-        plotting.task_name(task): slider(
-            ipywidgets.FloatSlider, f"how much of {plotting.task_name(task)}", min=-0.5, max=1.5, value=start, step=0.05
-        )
-        for task, start in enumerate([0.5, 0.5, *[0.0] * known][:known])
-    }
-
-    def run(weights: list[float], gates_only: bool) -> xr.Dataset:
-        return transfer.adapt(base, trained, weights, gates_only=gates_only).isel(seed=0)
-
-    first = run([slider.value for slider in sliders.values()], True)
-    left.set(xlim=(0, float(first.time[-1])), ylim=(0, 0.8), xlabel="time since the switch", ylabel="loss")
-    styles = (("gates alone", plotting.FLEXIBLE["color"], "-"), ("weights too", "#222222", "--"))
-    curves = [
-        left.plot(first.time, first.loss, color=color, linestyle=line, label=label, animated=True)[0]
-        for label, color, line in styles
-    ]
-    left.legend(handles=curves, loc="upper right")
-    names, colors = list(sliders), [plotting.task_color(task) for task in range(known)]
-    bars = right.bar(names, [0.0] * known, color=colors, alpha=0.7, width=0.6, animated=True)
-    (rings,) = right.plot(names, [0.0] * known, "o", color="none", markeredgecolor="#222222", ms=9, animated=True)
-    right.set(ylim=(-0.6, 1.6), ylabel="gate of the path", title="gates (bars), asked for (rings)")
-    right.axhline(0, color="#999999", linewidth=0.8)
-
-    def update(**mixture: float) -> None:
-        weights = [mixture[name] for name in names]
-        alone = run(weights, True)
-        for curve, after in zip(curves, (alone, run(weights, False)), strict=True):
-            curve.set_ydata(after.loss)
-        for bar, gate in zip(bars, alone.final_gates.values, strict=False):
-            bar.set_height(gate)
-        rings.set_ydata(weights)
-
-    def code(**mixture: float) -> str:
-        weights = [mixture[name] for name in names]
-        return f"""# experiment and results are those that were given to the explorer
-trained = gl.metrics.reorder_paths(results.sel(seed=[{seed}]))
-base = experiment.replace(inputs=gl.Population())
-alone = gl.transfer.adapt(base, trained, {weights}, gates_only=True)
-with_weights = gl.transfer.adapt(base, trained, {weights}, gates_only=False)
-print(alone.final_gates.values, float(alone.loss[0, -1]), float(with_weights.loss[0, -1]))
-"""
-
-    return Explorer(figure, update, sliders, code)
-
-
-def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.ndarray) -> Explorer:
-    """Step through a switch of labelling; see what some pictures are called by one network and by another.
-
-    Args:
-        runs: results by name, with `matrix` recorded at every step since a switch, of one seed.
-        examples: the features and classes of the pictures.
-        images: the pictures themselves, shape (sample, row, column).
-
-    Source: paper, Fig. 7.
-    """
-    require(len(runs) > 0, "runs", runs, "must hold at least one", "Write {'flexible': results}")
-    require_instance("examples", examples, Examples, "Use features.held_out()")
-    count, rule = len(images), "must be one for each of the examples"
-    require(len(examples.classes) == count > 0, "number of pictures", count, rule, "Take the same ones of both")
-    plotting.use_style()
-    figure = Figure(figsize=(7.2, 1.3 * len(runs) + 0.4))
-    figure.set_layout_engine("none")
-    margins = {"left": 0.14, "right": 0.99, "bottom": 0.15, "top": 0.92}
-    axes = figure.subplots(len(runs), count, gridspec_kw=margins, squeeze=False)
-    words = []
-    for row, name in zip(axes, runs, strict=True):
-        for ax, image in zip(row, images, strict=True):
-            plotting.answer(image, "", ax=ax)
-            words.append(ax.text(0.5, -0.3, "", ha="center", transform=ax.transAxes, fontsize=11, animated=True))
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-
-    def update(step: int) -> None:
-        for row, results in enumerate(runs.values()):
-            now = results.isel(time=step)
-            labels = np.argmax(examples.labels(now.teachers.sel(task=int(now.active_task)).values), -1)
-            called = np.argmax(np.asarray(examples.features) @ now.matrix.values.T, -1)
-            row_words = words[row * count : (row + 1) * count]
-            for answer, wanted, word in zip(called, labels, row_words, strict=True):
-                mark, color = plotting.judged(answer == wanted)
-                word.set_text(f"{answer}{mark}")
-                word.set_color(color)
-
-    last = min(results.sizes["time"] for results in runs.values()) - 1
-    step = slider(ipywidgets.IntSlider, "steps since the switch", min=0, max=last, value=min(5, last))
-
-    def code(step: int) -> str:
-        return f"""# runs and examples are those that were given to the explorer
-for name, results in runs.items():
-    now = results.isel(time={step})
-    print(name, (examples.features @ now.matrix.values.T).argmax(-1))
-"""
-
-    return Explorer(figure, update, {"step": step}, code)
+FRAMES = 200
+"""How many moments of a run an explorer shows at most."""
 
 
 def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
@@ -140,27 +38,141 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
     teachers, weights = trained.teachers.values, trained.final_weights.values
     figure, (left, right) = panels(2)
-    bars = right.bar(["task A", "task B"], [0.0, 0.0], color=[plotting.task_color(0), plotting.task_color(1)])
+    plotting.network(2, left, gates=[1.0, 0.0])
+    loss = [np.sum((weights[0] - teacher) ** 2) / 2 for teacher in teachers]
+    right.bar(["task A", "task B"], loss, color=[plotting.task_color(0), plotting.task_color(1)])
     right.set(ylim=(0, 0.6), ylabel="loss", title="loss on each task")
-
-    def update(first: float, second: float) -> None:
-        effective = first * weights[0] + second * weights[1]
-        for bar, teacher in zip(bars, teachers, strict=True):
-            bar.set_height(np.sum((effective - teacher) ** 2) / 2)
-        left.clear()
-        plotting.network(2, left, gates=[first, second])
-
-    sliders = {
-        "first": slider(ipywidgets.FloatSlider, "gate of path 1", min=0.0, max=1.0, value=1.0, step=0.05),
-        "second": slider(ipywidgets.FloatSlider, "gate of path 2", min=0.0, max=1.0, value=0.0, step=0.05),
-    }
-
-    def code(first: float, second: float) -> str:
-        return f"""# results are those that were given to the explorer
+    code = f"""# results are those that were given to the explorer
 trained = gl.metrics.reorder_paths(results).sel(seed={seed})
 first, second = trained.final_weights.values
 for teacher in trained.teachers.values:
-    print((({first} * first + {second} * second - teacher) ** 2).sum() / 2)
+    print((({{first}} * first + {{second}} * second - teacher) ** 2).sum() / 2)
 """
+    start = coordinates(teachers, Params(weights, np.ones(2)))
+    words = "A network diagram with gate 1 fully open and gate 2 shut, beside bars of the loss on task A and on task B."
+    return Explorer("gates_by_hand", {"start": start, "code": code}, figure, words)
 
-    return Explorer(figure, update, sliders, code)
+
+def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
+    """Step through one switch of task in the plane of the teachers, in a flexible and a forgetful network.
+
+    Args:
+        flexible: a run of one block with two outputs and one input, `gates` and `weights` recorded.
+        forgetful: the same of the other network, on the same times.
+
+    Source: paper, Fig. 4A-D.
+    """
+    for results in (flexible, forgetful):
+        require_recorded(results, "gates", "weights")
+    figure, both = panels(2)
+    last, runs = float(flexible.time[-1]), []
+    for ax, results, title in zip(both, (flexible, forgetful), ("flexible", "forgetful"), strict=True):
+        plotting.plane(results, ax, 0.1 * last)
+        ax.set_title(title)
+        shown = results.isel(seed=0, time=slice(None, None, -(-results.sizes["time"] // FRAMES)))
+        runs.append({"name": title, "gates": rounded(shown.gates, 5), "weights": rounded(shown.weights[..., 0], 5)})
+    state = {
+        "runs": runs,
+        "teachers": rounded(flexible.teachers.values[0, ..., 0], 6),
+        "times": rounded(shown.time.values, 6),
+        "task": int(flexible.active_task[0]),
+        "code": "gl.plotting.plane(flexible, time={time})",
+    }
+    words = "The plane of the two teachers soon after a switch, in the flexible and in the forgetful network."
+    return Explorer("switch", state, figure, words)
+
+
+def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explorer:
+    """Mix a new task from trained ones; see a trained network adapt by its gates alone, and by its weights too.
+
+    Args:
+        experiment: what the networks were trained in, one gate per path; its inputs become `Population()`.
+        results: its results, with `alignment` recorded and a path for each task.
+        seed: which seed of the run.
+
+    Source: paper, Fig. 3C.
+    """
+    base, known = in_population(experiment), experiment.teachers.components
+    of_seed(results, seed)
+    trained = metrics.reorder_paths(results.sel(seed=[seed]))
+    weights = [0.5, 0.5, *[0.0] * known][:known]
+    figure, (left, right) = panels(2)
+    for gates_only, color, line, label in (
+        (True, plotting.FLEXIBLE["color"], "-", "gates alone"),
+        (False, "#222222", "--", "weights too"),
+    ):
+        after = transfer.adapt(base, trained, weights, gates_only=gates_only).isel(seed=0)
+        left.plot(after.time, after.loss, color=color, linestyle=line, label=label)
+        if gates_only:
+            names = [plotting.task_name(task) for task in range(known)]
+            colors = [plotting.task_color(task) for task in range(known)]
+            right.bar(names, after.final_gates, color=colors, alpha=0.7, width=0.6)
+            right.plot(names, weights, "o", color="none", markeredgecolor="#222222", ms=9)
+    left.set(xlabel="time since the switch", ylabel="loss")
+    left.legend()
+    right.set(ylabel="gate of the path", title="gates (bars), asked for (rings)")
+    params = final_params(trained)
+    state = {
+        "start": coordinates(trained.teachers.values[0, :known], Params(params.weights[0], params.gates[0])),
+        "flow": flow_of(base),
+        "mixture": weights,
+        "code": f"""# experiment and results are those that were given to the explorer
+trained = gl.metrics.reorder_paths(results.sel(seed=[{seed}]))
+base = experiment.replace(inputs=gl.Population())
+alone = gl.transfer.adapt(base, trained, {{mixture}}, gates_only=True)
+with_weights = gl.transfer.adapt(base, trained, {{mixture}}, gates_only=False)
+print(alone.final_gates.values, float(alone.loss[0, -1]), float(with_weights.loss[0, -1]))
+""",
+    }
+    words = "Loss after a switch to a new mixture, gates alone and weights too, and the gates beside the mixture."
+    return Explorer("compose", state, figure, words)
+
+
+def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.ndarray) -> Explorer:
+    """Step through a switch of labelling; see what some pictures are called by one network and by another.
+
+    Args:
+        runs: results by name, with `matrix` recorded at every step since a switch, of one seed.
+        examples: the features and classes of the pictures.
+        images: the pictures themselves, shape (sample, row, column), 0 to 1.
+
+    Source: paper, Fig. 7.
+    """
+    require(len(runs) > 0, "runs", runs, "must hold at least one", "Write {'flexible': results}")
+    require_instance("examples", examples, Examples, "Use features.held_out()")
+    count, rule = len(images), "must be one for each of the examples"
+    require(len(examples.classes) == count > 0, "number of pictures", count, rule, "Take the same ones of both")
+    steps = min(results.sizes["time"] for results in runs.values())
+    first = min(5, steps - 1)
+    figure, axes = panels(1)
+    figure.clear()
+    axes = figure.subplots(len(runs), count, squeeze=False)
+    shown = []
+    for row, (name, results) in zip(axes, runs.items(), strict=True):
+        matrices = results.matrix.isel(time=slice(steps)).values
+        called = np.argmax(np.einsum("tij,sj->tsi", matrices, np.asarray(examples.features)), -1)
+        task = results.teachers.sel(task=int(results.active_task[0])).values
+        wanted = np.argmax(examples.labels(task), -1)
+        shown.append({"name": name, "called": called.tolist(), "wanted": wanted.tolist()})
+        for ax, image, answer, right in zip(row, images, called[first], wanted, strict=True):
+            plotting.answer(image, str(answer), bool(answer == right), ax=ax)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    state = {
+        "runs": shown,
+        "pictures": [_picture(image) for image in images],
+        "step": first,
+        "code": """# runs and examples are those that were given to the explorer
+for name, results in runs.items():
+    now = results.isel(time={step})
+    print(name, (examples.features @ now.matrix.values.T).argmax(-1))
+""",
+    }
+    words = "Rows of pictures with the labels that each network gives them a few steps after a switch."
+    return Explorer("change_of_mind", state, figure, words)
+
+
+def _picture(image: np.ndarray) -> str:
+    """A picture as an address that holds it, black on white."""
+    to = io.BytesIO()
+    imsave(to, image, format="png", cmap="gray_r", vmin=0, vmax=1)
+    return f"data:image/png;base64,{base64.b64encode(to.getvalue()).decode()}"

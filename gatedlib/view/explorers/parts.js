@@ -1,0 +1,448 @@
+// @ts-check
+/** What explorers are put together from: elements, charts, sliders, the passing of time, words. */
+import { boundaries } from "./model.js";
+
+/**
+ * @typedef {{get: (name: string) => any}} Model what the host of an explorer knows: an anywidget model, or the page's
+ * @typedef {Record<string, any>} Values what the controls say, by name
+ * @typedef {{last: number, value: (place: number) => number, place: (value: number) => number}} Scale
+ * @typedef {{words: Node | string, scale?: Scale, options?: string[], told?: (value: any) => Node | string, more?: boolean}}
+ *   Control a slider along a scale, or a choice of options; `more` puts it behind a fold
+ * @typedef {{style: string, words?: string}} Curve
+ */
+
+const POINTS = 700; // of a curve; each stands for the lowest and the highest value nearby
+
+/** @param {string} kind @returns {(name: string, attributes?: Record<string, any>, ...inside: any[]) => any} */
+const make = (kind) => (name, attributes = {}, ...inside) => {
+  const element = document.createElementNS(kind, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...inside);
+  return element;
+};
+export const html = make("http://www.w3.org/1999/xhtml");
+export const svg = make("http://www.w3.org/2000/svg");
+
+/** A letter with a subscript, such as tau_c; where only text can stand, `τc` is said. @param {string} letter @param {string} below */
+export const symbol = (letter, below) => html("i", { class: "symbol" }, letter, html("sub", {}, below));
+
+/** Several pieces of words. @param {...(Node | string)} pieces */
+export const words = (...pieces) => html("span", {}, ...pieces);
+
+/** What a task is called. @param {number} task */
+export const letter = (task) => "ABCDEF"[task];
+
+/** @param {number} low @param {number} high @param {number} step @returns {Scale} */
+export const linear = (low, high, step) => ({
+  last: Math.round((high - low) / step),
+  value: (place) => Number((low + place * step).toPrecision(6)),
+  place: (value) => Math.round((value - low) / step),
+});
+
+/** Equal ratios, three digits. @param {number} low @param {number} high @param {number} last @returns {Scale} */
+export const ratios = (low, high, last = 120) => ({
+  last,
+  value: (place) => Number((low * (high / low) ** (place / last)).toPrecision(3)),
+  place: (value) => Math.round((last * Math.log(value / low)) / Math.log(high / low)),
+});
+
+/** These values only. @param {number[]} values @returns {Scale} */
+export const listed = (values) => ({
+  last: values.length - 1,
+  value: (place) => values[place],
+  place: (value) => {
+    let nearest = 0;
+    values.forEach((each, n) => {
+      if (Math.abs(each - value) < Math.abs(values[nearest] - value)) nearest = n;
+    });
+    return nearest;
+  },
+});
+
+/** A number in print: a few digits, a minus that is one. @param {number} value @param {number} digits */
+export const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+
+/** The highest of some values. @param {ArrayLike<number>} values */
+export const highest = (values) => Array.from(values).reduce((most, value) => Math.max(most, value), -Infinity);
+
+/**
+ * The path of a curve over equal steps: for every bucket of steps its lowest and highest value, as they come.
+ * @param {ArrayLike<number>} values @param {(t: number) => number} x @param {(value: number) => number} y
+ */
+function trace(values, x, y) {
+  const size = Math.max(1, Math.floor(values.length / POINTS)), points = [];
+  for (let start = 0; start < values.length; start += size) {
+    let low = start, high = start;
+    for (let t = start; t < Math.min(start + size, values.length); t++) {
+      if (values[t] < values[low]) low = t;
+      if (values[t] > values[high]) high = t;
+    }
+    for (const t of new Set(low < high ? [low, high] : [high, low]))
+      if (Number.isFinite(values[t])) points.push(`${x(t).toFixed(1)},${y(values[t]).toFixed(1)}`);
+  }
+  return points.length > 0 ? `M${points.join("L")}` : "";
+}
+
+/** Curves over equal steps, in a frame whose ends are labelled; blocks may be shaded, what is to come may be pale. */
+export class Chart {
+  /**
+   * @param {string} name @param {Node | string} title @param {Curve[]} curves
+   * @param {{height?: number, dots?: boolean}} looks
+   */
+  constructor(name, title, curves, { height = 110, dots = false } = {}) {
+    this.height = height;
+    const clip = `explorer-clip-${Math.random().toString(36).slice(2)}`; // of its own in a page with many modules
+    this.past = svg("rect", { x: 0, y: 0, height, width: 600 });
+    this.shades = svg("g", {});
+    const path = (/** @type {Curve} */ { style }, /** @type {string} */ more, extra = {}) =>
+      svg("path", { class: `curve ${style} ${more} ${dots ? "dots" : ""}`, ...extra });
+    this.pale = curves.map((curve) => path(curve, "pale"));
+    this.lines = curves.map((curve) => path(curve, "", { "clip-path": `url(#${clip})` }));
+    this.now = svg("line", { class: "now", y1: 0, y2: height, x1: -9, x2: -9 });
+    this.zero = svg("line", { class: "zero", x1: 0, x2: 600 });
+    this.element = svg("svg", { viewBox: `0 0 600 ${height}`, role: "img", preserveAspectRatio: "none" });
+    this.element.style.height = `${height / 16}rem`;
+    this.element.append(svg("clipPath", { id: clip }, this.past));
+    this.element.append(this.shades, this.zero, ...this.pale, ...this.lines, this.now);
+    this.ticks = ["top", "bottom"].map((side) => html("span", { class: `tick ${side}`, "aria-hidden": "true" }));
+    this.ends = ["left", "middle", "right"].map(() => html("span", {}));
+    const keys = curves
+      .filter((curve) => curve.words)
+      .map((curve) => html("span", { class: `key ${curve.style}` }, curve.words));
+    this.title = html("div", { class: "title" }, html("span", {}, title), ...keys);
+    this.below = html("div", { class: "below", "aria-hidden": "true" }, ...this.ends);
+    this.panel = html("div", { class: "panel", "data-panel": name });
+    this.panel.append(this.title, html("div", { class: "frame" }, this.element, ...this.ticks), this.below);
+  }
+
+  /**
+   * @param {ArrayLike<number>[]} series @param {[number, number]} range of the values
+   * @param {{words: string, tasks?: ArrayLike<number>, ends?: [string, string, string]}} rest
+   *   what is seen, in words; the task of every step; what stands below the frame
+   */
+  draw(series, [low, high], { words, tasks, ends }) {
+    const y = (/** @type {number} */ value) => (this.height * (high - value)) / (high - low);
+    series.forEach((values, n) => {
+      const path = trace(values, (t) => (600 * t) / Math.max(1, values.length - 1), y);
+      this.pale[n].setAttribute("d", path);
+      this.lines[n].setAttribute("d", path);
+    });
+    this.zero.setAttribute("y1", y(0));
+    this.zero.setAttribute("y2", y(0));
+    if (tasks) this.shade(tasks);
+    [high, low].forEach((value, n) => (this.ticks[n].textContent = number(value, 2).replace(/\.?0+$/, "")));
+    this.below.hidden = !ends;
+    ends?.forEach((text, n) => (this.ends[n].textContent = text));
+    this.element.setAttribute("aria-label", words);
+  }
+
+  /** Shade blocks by their task. @param {ArrayLike<number>} tasks */
+  shade(tasks) {
+    const edges = boundaries(tasks), paths = /** @type {string[][]} */ ([]);
+    const x = (/** @type {number} */ t) => ((600 * t) / tasks.length).toFixed(1);
+    for (let block = 0; block < edges.length - 1; block++)
+      (paths[tasks[edges[block]]] ??= []).push(`M${x(edges[block])},0H${x(edges[block + 1])}V${this.height}H${x(edges[block])}Z`);
+    this.shades.replaceChildren(
+      ...Array.from(paths, (parts, task) => svg("path", { class: `shade task-${task}`, d: (parts ?? []).join("") }))
+    );
+  }
+
+  /** The present moment, as a share of the whole. @param {number} share */
+  at(share) {
+    this.past.setAttribute("width", 600 * share);
+    this.now.setAttribute("x1", 600 * share);
+    this.now.setAttribute("x2", 600 * share);
+  }
+}
+
+/** The plane of two teachers: what each path holds, as strong as its gate is open, and what they add up to. */
+export class Plane {
+  /** @param {Node | string} title */
+  constructor(title) {
+    const target = (/** @type {number} */ task, /** @type {number} */ x, /** @type {number} */ y) => [
+      svg("circle", { class: `target task-${task}`, cx: x, cy: y, r: 9 }),
+      svg("text", { class: `task-${task}`, x: x + (task ? 14 : 0), y: y + (task ? 5 : 24) }, `task ${letter(task)}`),
+    ];
+    this.paths = [0, 1].map(() => [
+      svg("line", { class: "weights", x1: 40, y1: 200 }),
+      svg("circle", { class: "weights", r: 5 }),
+    ]);
+    this.output = svg("circle", { class: "output", r: 6 });
+    this.element = svg("svg", { viewBox: "0 0 240 240", role: "img" });
+    this.element.append(
+      svg("path", { class: "axes", d: "M40,200H215M40,200V25" }),
+      ...target(0, 190, 200),
+      ...target(1, 40, 50),
+      ...this.paths.flat(),
+      this.output
+    );
+    this.panel = html("div", { class: "panel plane", "data-panel": "plane" });
+    this.panel.append(html("div", { class: "title" }, title), this.element);
+  }
+
+  /**
+   * @param {number[][]} weights of both paths, in units of the teachers @param {number[]} gates
+   * @param {number[]} colors the task whose colour each path has @param {string} words
+   */
+  at(weights, gates, colors, words) {
+    const place = (/** @type {number} */ x, /** @type {number} */ y) => [40 + 150 * x, 200 - 150 * y];
+    let sum = [0, 0];
+    this.paths.forEach(([line, tip], path) => {
+      const [x, y] = place(weights[path][0], weights[path][1]);
+      const strength = 0.2 + 0.8 * Math.min(1, Math.abs(gates[path]));
+      for (const [key, value] of Object.entries({ x2: x, y2: y, "stroke-opacity": strength })) line.setAttribute(key, value);
+      for (const [key, value] of Object.entries({ cx: x, cy: y, "fill-opacity": strength })) tip.setAttribute(key, value);
+      for (const each of [line, tip]) each.setAttribute("class", `weights task-${colors[path]}`);
+      sum = sum.map((each, d) => each + gates[path] * weights[path][d]);
+    });
+    const [x, y] = place(sum[0], sum[1]);
+    this.output.setAttribute("cx", x);
+    this.output.setAttribute("cy", y);
+    this.element.setAttribute("aria-label", words);
+  }
+}
+
+/** Upright bars with names below, and maybe rings for what they should be. */
+export class Bars {
+  /** @param {string} name @param {Node | string} title @param {string[]} names @param {[number, number]} range */
+  constructor(name, title, names, [low, high]) {
+    this.y = (/** @type {number} */ value) => 10 + (150 * (high - Math.max(low, Math.min(high, value)))) / (high - low);
+    const x = (/** @type {number} */ n) => 44 + (180 * (n + 0.5)) / names.length;
+    const width = Math.min(44, 110 / names.length);
+    this.bars = names.map((_, n) => svg("rect", { class: `bar-${n} task-${n}`, x: x(n) - width / 2, width }));
+    this.numbers = names.map((_, n) => svg("text", { x: x(n), "text-anchor": "middle", class: "value" }));
+    this.rings = names.map((_, n) => svg("circle", { class: "ring", cx: x(n), r: 7, visibility: "hidden" }));
+    const tick = (/** @type {number} */ value) => [
+      svg("line", { class: "zero", x1: 40, x2: 224, y1: this.y(value), y2: this.y(value) }),
+      svg("text", { x: 34, y: this.y(value) + 4, "text-anchor": "end", class: "small" }, number(value, 1)),
+    ];
+    this.element = svg("svg", { viewBox: "0 0 240 190", role: "img" });
+    this.element.append(...[...new Set([low, 0, high])].flatMap(tick), ...this.bars, ...this.rings, ...this.numbers);
+    this.element.append(...names.map((text, n) => svg("text", { x: x(n), y: 180, "text-anchor": "middle" }, text)));
+    this.panel = html("div", { class: "panel bars", "data-panel": name });
+    this.panel.append(html("div", { class: "title" }, title), this.element);
+  }
+
+  /** @param {number[]} values @param {string} words @param {number[]} rings */
+  draw(values, words, rings = []) {
+    values.forEach((value, n) => {
+      const [top, bottom] = [this.y(Math.max(value, 0)), this.y(Math.min(value, 0))];
+      this.bars[n].setAttribute("y", top);
+      this.bars[n].setAttribute("height", Math.max(1, bottom - top));
+      this.numbers[n].textContent = number(value);
+      this.numbers[n].setAttribute("y", Math.min(top, n < rings.length ? this.y(rings[n]) - 7 : top) - 5);
+      if (n < rings.length) {
+        this.rings[n].setAttribute("cy", this.y(rings[n]));
+        this.rings[n].setAttribute("visibility", "visible");
+      }
+    });
+    this.element.setAttribute("aria-label", words);
+  }
+}
+
+/** A table of numbers from 0 to 1 as a picture, one cell for each. */
+export class Cells {
+  /** @param {string} name @param {Node | string} title @param {number} height in rem */
+  constructor(name, title, height) {
+    this.canvas = html("canvas", { role: "img", class: "cells" });
+    this.canvas.style.height = `${height}rem`;
+    this.frame = html("div", { class: "frame" }, this.canvas);
+    this.title = html("div", { class: "title" }, title);
+    this.panel = html("div", { class: "panel", "data-panel": name }, this.title, this.frame);
+  }
+
+  /** @param {(number | null)[][]} rows from the top @param {string} words */
+  draw(rows, words) {
+    [this.canvas.height, this.canvas.width] = [rows.length, rows[0].length];
+    const context = this.canvas.getContext("2d"), image = context.createImageData(rows[0].length, rows.length);
+    rows.flat().forEach((value, n) => image.data.set([...shade(value), 255], 4 * n));
+    context.putImageData(image, 0, 0);
+    this.canvas.setAttribute("aria-label", words);
+  }
+}
+
+// Some colours of matplotlib's viridis, which the book's maps have too, from low to high.
+const VIRIDIS = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
+
+/** The colour of a number from 0 to 1, grey for what is not known. @param {number | null} value */
+export function shade(value) {
+  if (value === null || !Number.isFinite(value)) return [150, 150, 150];
+  const at = Math.max(0, Math.min(1, value)) * (VIRIDIS.length - 1), low = Math.min(VIRIDIS.length - 2, Math.floor(at));
+  return VIRIDIS[low].map((each, n) => Math.round(each + (at - low) * (VIRIDIS[low + 1][n] - each)));
+}
+
+/** Play, a step at a time, and a slider of time. */
+export class Transport {
+  /**
+   * @param {number} end @param {(time: number) => void} show @param {(time: number) => number} next where a step leads
+   * @param {{words?: string, step?: number, rate?: number, stepWords?: string}} looks
+   *   rate: units of time in a second
+   */
+  constructor(end, show, next, { words = "Time", step = 0.01, rate = 1, stepWords = "Next switch" } = {}) {
+    this.end = end;
+    this.rate = rate;
+    this.whole = step;
+    this.follow = show;
+    this.time = end;
+    this.player = html("button", { type: "button", class: "play" }, "▶ Play");
+    this.player.onclick = () => (this.playing ? this.pause() : this.play());
+    const button = html("button", { type: "button", class: "step" }, stepWords);
+    button.onclick = () => {
+      this.pause();
+      this.show(this.time >= this.end ? 0 : Math.min(next(this.time), this.end));
+    };
+    this.slider = html("input", { type: "range", min: 0, max: end, step, "aria-label": words });
+    this.slider.oninput = () => (this.pause(), this.show(Number(this.slider.value)));
+    this.clock = html("output", { class: "clock" });
+    this.element = html("div", { class: "bar transport" }, this.player, button, this.slider, this.clock);
+  }
+
+  /** @param {number} time */
+  show(time) {
+    this.time = time;
+    this.slider.value = time;
+    this.follow(time);
+  }
+
+  /** @param {string} words */
+  tell(words) {
+    this.clock.textContent = words;
+    this.slider.setAttribute("aria-valuetext", words);
+  }
+
+  play() {
+    if (this.time >= this.end) this.show(0);
+    this.player.textContent = "❚❚ Pause";
+    this.playing = true;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches; // then a picture a second
+    let [before, exact] = [performance.now(), this.time];
+    const frame = (/** @type {number} */ now) => {
+      if (!this.playing || !this.element.isConnected) return;
+      if (!still || now - before >= 1000) {
+        exact += (this.rate * Math.max(0, now - before)) / 1000;
+        before = now;
+        const time = Math.min(this.end, still || this.whole >= 1 ? Math.round(exact) : exact);
+        if (time !== this.time) this.show(time);
+      }
+      if (this.time >= this.end) this.pause();
+      else requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  }
+
+  pause() {
+    this.playing = false;
+    this.player.textContent = "▶ Play";
+  }
+}
+
+/** Code with the values of controls in the places of their names. @param {string} template @param {Values} values */
+export const filled = (template, values) =>
+  template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? python(values[name]) : whole));
+
+/** A value as Python writes it. @param {any} value @returns {string} */
+const python = (value) =>
+  Array.isArray(value) ? `[${value.map(python).join(", ")}]` : value === Infinity ? "float('inf')" : String(value);
+
+/**
+ * Controls, what they move, a line of words, and buttons: the frame that all explorers share.
+ *
+ * `update` draws for the values of the controls, and gives the words that say what is seen.
+ */
+export class Explorer {
+  /**
+   * @param {HTMLElement} el
+   * @param {{label: string, controls: Record<string, Control>, values: Values, presets?: Record<string, Values>,
+   *   plots: Node[], between?: Node[], update: (values: Values, explorer: Explorer) => string, code: (values: Values) => string,
+   *   more?: string}} parts
+   */
+  constructor(el, { label, controls, values, presets = {}, plots, between = [], update, code, more = "More" }) {
+    this.first = values;
+    this.values = { ...values };
+    this.update = update;
+    this.code = code;
+    this.status = html("p", { class: "status", role: "status" });
+    this.source = html("pre", { class: "source", hidden: "", tabindex: 0, "aria-label": "Python code" });
+    /** @type {Record<string, () => void>} */
+    this.followers = {};
+    const rows = (/** @type {boolean} */ folded) =>
+      Object.entries(controls)
+        .filter(([, control]) => Boolean(control.more) === folded)
+        .map(([name, control]) => this.control(name, control));
+    this.presets = Object.entries(presets).map(([name, chosen]) => {
+      const button = html("button", { type: "button", "data-preset": name }, name);
+      button.onclick = () => this.choose({ ...this.first, ...chosen });
+      button.matches = () => Object.entries({ ...this.first, ...chosen }).every(([key, value]) => this.values[key] === value);
+      return button;
+    });
+    const folded = rows(true);
+    this.element = html("div", { class: "explorer", role: "group", "aria-label": label });
+    if (this.presets.length > 0)
+      this.element.append(html("div", { class: "bar", role: "group", "aria-label": "Presets" }, ...this.presets));
+    this.element.append(html("div", { class: "plots" }, ...plots), ...between, this.status);
+    this.element.append(html("div", { class: "controls" }, ...rows(false)));
+    if (folded.length > 0)
+      this.element.append(html("details", {}, html("summary", {}, more), html("div", { class: "controls" }, ...folded)));
+    this.element.append(this.buttons(), this.source);
+    this.element.explorer = this;
+    el.replaceChildren(this.element);
+    this.refresh();
+  }
+
+  /** @param {string} name @param {Control} control */
+  control(name, { words, scale, options, told = String }) {
+    const value = html("output");
+    const field = scale
+      ? html("input", { type: "range", min: 0, max: scale.last, step: 1, "data-setting": name })
+      : html("select", { "data-setting": name }, ...(options ?? []).map((each) => html("option", {}, each)));
+    field.oninput = () =>
+      this.choose({ ...this.values, [name]: scale ? scale.value(Number(field.value)) : field.value });
+    this.followers[name] = () => {
+      const now = this.values[name];
+      field.value = scale ? scale.place(now) : now;
+      if (!scale) return;
+      value.replaceChildren(told(now));
+      field.setAttribute("aria-valuetext", value.textContent);
+    };
+    return html("label", {}, html("span", { class: "named" }, words, value), field);
+  }
+
+  buttons() {
+    const reset = html("button", { type: "button", class: "reset" }, "Reset");
+    reset.onclick = () => this.choose({ ...this.first });
+    const copy = html("button", { type: "button", class: "copy" }, "Copy the code that makes this");
+    copy.onclick = () => {
+      this.source.hidden = false;
+      const copied = () => {
+        copy.textContent = "Copied";
+        setTimeout(() => (copy.textContent = "Copy the code that makes this"), 1500);
+      };
+      navigator.clipboard?.writeText(this.source.textContent).then(copied, () => {}); // refused: it is shown all the same
+    };
+    return html("div", { class: "bar" }, reset, copy);
+  }
+
+  /** New values of the controls; drawn once for each frame of the screen. @param {Values} values */
+  choose(values) {
+    this.values = values;
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.refresh();
+    });
+  }
+
+  refresh() {
+    this.tell(this.update(this.values, this));
+    for (const follow of Object.values(this.followers)) follow();
+    for (const button of this.presets) button.setAttribute("aria-pressed", String(button.matches()));
+    this.source.textContent = this.code(this.values);
+  }
+
+  /** Say what is seen, once movement stops: a screen reader should not talk all the time. @param {string} words */
+  tell(words) {
+    clearTimeout(this.telling);
+    this.telling = setTimeout(() => (this.status.textContent = words), this.status.textContent ? 250 : 0);
+  }
+}
