@@ -98,9 +98,10 @@ def _shapes(structure: Any, shapes: tuple, d_out: int, d_in: int) -> dict[str, t
         rule = f"must name the axes of the {name}, whose shape is {found[name]}"
         remedy = f"Write {name[:-1]}_dims = (...) in the class of the network, one name per axis"
         require(len(dims) == len(found[name]), f"{name[:-1]}_dims", dims, rule, remedy)
-    matrix = jax.eval_shape(lambda network, params: network.effective(params), traced, drawn).shape
-    rule, remedy = f"must be ({d_out}, {d_in}), outputs by inputs", "Compare the equation of A"
-    require(matrix == (d_out, d_in), "shape of the effective matrix", matrix, rule, remedy)
+    matrix = jax.eval_shape(lambda network, params: network.effective(params), traced, drawn)
+    if hasattr(matrix, "shape"):  # inputs with a loss of their own may take something else than a matrix
+        rule, remedy = f"must be ({d_out}, {d_in}), outputs by inputs", "Compare the equation of A"
+        require(matrix.shape == (d_out, d_in), "shape of the effective matrix", matrix.shape, rule, remedy)
     return found
 
 
