@@ -1,7 +1,8 @@
 /* On small screens every picture gets a button that shows it large, to be moved under the finger. */
 document.addEventListener("DOMContentLoaded", () => {
   const make = (name, properties) => Object.assign(document.createElement(name), properties);
-  for (const picture of document.querySelectorAll("article .cell_output img:not(figure[id^=fig-play] img)")) {
+  const pictures = document.querySelectorAll("article .cell_output img:not(.explorer-place img)");
+  for (const picture of /** @type {NodeListOf<HTMLImageElement>} */ (pictures)) {
     const button = make("button", { type: "button", className: "enlarge", textContent: "Enlarge the picture" });
     picture.after(button);
     button.onclick = () => {

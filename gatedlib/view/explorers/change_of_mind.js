@@ -19,7 +19,7 @@ export default {
       return { answers, count, row, whole: html("div", { class: "panel" }, html("div", { class: "title" }, html("span", {}, name), count), row) };
     });
 
-    const update = ({ step }) => {
+    const update = (/** @type {Values} */ { step }) => {
       transport.time = step;
       transport.slider.value = step;
       transport.tell(`step ${step}`);
@@ -42,6 +42,7 @@ export default {
       rate: 5,
       stepWords: "Next step",
     });
+    /** @type {Explorer} */
     const explorer = new Explorer(el, {
       label: "A change of mind, step by step",
       values: { step },

@@ -32,7 +32,8 @@ SHARED = "model.js", "worker.js", "parts.js"
 
 KNOWN_PENALTIES = (Nonnegative, UnitNorm, WeightDecay)
 
-PLACE = """<div class="explorer-place" data-explorer="{name}"><script type="application/json">{state}</script>\
+PLACE = """<div class="explorer-place" data-explorer="{name}" style="--room: {room[0]}rem; --room-phone: {room[1]}rem">\
+<script type="application/json">{state}</script>\
 <img class="still" alt="{words}" src="data:image/png;base64,{still}"></div>"""
 
 
@@ -64,19 +65,22 @@ class Explorer(anywidget.AnyWidget):
         state: what it needs: plain numbers, lists, words.
         still: the picture, as it is at first.
         words: what is seen in it.
+        room: the height that a page keeps for it, on a desktop and on a phone, in rem.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, name: str, state: dict[str, Any], still: Figure, words: str) -> None:
+    def __init__(
+        self, name: str, state: dict[str, Any], still: Figure, words: str, room: tuple[float, float] = (33, 50)
+    ) -> None:
         super().__init__(_esm=source(name), _css=read("explorers.css"), state=state)
         picture = io.BytesIO()
         still.savefig(picture, format="png", dpi=110)
         shown = base64.b64encode(picture.getvalue()).decode()
         data = json.dumps({"state": state}, separators=(",", ":")).replace("<", "\\u003c")
-        self.page = PLACE.format(name=name, state=data, words=html.escape(words), still=shown)
+        self.page = PLACE.format(name=name, state=data, words=html.escape(words), still=shown, room=room)
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**options) or ({}, {})

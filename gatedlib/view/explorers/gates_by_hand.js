@@ -18,7 +18,7 @@ export default {
       targets.map((/** @type {number[]} */ target) => dot(path, target) / dot(target, target))
     );
 
-    const update = ({ first, second }, /** @type {any} */ self) => {
+    const update = (/** @type {Values} */ { first, second }, /** @type {any} */ self) => {
       const losses = targets.map((/** @type {number[]} */ target) => {
         const error = target.map((each, d) => each - first * paths[0][d] - second * paths[1][d]);
         return dot(error, error) / 2;

@@ -93,7 +93,7 @@ gl.plotting.gates(results)
 """,
     }
     words = "Loss, gates and weights of a network in two dimensions, the weights as arrows in the plane of the tasks."
-    return Explorer("smallest", state, figure, words)
+    return Explorer("smallest", state, figure, words, room=(49, 81) if conserved else (39, 71))
 
 
 def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -121,7 +121,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
         "code": run_code(base, seed, KEEP, "gl.plotting.gates(results)", **{name: f"{{{name}}}" for name in names}),
     }
     words = "Loss and gates of one network over its whole run, the blocks shaded by the task that is on."
-    return Explorer("regimes", state, figure, words)
+    return Explorer("regimes", state, figure, words, room=(41, 52))
 
 
 def phase_diagram(
@@ -173,7 +173,7 @@ def phase_diagram(
         ),
     }
     words = "Left, the map with a ring in its middle. Right, the two gates of one network that learns at that point."
-    return Explorer("phase_diagram", state, figure, words)
+    return Explorer("phase_diagram", state, figure, words, room=(28, 49))
 
 
 def schedule(experiment: Experiment, seed: int = 0) -> Explorer:

@@ -371,14 +371,14 @@ export class Explorer {
         .map(([name, control]) => this.control(name, control));
     this.presets = Object.entries(presets).map(([name, chosen]) => {
       const button = html("button", { type: "button", "data-preset": name }, name);
-      button.onclick = () => this.choose({ ...this.first, ...chosen });
-      button.matches = () => Object.entries({ ...this.first, ...chosen }).every(([key, value]) => this.values[key] === value);
-      return button;
+      const all = { ...this.first, ...chosen };
+      button.onclick = () => this.choose(all);
+      return { button, all };
     });
     const folded = rows(true);
     this.element = html("div", { class: "explorer", role: "group", "aria-label": label });
     if (this.presets.length > 0)
-      this.element.append(html("div", { class: "bar", role: "group", "aria-label": "Presets" }, ...this.presets));
+      this.element.append(html("div", { class: "bar", role: "group", "aria-label": "Presets" }, ...this.presets.map((each) => each.button)));
     this.element.append(html("div", { class: "plots" }, ...plots), ...between, this.status);
     this.element.append(html("div", { class: "controls" }, ...rows(false)));
     if (folded.length > 0)
@@ -436,8 +436,16 @@ export class Explorer {
   refresh() {
     this.tell(this.update(this.values, this));
     for (const follow of Object.values(this.followers)) follow();
-    for (const button of this.presets) button.setAttribute("aria-pressed", String(button.matches()));
+    for (const { button, all } of this.presets) {
+      const same = Object.entries(all).every(([name, value]) => this.values[name] === value);
+      button.setAttribute("aria-pressed", String(same));
+    }
     this.source.textContent = this.code(this.values);
+  }
+
+  /** Whether something is being computed. @param {boolean} now */
+  set busy(now) {
+    this.element.setAttribute("aria-busy", String(now));
   }
 
   /** Say what is seen, once movement stops: a screen reader should not talk all the time. @param {string} words */

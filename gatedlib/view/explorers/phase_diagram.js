@@ -67,6 +67,7 @@ export default {
     map.panel.append(below, side);
     const opening = new Chart("gates", "Gates at this point", [{ style: "task-0", words: "path of A" }, { style: "task-1", words: "path of B" }], { height: 170 });
 
+    /** @type {any} */
     let shown = { rows: state.map, of: { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 } };
     const background = new Background(drawMap, [spreading, alignment, orders, learn, inTurn, stepsOf]);
     const button = html("button", { type: "button", class: "recompute" }, "Draw the map for these settings");
@@ -81,6 +82,7 @@ export default {
       const tasks = inTurn(stepsOf(values.duration, all.dt), stepsOf(all.block_length, all.dt));
       const run = learn(start, all, tasks), { cosine, order } = alignment(start, run.final);
       self.run = run;
+      self.map = shown;
       const told = `Here the network is ${cosine > ABOVE ? "flexible" : "not flexible"} (alignment ${number(cosine)}).`;
       const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
       opening.draw(order.map((path) => run.gates[path]), [-0.3, most], { words: `The two gates at this point. ${told}`, tasks, ends: ["0", "time", String(values.duration)] });
@@ -104,7 +106,8 @@ export default {
       };
       const { length, initial, tau_w, duration, strength } = values;
       shown = { rows: Array.from({ length: CELLS }, () => new Array(CELLS).fill(null)), of: { length, initial, tau_w, duration, strength } };
-      const said = /** @type {(number | null)[][]} */ (shown.rows.map((row) => [...row]));
+      /** @type {(number | null)[][]} */
+      const said = shown.rows.map((row) => [...row]);
       border.setAttribute("d", "");
       frame.classList.remove("stale");
       drawn();
@@ -117,10 +120,12 @@ export default {
       };
       const done = () => {
         note.textContent = `drawn in ${number((performance.now() - began) / 1000, 1)} s; the line is where the formula puts the border`;
+        explorer.busy = false;
         explorer.refresh();
       };
       const axes = [fine(up), fine(across)];
-      // a coarser step where it is stable makes the same map sooner
+      shown.axes = axes;
+      explorer.busy = true;
       background.ask([starts.map((/** @type {any} */ start) => scaled(start, values)), flowOf(values), duration, axes, ABOVE], part, done);
       explorer.refresh();
     };
@@ -162,11 +167,13 @@ export default {
     };
 
     const scales = { [up.name]: listed(up.values), [across.name]: listed(across.values) };
+    /** @type {Values} */
     const values = { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 };
     for (const axis of state.axes) values[axis.name] = axis.at;
     const times = (/** @type {number} */ value) => `× ${Number(value.toPrecision(3))}`;
     const moved = (/** @type {any} */ axis) => ({ words: NAMES[axis.name](), scale: scales[axis.name], told: (/** @type {number} */ v) => String(Number(v.toPrecision(3))) });
     drawn();
+    /** @type {Explorer} */
     const explorer = new Explorer(el, {
       label: "A map of where networks become flexible, and a network at each of its points",
       values,

@@ -31,6 +31,7 @@ export default {
     ]);
     const background = new Background(learnNoisy, [learnSamples, randomNumbers]);
 
+    /** @type {Record<string, (length: number) => Uint8Array>} */
     const PLANS = {
       "in turn": (/** @type {number} */ length) => inTurn(steps, stepsOf(length, dt)),
       "at random moments": (/** @type {number} */ length) => atRandom(steps, length / dt, randomNumbers(7).uniform),
@@ -45,12 +46,13 @@ export default {
     };
     const plan = (/** @type {Values} */ { order, length }) => {
       const half = (/** @type {number} */ each) => `gl.Blocked(duration=${duration / 2}, block_length=${each})`;
-      return {
+      const plans = /** @type {Record<string, string>} */ ({
         "in turn": `gl.Blocked(duration=${duration}, block_length=${length})`,
         "at random moments": `gl.RandomSwitches(duration=${duration}, mean_length=${length})`,
         "interleaved first": `gl.Phases((${half(0.05)}, ${half(length)}))`,
         "interleaved last": `gl.Phases((${half(length)}, ${half(0.05)}))`,
-      }[order];
+      });
+      return plans[order];
     };
 
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {

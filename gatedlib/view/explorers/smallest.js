@@ -97,6 +97,7 @@ export default {
         ` = ${Number((tau_c / tau_w).toPrecision(2))}`
       );
     const two = (/** @type {number} */ value) => number(value), three = (/** @type {number} */ value) => number(value, 3);
+    /** @type {Explorer} */
     const explorer = new Explorer(el, {
       label: "The smallest network, live",
       values: first,

@@ -36,6 +36,7 @@ export default {
     });
     transport.time = 0.1 * end;
 
+    /** @type {Explorer} */
     const explorer = new Explorer(el, {
       label: "One switch of task, step by step",
       values: { time: Number((0.1 * end).toPrecision(3)) },
