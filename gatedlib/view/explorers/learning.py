@@ -208,9 +208,8 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
             base, seed, keep, show, curriculum="{curriculum}", inputs="gl.Noisy(1, {noise})", tau_c=names["tau_c"]
         ),
     }
-    return Explorer(
-        "schedule", state, figure, "Loss and gates of a network that learns from one noisy sample at a time."
-    )
+    words = "Loss and gates of a network that learns from one noisy sample at a time."
+    return Explorer("schedule", state, figure, words, room=(34, 47))
 
 
 def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -249,7 +248,7 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
         "code": run_code(base, seed, keep, show, **{name: f"{{{name}}}" for name in names}),
     }
     words = "Two second layers of one network, sorted, outputs by hidden units, at the end of task A and of task B."
-    return Explorer("second_layer", state, figure, words)
+    return Explorer("second_layer", state, figure, words, room=(35, 55))
 
 
 def session(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -275,4 +274,4 @@ def session(experiment: Experiment, seed: int = 0) -> Explorer:
         "block_length": length,
         "code": run_code(base, seed, KEEP, "gl.plotting.loss(results)", curriculum="{curriculum}"),
     }
-    return Explorer("session", state, figure, "Loss and gates of one network, trial by trial.")
+    return Explorer("session", state, figure, "Loss and gates of one network, trial by trial.", room=(32, 56))

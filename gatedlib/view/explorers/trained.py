@@ -50,7 +50,7 @@ for teacher in trained.teachers.values:
 """
     start = coordinates(teachers, Params(weights, np.ones(2)))
     words = "A network diagram with gate 1 fully open and gate 2 shut, beside bars of the loss on task A and on task B."
-    return Explorer("gates_by_hand", {"start": start, "code": code}, figure, words)
+    return Explorer("gates_by_hand", {"start": start, "code": code}, figure, words, room=(30, 50))
 
 
 def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
@@ -79,7 +79,7 @@ def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
         "code": "gl.plotting.plane(flexible, time={time})",
     }
     words = "The plane of the two teachers soon after a switch, in the flexible and in the forgetful network."
-    return Explorer("switch", state, figure, words)
+    return Explorer("switch", state, figure, words, room=(26, 43))
 
 
 def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explorer:
@@ -125,7 +125,7 @@ print(alone.final_gates.values, float(alone.loss[0, -1]), float(with_weights.los
 """,
     }
     words = "Loss after a switch to a new mixture, gates alone and weights too, and the gates beside the mixture."
-    return Explorer("compose", state, figure, words)
+    return Explorer("compose", state, figure, words, room=(29, 52))
 
 
 def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.ndarray) -> Explorer:
@@ -168,7 +168,7 @@ for name, results in runs.items():
 """,
     }
     words = "Rows of pictures with the labels that each network gives them a few steps after a switch."
-    return Explorer("change_of_mind", state, figure, words)
+    return Explorer("change_of_mind", state, figure, words, room=(34, 58))
 
 
 def _picture(image: np.ndarray) -> str:

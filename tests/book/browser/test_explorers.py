@@ -75,7 +75,7 @@ def test_everything_moves_by_keyboard_and_reset_brings_it_back(browser, name, sc
     assert page.locator(".explorer-place img.still").count() == 0
     unfolded(page)
     before = seen(page)
-    assert len(before) > 1000
+    assert len(before) > 100
     for control in page.locator(".explorer [data-setting]").all():
         control.focus()
         setting = control.get_attribute("data-setting")
@@ -84,8 +84,6 @@ def test_everything_moves_by_keyboard_and_reset_brings_it_back(browser, name, sc
         for _ in range(4):
             page.keyboard.press("ArrowRight")
         assert control.input_value() != was, setting
-        if page.locator(".explorer").get_attribute("aria-label").startswith("A map") and setting in ("duration",):
-            continue
         assert seen(page) != before, setting
         if control.evaluate("each => each.type") == "range":
             assert control.get_attribute("aria-valuetext")
@@ -120,14 +118,14 @@ def test_the_first_slider_follows_the_mouse_and_a_finger(browser, name):
     before = seen(page)
     page.mouse.move(*along(page, 0.5))
     page.mouse.down()
-    page.mouse.move(*along(page, 0.2), steps=4)
+    page.mouse.move(*along(page, 0.02), steps=4)
     page.mouse.up()
     by_mouse = seen(page)
     assert by_mouse != before
     page.context.close()
     page = opened(browser, name, **SCREENS["phone"])
     before = seen(page)
-    page.touchscreen.tap(*along(page, 0.2))
+    page.touchscreen.tap(*along(page, 0.02))
     assert seen(page) != before
     page.context.close()
 
@@ -136,19 +134,16 @@ def test_the_first_slider_follows_the_mouse_and_a_finger(browser, name):
 def test_words_say_what_is_seen_once_movement_stops(browser, name):
     page = opened(browser, name, **SCREENS["desktop"])
     status = page.locator(".explorer [role=status]")
+    words = "told => ![told, 'Learning …', ''].includes(document.querySelector('.explorer [role=status]').innerText)"
+    page.wait_for_function(words, arg="")
     before = status.inner_text()
     assert len(before) > 20
-    labels = page.eval_on_selector_all(
-        ".explorer [role=img]", "all => all.map(each => each.getAttribute('aria-label'))"
-    )
-    assert all(len(label) > 10 for label in labels)
-    control = page.locator(".explorer input[type=range]").first
-    control.focus()
-    for _ in range(12):
-        page.keyboard.press("ArrowLeft")
-    page.wait_for_function(
-        "before => document.querySelector('.explorer [role=status]').innerText !== before", arg=before
-    )
+    every = "all => all.map(each => each.getAttribute('aria-label'))"
+    assert all(len(label) > 10 for label in page.eval_on_selector_all(".explorer [role=img]", every))
+    moved = page.locator(".explorer input[data-setting]")
+    (moved if moved.count() else page.locator(".explorer input")).first.focus()
+    page.keyboard.press("End")
+    page.wait_for_function(words, arg=before)
     page.context.close()
 
 
@@ -245,9 +240,7 @@ def test_the_map_is_walked_on_and_drawn_anew_as_the_library_would(browser):
     page.locator(".explorer .recompute").click()
     settled(page)
     page.wait_for_selector(".explorer .map:not(.stale)")
-    told = page.evaluate(
-        "() => { const { rows, axes } = document.querySelector('.explorer').explorer.map; return { rows, axes } }"
-    )
+    told = page.evaluate("document.querySelector('.explorer').explorer.map")
     shares = np.array(told["rows"])
     assert shares.shape == (24, 24)
     assert 0 < shares.mean() < 1
@@ -256,22 +249,19 @@ def test_the_map_is_walked_on_and_drawn_anew_as_the_library_would(browser):
     base = regimes.BY_SPEED.replace(teachers=short, inputs=gl.Population())
     rows, columns = (3, 12, 23), (0, 8, 16, 23)
     grid = {"block_length": [round(up[row] / 1e-3) * 1e-3 for row in rows], "tau_c": [across[c] for c in columns]}
-    aligned = gl.sweep(
-        base, seeds=8, record=(gl.record.alignment,), every=100, measure=gl.metrics.total_alignment, **grid
-    )
+    kept = {"record": (gl.record.alignment,), "every": 100, "measure": gl.metrics.total_alignment}
+    aligned = gl.sweep(base, seeds=8, **kept, **grid)
     expected = (aligned.total_alignment > 0.95).mean("seed").values
     assert np.abs(shares[np.ix_(rows, columns)] - expected).max() <= 1 / 8  # a network at the very border may differ
     page.context.close()
 
 
-@pytest.mark.parametrize(
-    ("preset", "flexible"), [("flexible", True), ("forgetful", False), ("blocks too short", False), ("no bound", False)]
-)
-def test_presets_are_what_they_are_called(browser, preset, flexible):
+@pytest.mark.parametrize("preset", ["flexible", "forgetful", "blocks too short", "no bound"])
+def test_presets_are_what_they_are_called(browser, preset):
     page = opened(browser, "intro", **SCREENS["desktop"])
     page.click(f"[data-preset='{preset}']")
     words = "told => document.querySelector('.explorer [role=status]').innerText.startsWith(told)"
-    page.wait_for_function(words, arg="Flexible" if flexible else "Not flexible")
+    page.wait_for_function(words, arg="Flexible" if preset == "flexible" else "Not flexible")
     page.context.close()
 
 
