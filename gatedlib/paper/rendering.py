@@ -101,6 +101,11 @@ def as_row(verdict: Verdict) -> str:
     return _filled(ROW, verdict)
 
 
+def _code(name: str) -> str:
+    """The name of a number, which may be broken between its words only."""
+    return f"<code>{name.replace('_', '_<wbr>')}</code>"
+
+
 def _filled(template: str, verdict: Verdict) -> str:
     claim, printed = verdict.claim, numbers(verdict)
     escaped = html.escape
@@ -121,8 +126,8 @@ def _filled(template: str, verdict: Verdict) -> str:
         note=f"<p>{escaped(claim.note)}</p>" if claim.note else "",
         unmet="".join(f"<p>Not met: {escaped(failure)}</p>" for failure in verdict.failures),
         conditions=f"<ul>{''.join(f'<li>{sign} {sentence}</li>' for sentence, sign in marked)}</ul>",
-        table="".join(f"<tr><td><code>{name}</code></td><td>{cells}</td></tr>" for name, cells in spans),
-        list="".join(f"<li><code>{name}</code> {cells}</li>" for name, cells in lines),
+        table="".join(f"<tr><td>{_code(name)}</td><td>{cells}</td></tr>" for name, cells in spans),
+        list="".join(f"<li>{_code(name)} {cells}</li>" for name, cells in lines),
         networks=f", n = {' or '.join(map(str, counts))}" if counts else "",
         how=escaped((claim.measure.__doc__ or "").strip().split("\n\n")[0]),
         seconds=verdict.seconds,

@@ -89,7 +89,6 @@ export default {
       const place = (/** @type {any} */ axis) => (scales[axis.name].place(values[axis.name]) + 0.5) / axis.values.length;
       point.style.left = `${100 * place(across)}%`;
       point.style.bottom = `${100 * place(up)}%`;
-      frame.setAttribute("aria-valuetext", told);
       const same = Object.entries(shown.of).every(([name, value]) => values[name] === value);
       frame.classList.toggle("stale", !same && !background.busy);
       return same ? told : `${told} The map is not of these settings: draw it anew.`;
