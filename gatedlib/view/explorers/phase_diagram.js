@@ -169,6 +169,9 @@ export default {
     /** @type {Values} */
     const values = { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 };
     for (const axis of state.axes) values[axis.name] = axis.at;
+    // the penalties' spring is stable in steps of dt up to this strength, also where gates are fastest
+    const [fastest, stiffest] = ["tau_c", "b"].map((name) => state.axes.find((axis) => axis.name === name)?.values ?? [flow[name]]);
+    const strongest = Math.min(2, Math.floor((9.9 * Math.min(...fastest)) / (Math.max(...stiffest) * flow.dt)) / 10);
     const times = (/** @type {number} */ value) => `× ${Number(value.toPrecision(3))}`;
     const moved = (/** @type {any} */ axis) => ({ words: NAMES[axis.name](), scale: scales[axis.name], told: (/** @type {number} */ v) => String(Number(v.toPrecision(3))) });
     drawn();
@@ -183,7 +186,7 @@ export default {
         initial: { words: "Size of the first weights", scale: ratios(0.1, 10, 40), told: times, more: true },
         tau_w: { words: words("Time constant of the weights, ", symbol("τ", "w")), scale: ratios(flow.tau_w / 10, flow.tau_w * 10, 40), told: (v) => String(v), more: true },
         duration: { words: "Duration", scale: linear(1, 4 * state.duration, 1), told: String, more: true },
-        strength: { words: "Strength of the penalties", scale: linear(0, 2, 0.1), told: times, more: true },
+        strength: { words: "Strength of the penalties", scale: linear(0, strongest, 0.1), told: times, more: true },
       },
       more: "Other settings, and a map for them",
       plots: [map.panel, html("div", { class: "charts" }, opening.panel)],

@@ -12,6 +12,7 @@
 export class Background {
   /** @param {Work} work @param {Work[]} helpers */
   constructor(work, helpers) {
+    this.work = work;
     const source = [...helpers, work].map(String).join("\n");
     const answer = `onmessage = ({ data: [number, given] }) => {
       const result = ${work.name}(...given);
@@ -30,17 +31,42 @@ export class Background {
   ask(given, each, done = () => {}) {
     this.stop(); // whatever it is doing is no longer wanted
     const number = ++this.number;
-    this.worker ??= new Worker(this.address);
-    this.worker.onmessage = ({ data: [of, part, last] }) => {
-      if (of !== number) return;
+    const answered = (/** @type {number} */ of, /** @type {any} */ part, /** @type {boolean} */ last) => {
+      if (of !== this.number) return;
       if (part !== null) each(part);
-      if (last) {
-        this.busy = false;
-        done();
-      }
+      if (!last) return;
+      this.busy = false;
+      done();
     };
     this.busy = true;
-    this.worker.postMessage([number, given]);
+    try {
+      this.worker ??= new Worker(this.address);
+      this.worker.onmessage = ({ data: [of, part, last] }) => answered(of, part, last);
+      this.worker.onerror = (event) => {
+        event.preventDefault();
+        this.here(number, given, answered);
+      };
+      this.worker.postMessage([number, given]);
+    } catch {
+      this.here(number, given, answered);
+    }
+  }
+
+  /**
+   * The same without a worker, where a page may have none: part by part, so that it can be drawn in between.
+   * @param {number} number @param {any[]} given @param {(of: number, part: any, last: boolean) => void} answered
+   */
+  here(number, given, answered) {
+    this.worker = null;
+    const result = this.work(...given);
+    if (typeof result?.next !== "function") return void setTimeout(answered, 0, number, result, true);
+    const go = () => {
+      if (number !== this.number) return;
+      const { value, done } = result.next();
+      answered(number, done ? null : value, Boolean(done));
+      if (!done) setTimeout(go);
+    };
+    setTimeout(go);
   }
 
   /** End what is being computed. */

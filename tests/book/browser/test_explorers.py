@@ -1,6 +1,7 @@
 """Every explorer on every page, opened as a file without a network: by mouse, keyboard and touch, and what it shows."""
 
 import math
+import re
 
 import jax
 import matplotlib.pyplot as plt
@@ -87,6 +88,14 @@ def test_everything_moves_by_keyboard_and_reset_brings_it_back(browser, name, sc
         assert seen(page) != before, setting
         if control.evaluate("each => each.type") == "range":
             assert control.get_attribute("aria-valuetext")
+        for end in ("Home", "End"):
+            page.keyboard.press(end)
+            settled(page)
+            page.wait_for_timeout(300)  # words come once movement stops
+            told = page.locator(".explorer [role=status]").inner_text()
+            assert not re.search("NaN|Infinity|undefined", told), (setting, end, told)
+            ticks = page.locator(".explorer .panel:not([data-panel=invariant]) .tick").all_inner_texts()
+            assert all(abs(float(tick.replace("−", "-"))) < 50 for tick in ticks if tick), (setting, end, ticks)
         page.locator(".explorer .reset").click()
         assert seen(page) == before, setting
     for button in page.locator(".explorer [data-preset]").all():
@@ -342,3 +351,17 @@ def test_the_page_keeps_room_for_what_is_to_come(browser, name, screen):
     page.locator(".explorer-place").evaluate("each => { each.replaceChildren(); delete each.dataset.live }")
     assert page.locator(".explorer-place").bounding_box()["height"] == pytest.approx(height, rel=0.15)
     page.context.close()
+
+
+@pytest.mark.parametrize("name", ["depth", "observer"])
+def test_where_a_page_may_have_no_worker_it_computes_by_itself(browser, name):
+    page = browser.new_page()
+    page.add_init_script("window.Worker = class { constructor() { throw new Error('none here') } }")
+    page.goto(f"{ROOT.as_uri()}/_build/html/book/{name}.html")
+    page.wait_for_selector(".explorer-place[data-live]")
+    before = seen(page)
+    assert len(before) > 1000
+    page.locator(".explorer input[data-setting]").first.focus()
+    page.keyboard.press("End")
+    assert seen(page) != before
+    page.close()
