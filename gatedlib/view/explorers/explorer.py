@@ -97,22 +97,10 @@ def rounded(values: Any, digits: int = 10) -> Any:
 
 
 def coordinates(teachers: Any, params: Params) -> dict[str, Any]:
-    """A network and its teachers in the few coordinates in which it learns: one row for all outputs together.
-
-    Where each output has gates of its own there is a row for each, in coordinates of its own.
-    """
-    gates = np.asarray(params.gates)
-    found: dict[str, Any]
-    if gates.ndim == 1:
-        shared, start, space = subspace.project(teachers, params)
-        found = {"targets": shared, "weights": start.weights, "gates": gates[:, None], "gram": space.gram}
-    else:
-        rows = [
-            subspace.project(teachers[:, i : i + 1], Params(params.weights[:, i : i + 1], gates[:, i]))
-            for i in range(gates.shape[1])
-        ]
-        targets, weights = (np.concatenate(each, 1) for each in zip(*((r[0], r[1].weights) for r in rows), strict=True))
-        found = {"targets": targets, "weights": weights, "gates": gates}
+    """A network with one gate per path, and its teachers, in the few coordinates in which it learns."""
+    targets, start, space = subspace.project(teachers, params)
+    gates = np.asarray(params.gates)[:, None]
+    found = {"targets": targets, "weights": start.weights, "gates": gates, "gram": space.gram}
     return {name: rounded(value) for name, value in found.items()}
 
 

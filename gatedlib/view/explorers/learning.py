@@ -194,7 +194,6 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
     results = simulate(base, [seed], keep)
     figure, both = panels(2)
     over_time(metrics.reorder_paths(results).rename(population_loss="loss"), *both)
-    names = {"block_length": "{block_length}", "tau_c": "{tau_c}", "noise": "{noise}"}
     show = "gl.observer.gate_shares(results).isel(seed=0, task=0).plot()"
     state = {
         "targets": rounded(teachers, 7),
@@ -205,7 +204,7 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
         "block_length": length,
         "noise": noise,
         "code": run_code(
-            base, seed, keep, show, curriculum="{curriculum}", inputs="gl.Noisy(1, {noise})", tau_c=names["tau_c"]
+            base, seed, keep, show, curriculum="{curriculum}", inputs="gl.Noisy(1, {noise})", tau_c="{tau_c}"
         ),
     }
     words = "Loss and gates of a network that learns from one noisy sample at a time."

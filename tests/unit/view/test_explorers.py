@@ -80,15 +80,13 @@ def test_a_module_is_whole(name):
     assert sorted(explore.__all__) == sorted([*EXPLORERS, "Explorer"])
 
 
-@pytest.mark.parametrize("network", [gl.GatedLinear(2, gate_spread=0.1), gl.NeuronGated(2, gate_spread=0.1)])
-def test_coordinates_keep_all_inner_products(network, x64):
-    """Of weights and teachers, over all outputs together or for each."""
-    teachers, params = small(network=network).draw(3)
+def test_coordinates_keep_all_inner_products(x64):
+    teachers, params = small(gate_spread=0.1).draw(3)
     start = explorer.coordinates(teachers, params)
-    targets, weights = (np.array(start[name]) for name in ("targets", "weights"))
-    rows = "pij,mij->pm" if targets.shape[1] == 1 else "pij,mij->pmi"
-    ours = np.einsum("prd,mrd->pmr", weights, targets)
-    np.testing.assert_allclose(np.squeeze(ours), np.einsum(rows, params.weights, teachers), atol=1e-9)
+    ours = np.einsum("prd,mrd->pm", start["weights"], start["targets"])
+    np.testing.assert_allclose(ours, np.einsum("pij,mij->pm", params.weights, teachers), atol=1e-9)
+    lengths = np.einsum("prd,ide,pre->pi", start["weights"], start["gram"], start["weights"])
+    np.testing.assert_allclose(lengths, np.sum(params.weights**2, -1), atol=1e-9)
     np.testing.assert_allclose(np.squeeze(start["gates"]), params.gates)
 
 
