@@ -1,5 +1,6 @@
 """In a real JupyterLab an explorer is the widget that the page has: it moves, and asks nothing of the kernel."""
 
+import json
 import os
 import shutil
 import socket
@@ -26,7 +27,12 @@ def lab(tmp_path_factory):
         shutil.copy(ROOT / "book" / f"{name}.ipynb", folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    own = {"JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
+    settings = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    whole = json.dumps({"windowingMode": "none"})  # cells out of sight are there too
+    (settings / "tracker.jupyterlab-settings").write_text(whole, encoding="utf-8")
+    own = {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
+    own |= {"JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--notebook-dir={folder}"]
     command += [f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token=", "--LabApp.extension_manager=readonly"]
     with (folder / "log").open("wb") as log:
@@ -62,7 +68,7 @@ def test_a_chapter_runs_and_its_explorer_moves_while_the_kernel_is_idle(browser,
     page.get_by_text("Run All Cells", exact=True).click()
     page.wait_for_selector(".explorer input", state="attached")
     page.wait_for_selector(IDLE)
-    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert page.locator(".explorer").count() == 1
     explorer = page.locator(".explorer")
     explorer.scroll_into_view_if_needed()
