@@ -145,7 +145,7 @@ def phase_diagram(
     rule, remedy = "must be two names of settings, (up, across)", 'Average over seeds: values.mean("seed")'
     require(values.ndim == 2, "dims of values", values.dims, rule, remedy)
     check_settings(experiment, map(str, values.dims))
-    known = ("block_length", "tau_c", "tau_w", "a", "b")
+    known = ("block_length", "tau_c", "a", "b")
     others = sorted(set(map(str, values.dims)) - set(known))
     require(not others, "dims of values", others, "cannot be moved here", f"Use two of {', '.join(known)}")
     require_integer("networks", networks, 1, "Use 8")

@@ -12,7 +12,6 @@ const CELLS = 24, ABOVE = 0.95; // of a map that is drawn anew, along each axis;
 const NAMES = {
   block_length: () => words("block length"),
   tau_c: () => words("time constant of the gates, ", symbol("τ", "c")),
-  tau_w: () => words("time constant of the weights, ", symbol("τ", "w")),
   a: () => words("nonnegativity, ", html("i", {}, "a")),
   b: () => words("bound, ", html("i", {}, "b")),
 };

@@ -99,6 +99,15 @@ def test_a_picture_is_called_right_on_the_task_that_is_on():
     assert still["called"][29] == still["called"][0]
 
 
+def test_the_code_of_a_change_of_mind_names_what_is_shown(capsys):
+    runs, examples, images = switched()
+    made = explore.change_of_mind(runs, examples, images)
+    exec(made.state["code"].replace("{step}", "29"), {"runs": runs, "examples": examples})
+    printed = capsys.readouterr().out
+    assert "learns [1 2 3 0]" in printed
+    assert f"stands still {np.array(made.state['runs'][1]['called'][29])}" in printed
+
+
 def test_one_network_and_one_picture_are_enough_to_change_a_mind():
     runs, examples, images = switched()
     name, results = next(iter(runs.items()))
