@@ -93,4 +93,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --quiet pyproject.toml -o requirements.txt
 
 clean:
-	rm -rf _build .venv* .typescript .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build .venv* .node .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

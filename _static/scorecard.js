@@ -10,8 +10,26 @@ document.addEventListener("DOMContentLoaded", () => {
   /** @type {[string, string, string[][]][]} */
   const offered = [
     ["chapter", "Chapter", [["", "all"], ...chapters]],
-    ["origin", "About", [["", "all"], ["given", "a figure, as given"], ["earlier", "a figure, earlier form"], ["ours", "a figure, our settings"], ["beyond", "beyond the paper"]]],
-    ["holds", "Verdict", [["", "all"], ["true", "holds"], ["false", "does not hold"]]],
+    [
+      "origin",
+      "About",
+      [
+        ["", "all"],
+        ["given", "a figure, as given"],
+        ["earlier", "a figure, earlier form"],
+        ["ours", "a figure, our settings"],
+        ["beyond", "beyond the paper"],
+      ],
+    ],
+    [
+      "holds",
+      "Verdict",
+      [
+        ["", "all"],
+        ["true", "holds"],
+        ["false", "does not hold"],
+      ],
+    ],
   ];
   const choices = offered.map(([key, words, options]) => {
     const select = make("select", { onchange: show });
@@ -22,7 +40,8 @@ document.addEventListener("DOMContentLoaded", () => {
     return { key, select };
   });
   function show() {
-    for (const row of rows) row.hidden = choices.some(({ key, select }) => select.value && row.dataset[key] !== select.value);
+    for (const row of rows)
+      row.hidden = choices.some(({ key, select }) => select.value && row.dataset[key] !== select.value);
     count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} claims`;
   }
   bar.append(count);

@@ -12,11 +12,16 @@ export default {
     const rows = runs.map(({ name }) => {
       const answers = pictures.map(() => html("span", { class: "answer" }));
       const cells = pictures.map((address, n) =>
-        html("div", { class: "picture" }, html("img", { src: address, alt: "" }), answers[n])
+        html("div", { class: "picture" }, html("img", { src: address, alt: "" }), answers[n]),
       );
       const count = html("span", {});
       const row = html("div", { class: "pictures", role: "img" }, ...cells);
-      return { answers, count, row, whole: html("div", { class: "panel" }, html("div", { class: "title" }, html("span", {}, name), count), row) };
+      return {
+        answers,
+        count,
+        row,
+        whole: html("div", { class: "panel" }, html("div", { class: "title" }, html("span", {}, name), count), row),
+      };
     });
 
     const update = (/** @type {Values} */ { step }) => {
@@ -31,17 +36,25 @@ export default {
         });
         const count = right.filter(Boolean).length;
         rows[n].count.textContent = `${count} of ${wanted.length} right`;
-        rows[n].row.setAttribute("aria-label", `${name}: the pictures are called ${called[step].join(", ")}; ${count} are right.`);
+        rows[n].row.setAttribute(
+          "aria-label",
+          `${name}: the pictures are called ${called[step].join(", ")}; ${count} are right.`,
+        );
         return `the ${name} network has ${count} of ${wanted.length} right`;
       });
       return `${step === 1 ? "1 step" : `${step} steps`} after the switch ${said.join(", ")}.`;
     };
-    const transport = new Transport(last, (step) => explorer.choose({ step: Math.round(step) }), (step) => step + 1, {
-      words: "Steps since the switch",
-      step: 1,
-      rate: 5,
-      stepWords: "Next step",
-    });
+    const transport = new Transport(
+      last,
+      (step) => explorer.choose({ step: Math.round(step) }),
+      (step) => step + 1,
+      {
+        words: "Steps since the switch",
+        step: 1,
+        rate: 5,
+        stepWords: "Next step",
+      },
+    );
     /** @type {Explorer} */
     const explorer = new Explorer(el, {
       label: "A change of mind, step by step",

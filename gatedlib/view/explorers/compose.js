@@ -5,28 +5,35 @@ import { Bars, Chart, Explorer, filled, html, letter, linear, number } from "./p
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
-const CRITERION = 0.02, SHOWN = 0.3; // of the loss, and the time that is shown of one time unit
+const CRITERION = 0.02,
+  SHOWN = 0.3; // of the loss, and the time that is shown of one time unit
 
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
   render({ model, el }) {
     const { start, flow, mixture, code } = model.get("state");
     const names = mixture.map((_, task) => letter(task));
-    const steps = stepsOf(1, flow.dt), tasks = new Uint8Array(steps);
-    const loss = new Chart("loss", "Loss", [
-      { style: "flexible", words: "gates alone" },
-      { style: "ink dashed", words: "weights too" },
-    ], { height: 170 });
+    const steps = stepsOf(1, flow.dt),
+      tasks = new Uint8Array(steps);
+    const loss = new Chart(
+      "loss",
+      "Loss",
+      [
+        { style: "flexible", words: "gates alone" },
+        { style: "ink dashed", words: "weights too" },
+      ],
+      { height: 170 },
+    );
     const bars = new Bars("gates", "Gates (bars), asked for (rings)", names, [-0.6, 1.6]);
     const asked = (/** @type {Values} */ values) => names.map((name) => values[name]);
 
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
       const weights = asked(values);
       const target = start.targets[0].map((row, r) =>
-        row.map((_, d) => weights.reduce((sum, each, task) => sum + each * start.targets[task][r][d], 0))
+        row.map((_, d) => weights.reduce((sum, each, task) => sum + each * start.targets[task][r][d], 0)),
       );
       const [alone, both] = [Infinity, flow.tau_w].map((tau_w) =>
-        learn({ ...start, targets: [target] }, { ...flow, tau_w }, tasks)
+        learn({ ...start, targets: [target] }, { ...flow, tau_w }, tasks),
       );
       self.runs = [alone, both];
       const when = (/** @type {Float64Array} */ values) => {
@@ -34,18 +41,27 @@ export default {
         return step < 0 ? "never" : `after ${number(step * flow.dt, 3)}`;
       };
       const sum = weights.reduce((sum, each) => sum + each, 0);
-      const outside = weights.some((each) => each < 0) ? " Something is asked for less than nothing." : Math.abs(sum - 1) > 1e-6 ? ` All together it is ${number(sum)}, and not 1.` : "";
+      const outside = weights.some((each) => each < 0)
+        ? " Something is asked for less than nothing."
+        : Math.abs(sum - 1) > 1e-6
+          ? ` All together it is ${number(sum)}, and not 1.`
+          : "";
       const told = `Loss below ${CRITERION}: gates alone ${when(alone.loss)}, with weights ${when(both.loss)}.${outside}`;
       const gates = alone.final.subarray(alone.final.length - names.length);
-      loss.draw([alone, both].map((run) => run.loss.subarray(0, stepsOf(SHOWN, flow.dt))), [0, Math.max(0.1, Math.ceil(10 * Math.max(alone.loss[0], both.loss[0])) / 10)], {
-        words: `Loss after the switch to the new task. ${told}`,
-        ends: ["the switch", "time", String(SHOWN)],
-      });
+      loss.draw(
+        [alone, both].map((run) => run.loss.subarray(0, stepsOf(SHOWN, flow.dt))),
+        [0, Math.max(0.1, Math.ceil(10 * Math.max(alone.loss[0], both.loss[0])) / 10)],
+        {
+          words: `Loss after the switch to the new task. ${told}`,
+          ends: ["the switch", "time", String(SHOWN)],
+        },
+      );
       bars.draw(Array.from(gates), `The gates at the end, beside what was asked for. ${told}`, weights);
       return told;
     };
 
-    const only = (/** @type {number[]} */ weights) => Object.fromEntries(names.map((name, n) => [name, weights[n] ?? 0]));
+    const only = (/** @type {number[]} */ weights) =>
+      Object.fromEntries(names.map((name, n) => [name, weights[n] ?? 0]));
     const third = Number((1 / 3).toFixed(2));
     new Explorer(el, {
       label: "Compose a task of your own",
@@ -57,7 +73,10 @@ export default {
         "all of all": only(names.map(() => 1)),
       },
       controls: Object.fromEntries(
-        names.map((name) => [name, { words: `How much of ${name}`, scale: linear(-0.5, 1.5, 0.01), told: (v) => number(v) }])
+        names.map((name) => [
+          name,
+          { words: `How much of ${name}`, scale: linear(-0.5, 1.5, 0.01), told: (v) => number(v) },
+        ]),
       ),
       plots: [html("div", { class: "charts" }, loss.panel), bars.panel],
       update,

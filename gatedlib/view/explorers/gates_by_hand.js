@@ -10,12 +10,13 @@ export default {
     const { start, code } = model.get("state");
     const targets = start.targets.map((/** @type {number[][]} */ [row]) => row);
     const paths = start.weights.map((/** @type {number[][]} */ [row]) => row);
-    const dot = (/** @type {number[]} */ u, /** @type {number[]} */ v) => u.reduce((sum, each, d) => sum + each * v[d], 0);
+    const dot = (/** @type {number[]} */ u, /** @type {number[]} */ v) =>
+      u.reduce((sum, each, d) => sum + each * v[d], 0);
     const plane = new Plane("What you compute");
     const bars = new Bars("losses", "Loss on each task", ["task A", "task B"], [0, 0.6]);
     // the part of each path in the plane of the tasks, in units of these
     const shares = paths.map((/** @type {number[]} */ path) =>
-      targets.map((/** @type {number[]} */ target) => dot(path, target) / dot(target, target))
+      targets.map((/** @type {number[]} */ target) => dot(path, target) / dot(target, target)),
     );
 
     const update = (/** @type {Values} */ { first, second }, /** @type {any} */ self) => {
@@ -33,7 +34,12 @@ export default {
     new Explorer(el, {
       label: "You are the gates",
       values: { first: 1, second: 0 },
-      presets: { "task A": {}, "task B": { first: 0, second: 1 }, "half and half": { first: 0.5, second: 0.5 }, "all shut": { first: 0 } },
+      presets: {
+        "task A": {},
+        "task B": { first: 0, second: 1 },
+        "half and half": { first: 0.5, second: 0.5 },
+        "all shut": { first: 0 },
+      },
       controls: {
         first: { words: "Gate of path 1", scale: linear(-0.5, 1.5, 0.01), told: (v) => number(v) },
         second: { words: "Gate of path 2", scale: linear(-0.5, 1.5, 0.01), told: (v) => number(v) },

@@ -24,13 +24,20 @@
  */
 export function learn(start, flow, tasks, keepWeights = false) {
   const { tau_w, tau_c, dt, a = 0, b = 0, k = 1, per_neuron = false } = flow;
-  const P = start.weights.length, R = start.weights[0].length, D = start.weights[0][0].length;
+  const P = start.weights.length,
+    R = start.weights[0].length,
+    D = start.weights[0][0].length;
   const targets = Float64Array.from(start.targets.flat(2));
-  const w = Float64Array.from(start.weights.flat(2)), c = Float64Array.from(start.gates.flat());
-  const steps = tasks.length, error = new Float64Array(R * D), norms = new Float64Array(R);
-  const loss = new Float64Array(steps), gates = Array.from(c, () => new Float64Array(steps));
+  const w = Float64Array.from(start.weights.flat(2)),
+    c = Float64Array.from(start.gates.flat());
+  const steps = tasks.length,
+    error = new Float64Array(R * D),
+    norms = new Float64Array(R);
+  const loss = new Float64Array(steps),
+    gates = Array.from(c, () => new Float64Array(steps));
   const weights = keepWeights ? Array.from(w, () => new Float64Array(steps)) : [];
-  const slow = dt / tau_w, fast = dt / tau_c;
+  const slow = dt / tau_w,
+    fast = dt / tau_c;
   for (let t = 0; t < steps; t++) {
     const target = tasks[t] * R * D;
     let squares = 0;
@@ -47,7 +54,10 @@ export function learn(start, flow, tasks, keepWeights = false) {
     norms.fill(0); // of all gates together, or of each row's
     for (let n = 0; n < c.length; n++) norms[per_neuron ? n % R : 0] += k === 1 ? Math.abs(c[n]) : c[n] * c[n];
     for (let n = 0; n < c.length; n++) {
-      const row = n % R, sum = norms[per_neuron ? row : 0], norm = k === 1 ? sum : Math.sqrt(sum), gate = c[n];
+      const row = n % R,
+        sum = norms[per_neuron ? row : 0],
+        norm = k === 1 ? sum : Math.sqrt(sum),
+        gate = c[n];
       let push = -b * (norm - 1) * (k === 1 ? Math.sign(gate) : norm > 0 ? gate / norm : 0);
       if (gate < 0) push += a;
       for (let d = 0; d < D; d++) {
@@ -72,11 +82,18 @@ export function learn(start, flow, tasks, keepWeights = false) {
  */
 export function learnTwoLayers(start, flow, tasks, frames = []) {
   const { tau_w, tau_c, dt, a = 0, b = 0, k = 2, weight_decay = 0 } = flow;
-  const H = start.weights.length, D = start.weights[0].length, O = start.gates[0].length;
-  const w = Float64Array.from(start.weights.flat()), c = Float64Array.from(start.gates.flat());
+  const H = start.weights.length,
+    D = start.weights[0].length,
+    O = start.gates[0].length;
+  const w = Float64Array.from(start.weights.flat()),
+    c = Float64Array.from(start.gates.flat());
   const targets = start.targets.map((each) => Float64Array.from(each.flat()));
-  const error = new Float64Array(O * D), pull = new Float64Array(D), loss = new Float64Array(tasks.length);
-  const wanted = new Set(frames), kept = /** @type {number[][][]} */ ([]), first = /** @type {number[][][]} */ ([]);
+  const error = new Float64Array(O * D),
+    pull = new Float64Array(D),
+    loss = new Float64Array(tasks.length);
+  const wanted = new Set(frames),
+    kept = /** @type {number[][][]} */ ([]),
+    first = /** @type {number[][][]} */ ([]);
   const table = (/** @type {Float64Array} */ flat, /** @type {number} */ width) =>
     Array.from({ length: H }, (_, h) => Array.from(flat.subarray(h * width, (h + 1) * width)));
   for (let t = 0; t < tasks.length; t++) {
@@ -90,7 +107,8 @@ export function learnTwoLayers(start, flow, tasks, frames = []) {
         const gate = c[h * O + i];
         for (let d = 0; d < D; d++) error[i * D + d] -= gate * w[h * D + d];
       }
-    let squares = 0, sum = 0;
+    let squares = 0,
+      sum = 0;
     for (let n = 0; n < error.length; n++) squares += error[n] * error[n];
     loss[t] = squares / 2;
     for (let n = 0; n < c.length; n++) sum += k === 1 ? Math.abs(c[n]) : c[n] * c[n];
@@ -98,7 +116,8 @@ export function learnTwoLayers(start, flow, tasks, frames = []) {
     for (let h = 0; h < H; h++) {
       for (let d = 0; d < D; d++) pull[d] = -weight_decay * w[h * D + d];
       for (let i = 0; i < O; i++) {
-        const n = h * O + i, gate = c[n];
+        const n = h * O + i,
+          gate = c[n];
         let push = -b * (norm - 1) * (k === 1 ? Math.sign(gate) : norm > 0 ? gate / norm : 0);
         if (gate < 0) push += a;
         for (let d = 0; d < D; d++) {
@@ -129,17 +148,27 @@ export function learnTwoLayers(start, flow, tasks, frames = []) {
  */
 export function learnSamples(start, flow, tasks, sample) {
   const { tau_w, tau_c, dt, a = 0, b = 0 } = flow;
-  const P = start.weights.length, O = start.targets[0].length, J = start.targets[0][0].length, size = O * J;
+  const P = start.weights.length,
+    O = start.targets[0].length,
+    J = start.targets[0][0].length,
+    size = O * J;
   const targets = start.targets.map((each) => Float64Array.from(each.flat()));
-  const w = start.weights.map((each) => Float64Array.from(each.flat())), c = Float64Array.from(start.gates);
-  const steps = tasks.length, loss = new Float64Array(steps), clean = new Float64Array(steps);
+  const w = start.weights.map((each) => Float64Array.from(each.flat())),
+    c = Float64Array.from(start.gates);
+  const steps = tasks.length,
+    loss = new Float64Array(steps),
+    clean = new Float64Array(steps);
   const gates = Array.from(c, () => new Float64Array(steps + 1));
   const teacherLosses = targets.map(() => new Float64Array(steps));
-  const difference = new Float64Array(size), error = new Float64Array(O), pushes = new Float64Array(P);
+  const difference = new Float64Array(size),
+    error = new Float64Array(O),
+    pushes = new Float64Array(P);
   for (let t = 0; t < steps; t++) {
-    const { x, noise } = sample(t), active = targets[tasks[t]];
+    const { x, noise } = sample(t),
+      active = targets[tasks[t]];
     for (let p = 0; p < P; p++) gates[p][t] = c[p];
-    let all = 0, seen = 0;
+    let all = 0,
+      seen = 0;
     for (let i = 0; i < O; i++) {
       let on = noise[i];
       for (let j = 0; j < J; j++) {
@@ -168,7 +197,8 @@ export function learnSamples(start, flow, tasks, sample) {
     for (let p = 0; p < P; p++) norm += Math.abs(c[p]);
     for (let p = 0; p < P; p++) {
       let push = -b * (norm - 1) * Math.sign(c[p]) + (c[p] < 0 ? a : 0);
-      const own = w[p], slow = (dt / tau_w) * c[p];
+      const own = w[p],
+        slow = (dt / tau_w) * c[p];
       for (let i = 0; i < O; i++)
         for (let j = 0; j < J; j++) {
           const pull = error[i] * x[j];
@@ -223,7 +253,7 @@ export function recoveries(loss, tasks, dt, criterion = 0.1) {
 export function orders(count) {
   if (count === 0) return [[]];
   return orders(count - 1).flatMap((order) =>
-    Array.from({ length: count }, (_, place) => [...order.slice(0, place), count - 1, ...order.slice(place)])
+    Array.from({ length: count }, (_, place) => [...order.slice(0, place), count - 1, ...order.slice(place)]),
   );
 }
 
@@ -233,7 +263,10 @@ export function orders(count) {
  * @param {Start} start @param {ArrayLike<number>} weights (path, row, coordinate), flat
  */
 export function alignment(start, weights) {
-  const M = start.targets.length, P = start.weights.length, R = start.weights[0].length, D = start.weights[0][0].length;
+  const M = start.targets.length,
+    P = start.weights.length,
+    R = start.weights[0].length,
+    D = start.weights[0][0].length;
   const outputs = start.gram ?? start.targets[0].map(() => null);
   const product = (/** @type {number} */ i, /** @type {ArrayLike<number>} */ u, /** @type {ArrayLike<number>} */ v) => {
     const gram = outputs[i];
@@ -252,7 +285,9 @@ export function alignment(start, weights) {
   const score = (/** @type {number[]} */ order) => {
     let total = 0;
     for (let i = 0; i < outputs.length; i++) {
-      let both = 0, ours = 0, theirs = 0;
+      let both = 0,
+        ours = 0,
+        theirs = 0;
       for (let m = 0; m < M; m++) {
         const [u, v] = [teacher(m, i), path(order[m], i)];
         both += product(i, u, v);
@@ -272,7 +307,7 @@ export function alignment(start, weights) {
         sum += lengths > 0 ? product(i, u, v) / lengths : 0;
       }
       return sum / outputs.length;
-    })
+    }),
   );
   let [order, best] = [orders(P)[0].slice(0, M), -Infinity];
   for (const each of orders(P).map((order) => order.slice(0, M))) {
@@ -302,13 +337,16 @@ export function invariant(run, { tau_w, tau_c }) {
  * @param {number} blocks @param {number} last the length of the last one
  */
 export function spreading(start, { tau_w, tau_c }, length, blocks, last) {
-  const targets = start.targets.map((task) => task[0].slice(0, start.targets.length)), modes = targets[0].length;
+  const targets = start.targets.map((task) => task[0].slice(0, start.targets.length)),
+    modes = targets[0].length;
   const [one, other] = start.weights.map((path) => path[0].slice(0, modes));
   const apart = one.map((each, d) => Math.sqrt(tau_w) * (each - other[d]));
-  let gates = Math.sqrt(tau_c) * (start.gates[0][0] - start.gates[1][0]), most = 0;
+  let gates = Math.sqrt(tau_c) * (start.gates[0][0] - start.gates[1][0]),
+    most = 0;
   let error = targets[0].map((each, d) => each - (one[d] + other[d]) / 2);
   for (let block = 0; block < blocks; block++) {
-    const size = Math.hypot(...error), q = Math.exp(-(block === blocks - 1 ? last : length) / (2 * tau_w));
+    const size = Math.hypot(...error),
+      q = Math.exp(-(block === blocks - 1 ? last : length) / (2 * tau_w));
     const turn = 2 * size * Math.sqrt(tau_w / tau_c) * (1 - q);
     const along = error.reduce((sum, each, d) => sum + (each / size) * apart[d], 0);
     const grown = Math.sinh(turn) * gates + Math.cosh(turn) * along;
@@ -326,7 +364,8 @@ export function spreading(start, { tau_w, tau_c }, length, blocks, last) {
  * @param {Float64Array[]} teacherLosses @param {number} noise @param {number} hazard of a switch at each step
  */
 export function posterior(teacherLosses, noise, hazard) {
-  const M = teacherLosses.length, steps = teacherLosses[0].length;
+  const M = teacherLosses.length,
+    steps = teacherLosses[0].length;
   const beliefs = teacherLosses.map(() => new Float64Array(steps));
   let now = teacherLosses.map(() => 1 / M);
   for (let t = 0; t < steps; t++) {
@@ -342,7 +381,8 @@ export function posterior(teacherLosses, noise, hazard) {
 
 /** The share of each gate in all that are open, equal if none is. @param {ArrayLike<number>} gates */
 export function shares(gates) {
-  const open = Array.from(gates, (each) => Math.max(each, 0)), sum = open.reduce((sum, each) => sum + each, 0);
+  const open = Array.from(gates, (each) => Math.max(each, 0)),
+    sum = open.reduce((sum, each) => sum + each, 0);
   return open.map((each) => (sum > 0 ? each / sum : 1 / open.length));
 }
 

@@ -14,12 +14,14 @@ import { boundaries } from "./model.js";
 const POINTS = 700; // of a curve; each stands for the lowest and the highest value nearby
 
 /** @param {string} kind @returns {(name: string, attributes?: Record<string, any>, ...inside: any[]) => any} */
-const make = (kind) => (name, attributes = {}, ...inside) => {
-  const element = document.createElementNS(kind, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...inside);
-  return element;
-};
+const make =
+  (kind) =>
+  (name, attributes = {}, ...inside) => {
+    const element = document.createElementNS(kind, name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.append(...inside);
+    return element;
+  };
 export const html = make("http://www.w3.org/1999/xhtml");
 export const svg = make("http://www.w3.org/2000/svg");
 
@@ -70,9 +72,11 @@ export const highest = (values) => Array.from(values).reduce((most, value) => Ma
  * @param {ArrayLike<number>} values @param {(t: number) => number} x @param {(value: number) => number} y
  */
 function trace(values, x, y) {
-  const size = Math.max(1, Math.floor(values.length / POINTS)), points = [];
+  const size = Math.max(1, Math.floor(values.length / POINTS)),
+    points = [];
   for (let start = 0; start < values.length; start += size) {
-    let low = start, high = start;
+    let low = start,
+      high = start;
     for (let t = start; t < Math.min(start + size, values.length); t++) {
       if (values[t] < values[low]) low = t;
       if (values[t] > values[high]) high = t;
@@ -138,12 +142,15 @@ export class Chart {
 
   /** Shade blocks by their task. @param {ArrayLike<number>} tasks */
   shade(tasks) {
-    const edges = boundaries(tasks), paths = /** @type {string[][]} */ ([]);
+    const edges = boundaries(tasks),
+      paths = /** @type {string[][]} */ ([]);
     const x = (/** @type {number} */ t) => ((600 * t) / tasks.length).toFixed(1);
     for (let block = 0; block < edges.length - 1; block++)
-      (paths[tasks[edges[block]]] ??= []).push(`M${x(edges[block])},0H${x(edges[block + 1])}V${this.height}H${x(edges[block])}Z`);
+      (paths[tasks[edges[block]]] ??= []).push(
+        `M${x(edges[block])},0H${x(edges[block + 1])}V${this.height}H${x(edges[block])}Z`,
+      );
     this.shades.replaceChildren(
-      ...Array.from(paths, (parts, task) => svg("path", { class: `shade task-${task}`, d: (parts ?? []).join("") }))
+      ...Array.from(paths, (parts, task) => svg("path", { class: `shade task-${task}`, d: (parts ?? []).join("") })),
     );
   }
 
@@ -174,7 +181,7 @@ export class Plane {
       ...target(0, 190, 200),
       ...target(1, 40, 50),
       ...this.paths.flat(),
-      this.output
+      this.output,
     );
     this.panel = html("div", { class: "panel plane", "data-panel": "plane" });
     this.panel.append(html("div", { class: "title" }, title), this.element);
@@ -190,8 +197,10 @@ export class Plane {
     this.paths.forEach(([line, tip], path) => {
       const [x, y] = place(weights[path][0], weights[path][1]);
       const strength = 0.2 + 0.8 * Math.min(1, Math.abs(gates[path]));
-      for (const [key, value] of Object.entries({ x2: x, y2: y, "stroke-opacity": strength })) line.setAttribute(key, value);
-      for (const [key, value] of Object.entries({ cx: x, cy: y, "fill-opacity": strength })) tip.setAttribute(key, value);
+      for (const [key, value] of Object.entries({ x2: x, y2: y, "stroke-opacity": strength }))
+        line.setAttribute(key, value);
+      for (const [key, value] of Object.entries({ cx: x, cy: y, "fill-opacity": strength }))
+        tip.setAttribute(key, value);
       for (const each of [line, tip]) each.setAttribute("class", `weights task-${colors[path]}`);
       sum = sum.map((each, d) => each + gates[path] * weights[path][d]);
     });
@@ -254,7 +263,8 @@ export class Cells {
   /** @param {(number | null)[][]} rows from the top @param {string} words */
   draw(rows, words) {
     [this.canvas.height, this.canvas.width] = [rows.length, rows[0].length];
-    const context = this.canvas.getContext("2d"), image = context.createImageData(rows[0].length, rows.length);
+    const context = this.canvas.getContext("2d"),
+      image = context.createImageData(rows[0].length, rows.length);
     rows.flat().forEach((value, n) => image.data.set([...shade(value), 255], 4 * n));
     context.putImageData(image, 0, 0);
     this.canvas.setAttribute("aria-label", words);
@@ -262,12 +272,23 @@ export class Cells {
 }
 
 // Some colours of matplotlib's viridis, which the book's maps have too, from low to high.
-const VIRIDIS = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
+const VIRIDIS = [
+  [68, 1, 84],
+  [71, 44, 122],
+  [59, 81, 139],
+  [44, 113, 142],
+  [33, 144, 141],
+  [39, 173, 129],
+  [92, 200, 99],
+  [170, 220, 50],
+  [253, 231, 37],
+];
 
 /** The colour of a number from 0 to 1, grey for what is not known. @param {number | null} value */
 export function shade(value) {
   if (value === null || !Number.isFinite(value)) return [150, 150, 150];
-  const at = Math.max(0, Math.min(1, value)) * (VIRIDIS.length - 1), low = Math.min(VIRIDIS.length - 2, Math.floor(at));
+  const at = Math.max(0, Math.min(1, value)) * (VIRIDIS.length - 1),
+    low = Math.min(VIRIDIS.length - 2, Math.floor(at));
   return VIRIDIS[low].map((each, n) => Math.round(each + (at - low) * (VIRIDIS[low + 1][n] - each)));
 }
 
@@ -378,11 +399,19 @@ export class Explorer {
     const folded = rows(true);
     this.element = html("div", { class: "explorer", role: "group", "aria-label": label });
     if (this.presets.length > 0)
-      this.element.append(html("div", { class: "bar", role: "group", "aria-label": "Presets" }, ...this.presets.map((each) => each.button)));
+      this.element.append(
+        html(
+          "div",
+          { class: "bar", role: "group", "aria-label": "Presets" },
+          ...this.presets.map((each) => each.button),
+        ),
+      );
     this.element.append(html("div", { class: "plots" }, ...plots), ...between, this.status);
     this.element.append(html("div", { class: "controls" }, ...rows(false)));
     if (folded.length > 0)
-      this.element.append(html("details", {}, html("summary", {}, more), html("div", { class: "controls" }, ...folded)));
+      this.element.append(
+        html("details", {}, html("summary", {}, more), html("div", { class: "controls" }, ...folded)),
+      );
     this.element.append(this.buttons(), this.source);
     this.element.explorer = this;
     el.replaceChildren(this.element);

@@ -1,12 +1,27 @@
 // @ts-check
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
 import { alignment, inTurn, learn, orders, spreading, stepsOf } from "./model.js";
-import { Cells, Chart, Explorer, filled, highest, html, linear, listed, number, ratios, svg, symbol, words } from "./parts.js";
+import {
+  Cells,
+  Chart,
+  Explorer,
+  filled,
+  highest,
+  html,
+  linear,
+  listed,
+  number,
+  ratios,
+  svg,
+  symbol,
+  words,
+} from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
-const CELLS = 24, ABOVE = 0.95; // of a map that is drawn anew, along each axis; and what counts as flexible
+const CELLS = 24,
+  ABOVE = 0.95; // of a map that is drawn anew, along each axis; and what counts as flexible
 
 /** What a setting is called. @type {Record<string, () => Node>} */
 const NAMES = {
@@ -32,8 +47,11 @@ function* drawMap(starts, flow, duration, axes, above) {
   for (let row = 0; row < up.values.length; row++) {
     const cells = across.values.map((/** @type {number} */ value) => {
       const all = { ...flow, [up.name]: up.values[row], [across.name]: value };
-      const steps = stepsOf(duration, all.dt), block = stepsOf(all.block_length, all.dt), tasks = inTurn(steps, block);
-      const blocks = Math.ceil(steps / block), last = (steps - (blocks - 1) * block) * all.dt;
+      const steps = stepsOf(duration, all.dt),
+        block = stepsOf(all.block_length, all.dt),
+        tasks = inTurn(steps, block);
+      const blocks = Math.ceil(steps / block),
+        last = (steps - (blocks - 1) * block) * all.dt;
       let [share, said] = [0, 0];
       for (const start of starts) {
         share += Number(alignment(start, learn(start, all, tasks).final).cosine > above);
@@ -48,44 +66,89 @@ function* drawMap(starts, flow, duration, axes, above) {
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
   render({ model, el }) {
-    const state = model.get("state"), { flow, starts, code } = state;
+    const state = model.get("state"),
+      { flow, starts, code } = state;
     const base = { ...flow, block_length: state.block_length };
     const [up, across] = state.axes;
     const map = new Cells("map", words("Share of networks that become flexible"), 13);
     const border = svg("path", { class: "border" });
-    const over = svg("svg", { class: "over", viewBox: "0 0 600 300", preserveAspectRatio: "none", "aria-hidden": "true" }, border);
+    const over = svg(
+      "svg",
+      { class: "over", viewBox: "0 0 600 300", preserveAspectRatio: "none", "aria-hidden": "true" },
+      border,
+    );
     const point = html("span", { class: "point", "aria-hidden": "true" });
     map.frame.append(over, point);
     const frame = map.frame;
     frame.classList.add("map");
-    for (const [key, value] of Object.entries({ tabindex: 0, role: "application", "aria-label": "The map: arrow keys move the point" }))
+    for (const [key, value] of Object.entries({
+      tabindex: 0,
+      role: "application",
+      "aria-label": "The map: arrow keys move the point",
+    }))
       frame.setAttribute(key, value);
     const ends = () => [across.values[0], across.values[across.values.length - 1]].map(String);
-    const below = html("div", { class: "below", "aria-hidden": "true" }, html("span", {}, ends()[0]), NAMES[across.name](), html("span", {}, ends()[1]));
-    const side = html("div", { class: "title", "aria-hidden": "true" }, words("upwards: ", NAMES[up.name](), `, ${up.values[0]} to ${up.values[up.values.length - 1]}`));
+    const below = html(
+      "div",
+      { class: "below", "aria-hidden": "true" },
+      html("span", {}, ends()[0]),
+      NAMES[across.name](),
+      html("span", {}, ends()[1]),
+    );
+    const side = html(
+      "div",
+      { class: "title", "aria-hidden": "true" },
+      words("upwards: ", NAMES[up.name](), `, ${up.values[0]} to ${up.values[up.values.length - 1]}`),
+    );
     map.panel.append(below, side);
-    const opening = new Chart("gates", "Gates at this point", [{ style: "task-0", words: "path of A" }, { style: "task-1", words: "path of B" }], { height: 170 });
+    const opening = new Chart(
+      "gates",
+      "Gates at this point",
+      [
+        { style: "task-0", words: "path of A" },
+        { style: "task-1", words: "path of B" },
+      ],
+      { height: 170 },
+    );
 
     /** @type {any} */
-    let shown = { rows: state.map, of: { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 } };
+    let shown = {
+      rows: state.map,
+      of: { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 },
+    };
     const background = new Background(drawMap, [spreading, alignment, orders, learn, inTurn, stepsOf]);
     const button = html("button", { type: "button", class: "recompute" }, "Draw the map for these settings");
     const note = html("span", { class: "clock" });
 
-    const flowOf = (/** @type {Values} */ values) => ({ ...base, tau_w: values.tau_w, a: values.strength * flow.a, b: values.strength * flow.b });
-    const drawn = () => map.draw([...shown.rows].reverse(), `Map of ${up.name} and ${across.name}: how many networks become flexible, dark for none, light for all.`);
+    const flowOf = (/** @type {Values} */ values) => ({
+      ...base,
+      tau_w: values.tau_w,
+      a: values.strength * flow.a,
+      b: values.strength * flow.b,
+    });
+    const drawn = () =>
+      map.draw(
+        [...shown.rows].reverse(),
+        `Map of ${up.name} and ${across.name}: how many networks become flexible, dark for none, light for all.`,
+      );
 
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
       const start = scaled(starts[0], values);
       const all = { ...flowOf(values), [up.name]: values[up.name], [across.name]: values[across.name] };
       const tasks = inTurn(stepsOf(values.duration, all.dt), stepsOf(all.block_length, all.dt));
-      const run = learn(start, all, tasks), { cosine, order } = alignment(start, run.final);
+      const run = learn(start, all, tasks),
+        { cosine, order } = alignment(start, run.final);
       self.run = run;
       self.map = shown;
       const told = `Here the network is ${cosine > ABOVE ? "flexible" : "not flexible"} (alignment ${number(cosine)}).`;
       const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
-      opening.draw(order.map((path) => run.gates[path]), [-0.3, most], { words: `The two gates at this point. ${told}`, tasks, ends: ["0", "time", String(values.duration)] });
-      const place = (/** @type {any} */ axis) => (scales[axis.name].place(values[axis.name]) + 0.5) / axis.values.length;
+      opening.draw(
+        order.map((path) => run.gates[path]),
+        [-0.3, most],
+        { words: `The two gates at this point. ${told}`, tasks, ends: ["0", "time", String(values.duration)] },
+      );
+      const place = (/** @type {any} */ axis) =>
+        (scales[axis.name].place(values[axis.name]) + 0.5) / axis.values.length;
       point.style.left = `${100 * place(across)}%`;
       point.style.bottom = `${100 * place(up)}%`;
       const same = Object.entries(shown.of).every(([name, value]) => values[name] === value);
@@ -94,16 +157,22 @@ export default {
     };
 
     const recompute = () => {
-      const values = { ...explorer.values }, began = performance.now();
+      const values = { ...explorer.values },
+        began = performance.now();
       const fine = (/** @type {any} */ axis) => {
         const [low, high] = [axis.values[0], axis.values[axis.values.length - 1]];
         return {
           name: axis.name,
-          values: Array.from({ length: CELLS }, (_, n) => axis.log ? low * (high / low) ** (n / (CELLS - 1)) : low + ((high - low) * n) / (CELLS - 1)),
+          values: Array.from({ length: CELLS }, (_, n) =>
+            axis.log ? low * (high / low) ** (n / (CELLS - 1)) : low + ((high - low) * n) / (CELLS - 1),
+          ),
         };
       };
       const { length, initial, tau_w, duration, strength } = values;
-      shown = { rows: Array.from({ length: CELLS }, () => new Array(CELLS).fill(null)), of: { length, initial, tau_w, duration, strength } };
+      shown = {
+        rows: Array.from({ length: CELLS }, () => new Array(CELLS).fill(null)),
+        of: { length, initial, tau_w, duration, strength },
+      };
       /** @type {(number | null)[][]} */
       const said = shown.rows.map((row) => [...row]);
       border.setAttribute("d", "");
@@ -124,14 +193,19 @@ export default {
       const axes = [fine(up), fine(across)];
       shown.axes = axes;
       explorer.busy = true;
-      background.ask([starts.map((/** @type {any} */ start) => scaled(start, values)), flowOf(values), duration, axes, ABOVE], part, done);
+      background.ask(
+        [starts.map((/** @type {any} */ start) => scaled(start, values)), flowOf(values), duration, axes, ABOVE],
+        part,
+        done,
+      );
       explorer.refresh();
     };
     button.onclick = recompute;
 
     /** The line between cells in which most networks are said to have a gate at zero, and the others. @param {(number | null)[][]} said */
     const edge = (said) => {
-      const [wide, high] = [600 / CELLS, 300 / CELLS], parts = [];
+      const [wide, high] = [600 / CELLS, 300 / CELLS],
+        parts = [];
       for (let row = 0; row < CELLS; row++)
         for (let column = 0; column < CELLS; column++) {
           const here = said[row][column];
@@ -147,8 +221,12 @@ export default {
     const move = (/** @type {PointerEvent} */ event) => {
       const box = frame.getBoundingClientRect();
       const share = (/** @type {number} */ at, /** @type {number} */ size) => Math.max(0, Math.min(0.999, at / size));
-      const [x, y] = [share(event.clientX - box.left, box.width), 1 - share(event.clientY - box.top, box.height) - 1e-9];
-      const at = (/** @type {any} */ axis, /** @type {number} */ share) => axis.values[Math.floor(Math.max(0, share) * axis.values.length)];
+      const [x, y] = [
+        share(event.clientX - box.left, box.width),
+        1 - share(event.clientY - box.top, box.height) - 1e-9,
+      ];
+      const at = (/** @type {any} */ axis, /** @type {number} */ share) =>
+        axis.values[Math.floor(Math.max(0, share) * axis.values.length)];
       explorer.choose({ ...explorer.values, [across.name]: at(across, x), [up.name]: at(up, y) });
     };
     frame.onpointerdown = (/** @type {PointerEvent} */ event) => {
@@ -157,10 +235,15 @@ export default {
     };
     frame.onpointermove = (/** @type {PointerEvent} */ event) => event.buttons > 0 && move(event);
     frame.onkeydown = (/** @type {KeyboardEvent} */ event) => {
-      const [axis, by] = { ArrowLeft: [across, -1], ArrowRight: [across, 1], ArrowDown: [up, -1], ArrowUp: [up, 1] }[event.key] ?? [null, 0];
+      const [axis, by] = { ArrowLeft: [across, -1], ArrowRight: [across, 1], ArrowDown: [up, -1], ArrowUp: [up, 1] }[
+        event.key
+      ] ?? [null, 0];
       if (axis === null) return;
       event.preventDefault();
-      const place = Math.max(0, Math.min(axis.values.length - 1, scales[axis.name].place(explorer.values[axis.name]) + by));
+      const place = Math.max(
+        0,
+        Math.min(axis.values.length - 1, scales[axis.name].place(explorer.values[axis.name]) + by),
+      );
       explorer.choose({ ...explorer.values, [axis.name]: axis.values[place] });
     };
 
@@ -169,10 +252,16 @@ export default {
     const values = { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 };
     for (const axis of state.axes) values[axis.name] = axis.at;
     // the penalties' spring is stable in steps of dt up to this strength, also where gates are fastest
-    const [fastest, stiffest] = ["tau_c", "b"].map((name) => state.axes.find((axis) => axis.name === name)?.values ?? [flow[name]]);
+    const [fastest, stiffest] = ["tau_c", "b"].map(
+      (name) => state.axes.find((axis) => axis.name === name)?.values ?? [flow[name]],
+    );
     const strongest = Math.min(2, Math.floor((9.9 * Math.min(...fastest)) / (Math.max(...stiffest) * flow.dt)) / 10);
     const times = (/** @type {number} */ value) => `× ${Number(value.toPrecision(3))}`;
-    const moved = (/** @type {any} */ axis) => ({ words: NAMES[axis.name](), scale: scales[axis.name], told: (/** @type {number} */ v) => String(Number(v.toPrecision(3))) });
+    const moved = (/** @type {any} */ axis) => ({
+      words: NAMES[axis.name](),
+      scale: scales[axis.name],
+      told: (/** @type {number} */ v) => String(Number(v.toPrecision(3))),
+    });
     drawn();
     /** @type {Explorer} */
     const explorer = new Explorer(el, {
@@ -183,7 +272,12 @@ export default {
         [up.name]: moved(up),
         length: { words: "Length of the teachers", scale: ratios(0.25, 4, 40), told: times, more: true },
         initial: { words: "Size of the first weights", scale: ratios(0.1, 10, 40), told: times, more: true },
-        tau_w: { words: words("Time constant of the weights, ", symbol("τ", "w")), scale: ratios(flow.tau_w / 10, flow.tau_w * 10, 40), told: (v) => String(v), more: true },
+        tau_w: {
+          words: words("Time constant of the weights, ", symbol("τ", "w")),
+          scale: ratios(flow.tau_w / 10, flow.tau_w * 10, 40),
+          told: (v) => String(v),
+          more: true,
+        },
         duration: { words: "Duration", scale: linear(1, 4 * state.duration, 1), told: String, more: true },
         strength: { words: "Strength of the penalties", scale: linear(0, strongest, 0.1), told: times, more: true },
       },

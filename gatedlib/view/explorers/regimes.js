@@ -14,7 +14,10 @@ export default {
       { style: "task-0", words: "path of A" },
       { style: "task-1", words: "path of B" },
     ]);
-    const times = new Chart("recovery", "Time to recover, switch by switch", [{ style: "ink" }], { height: 70, dots: true });
+    const times = new Chart("recovery", "Time to recover, switch by switch", [{ style: "ink" }], {
+      height: 70,
+      dots: true,
+    });
 
     const settings = (/** @type {Values} */ values) => ({
       tau_c: values.tau_c,
@@ -23,7 +26,8 @@ export default {
     });
 
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
-      const block = stepsOf(values.block_length, flow.dt), tasks = inTurn(stepsOf(duration, flow.dt), block);
+      const block = stepsOf(values.block_length, flow.dt),
+        tasks = inTurn(stepsOf(duration, flow.dt), block);
       const run = learn(start, { ...flow, ...settings(values) }, tasks);
       self.run = run;
       const { cosine, order } = alignment(start, run.final);
@@ -37,7 +41,11 @@ export default {
       const ends = /** @type {[string, string, string]} */ (["0", "time", String(duration)]);
       const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
       loss.draw([run.loss], [0, 0.6], { words: `Loss over time. ${told}`, tasks });
-      opening.draw(order.map((path) => run.gates[path]), [-0.3, most], { words: "The two gates over time.", tasks, ends });
+      opening.draw(
+        order.map((path) => run.gates[path]),
+        [-0.3, most],
+        { words: "The two gates over time.", tasks, ends },
+      );
       times.draw([recovery.length > 1 ? recovery : [last, last]], [0, Math.max(values.block_length, 0.1)], {
         words: `Time to recover at each switch. ${told}`,
         ends: ["switch 1", "", `switch ${recovery.length}`],

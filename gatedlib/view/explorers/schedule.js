@@ -1,17 +1,29 @@
 // @ts-check
 /** A schedule and an observer: when tasks switch, what gates and an ideal observer make of it, and what it costs. */
-import { alignment, atRandom, boundaries, inTurn, learnSamples, posterior, randomNumbers, shares, stepsOf } from "./model.js";
+import {
+  alignment,
+  atRandom,
+  boundaries,
+  inTurn,
+  learnSamples,
+  posterior,
+  randomNumbers,
+  shares,
+  stepsOf,
+} from "./model.js";
 import { Chart, Explorer, filled, html, linear, number, ratios, symbol, words } from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
-const WINDOW = 4, SHOWN = 40; // the time at the end that is shown, and the steps after a switch
+const WINDOW = 4,
+  SHOWN = 40; // the time at the end that is shown, and the steps after a switch
 
 /** One noisy sample at a time, from a seed. @param {any} start @param {any} flow @param {any} tasks @param {number} noise @param {number} seed */
 function learnNoisy(start, flow, tasks, noise, seed) {
   const { normal } = randomNumbers(seed);
-  const x = new Float64Array(start.targets[0][0].length), errors = new Float64Array(start.targets[0].length);
+  const x = new Float64Array(start.targets[0][0].length),
+    errors = new Float64Array(start.targets[0].length);
   return learnSamples(start, flow, tasks, () => {
     for (let j = 0; j < x.length; j++) x[j] = normal();
     for (let i = 0; i < errors.length; i++) errors[i] = noise * normal();
@@ -23,8 +35,13 @@ export default {
   /** @param {{model: Model, el: HTMLElement}} host */
   render({ model, el }) {
     const { targets, weights, gates, flow, duration, block_length, noise, code } = model.get("state");
-    const { dt } = flow, steps = stepsOf(duration, dt), late = steps - stepsOf(WINDOW, dt);
-    const belief = new Chart("belief", "Belief in task A", [{ style: "ink", words: "observer" }, { style: "flexible", words: "gates" }]);
+    const { dt } = flow,
+      steps = stepsOf(duration, dt),
+      late = steps - stepsOf(WINDOW, dt);
+    const belief = new Chart("belief", "Belief in task A", [
+      { style: "ink", words: "observer" },
+      { style: "flexible", words: "gates" },
+    ]);
     const after = new Chart("after", "Loss by step after a switch", [
       { style: "ink dashed", words: "first quarter" },
       { style: "ink", words: "last quarter" },
@@ -39,7 +56,8 @@ export default {
       "interleaved last": (/** @type {number} */ length) => halves(length, 0.05),
     };
     const halves = (/** @type {number} */ first, /** @type {number} */ second) => {
-      const tasks = new Uint8Array(steps), half = Math.floor(steps / 2);
+      const tasks = new Uint8Array(steps),
+        half = Math.floor(steps / 2);
       tasks.set(inTurn(half, stepsOf(first, dt)));
       tasks.set(inTurn(steps - half, stepsOf(second, dt)), half);
       return tasks;
@@ -56,19 +74,22 @@ export default {
     };
 
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
-      const tasks = PLANS[values.order](values.length), start = { targets, weights, gates };
+      const tasks = PLANS[values.order](values.length),
+        start = { targets, weights, gates };
       self.busy = true;
       const answer = (/** @type {any} */ run) => {
         self.run = run;
         self.busy = false;
-        const edges = boundaries(tasks), hazard = (edges.length - 1) / steps;
+        const edges = boundaries(tasks),
+          hazard = (edges.length - 1) / steps;
         const sure = posterior(run.teacherLosses, values.noise, hazard);
         const { order } = alignment(start, run.weights.flat());
         // after each step, as the observer: the step's sample has been seen
         const open = Array.from({ length: steps }, (_, t) => shares(order.map((path) => run.gates[path][t + 1]))[0]);
         const wrong = [sure[0], open].map((each) => {
           let errors = 0;
-          for (let t = late; t < steps; t++) errors += each[t] === 0.5 ? 0.5 : Number(each[t] > 0.5 !== (tasks[t] === 0));
+          for (let t = late; t < steps; t++)
+            errors += each[t] === 0.5 ? 0.5 : Number(each[t] > 0.5 !== (tasks[t] === 0));
           return Math.round((100 * errors) / (steps - late));
         });
         const curves = [0, 0.75].map((begin) => {
@@ -80,8 +101,15 @@ export default {
           });
         });
         const told = `A switch every ${Math.round(1 / hazard)} steps. In the last ${WINDOW} time units the observer is wrong about the task ${wrong[0]} % of the time, the gates ${wrong[1]} %.`;
-        belief.draw([sure[0].subarray(late), open.slice(late)], [0, 1], { words: `Belief in task A. ${told}`, tasks: tasks.subarray(late), ends: [`time ${duration - WINDOW}`, "", String(duration)] });
-        after.draw(curves, [0, 0.7], { words: `Mean loss by step after a switch, early and late. ${told}`, ends: ["the switch", "", `${SHOWN} steps on`] });
+        belief.draw([sure[0].subarray(late), open.slice(late)], [0, 1], {
+          words: `Belief in task A. ${told}`,
+          tasks: tasks.subarray(late),
+          ends: [`time ${duration - WINDOW}`, "", String(duration)],
+        });
+        after.draw(curves, [0, 0.7], {
+          words: `Mean loss by step after a switch, early and late. ${told}`,
+          ends: ["the switch", "", `${SHOWN} steps on`],
+        });
         self.tell(told);
       };
       background.ask([start, { ...flow, tau_c: values.tau_c }, tasks, values.noise, values.draw], answer);

@@ -11,21 +11,28 @@ const STRONG = 0.35; // the size of the brightest weights
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
   render({ model, el }) {
-    const state = model.get("state"), { flow, code } = state;
-    const { stop, task } = state.blocks, tasks = new Uint8Array(stop[stop.length - 1]);
+    const state = model.get("state"),
+      { flow, code } = state;
+    const { stop, task } = state.blocks,
+      tasks = new Uint8Array(stop[stop.length - 1]);
     stop.forEach((end, block) => tasks.fill(task[block], stop[block - 1] ?? 0, end));
-    const edges = boundaries(tasks), frames = edges.slice(-2);
+    const edges = boundaries(tasks),
+      frames = edges.slice(-2);
     const ends = frames.map((frame) => tasks[frame - 1]);
     const layers = ends.map((task, n) => new Cells(`layer-${n}`, `At the end of task ${letter(task)}`, 8));
     const loss = new Chart("loss", "Loss", [{ style: "ink" }]);
-    const H = state.weights.length, O = state.gates[0].length;
+    const H = state.weights.length,
+      O = state.gates[0].length;
     const background = new Background(learnTwoLayers, []);
 
     /** Hidden units in the order of the outputs that they serve, first those of one task. @param {number[][][]} layers */
     const sorted = (layers) => {
-      const taken = new Set(), order = /** @type {number[]} */ ([]);
+      const taken = new Set(),
+        order = /** @type {number[]} */ ([]);
       // the strongest weights first, as long as the unit and the output of that task are free
-      const all = layers.flatMap((layer, n) => layer.flatMap((row, h) => row.map((gate, i) => [Math.abs(gate), h, ends[n] * O + i])));
+      const all = layers.flatMap((layer, n) =>
+        layer.flatMap((row, h) => row.map((gate, i) => [Math.abs(gate), h, ends[n] * O + i])),
+      );
       const places = /** @type {number[]} */ (new Array(2 * O).fill(-1));
       for (const [, h, place] of all.sort((one, other) => other[0] - one[0]))
         if (!taken.has(h) && places[place] < 0) {
@@ -42,14 +49,15 @@ export default {
       const answer = (/** @type {any} */ result) => {
         self.result = result;
         self.busy = false;
-        const order = sorted(result.frames), times = recoveries(result.loss, tasks, flow.dt);
+        const order = sorted(result.frames),
+          times = recoveries(result.loss, tasks, flow.dt);
         const strong = result.frames.map((layer, n) => {
           let [own, whole] = [0, 0];
           order.forEach((h, place) =>
             layer[h].forEach((gate) => {
               whole += Math.abs(gate);
               if (Math.floor(place / O) === ends[n]) own += Math.abs(gate);
-            })
+            }),
           );
           return whole > 0 ? own / whole : 0;
         });
@@ -57,9 +65,16 @@ export default {
         const told = `Recovery at the last switch ${number(times[times.length - 1])}; ${share} % of the second layer's weight lies on units of the task that is on.`;
         result.frames.forEach((layer, n) => {
           const rows = Array.from({ length: O }, (_, i) => order.map((h) => Math.abs(layer[h][i]) / STRONG));
-          layers[n].draw(rows, `Second layer at the end of task ${letter(ends[n])}: a row for each output, a column for each hidden unit. ${told}`);
+          layers[n].draw(
+            rows,
+            `Second layer at the end of task ${letter(ends[n])}: a row for each output, a column for each hidden unit. ${told}`,
+          );
         });
-        loss.draw([result.loss], [0, 0.6], { words: `Loss over time. ${told}`, tasks, ends: ["0", "time", number(tasks.length * flow.dt, 0)] });
+        loss.draw([result.loss], [0, 0.6], {
+          words: `Loss over time. ${told}`,
+          tasks,
+          ends: ["0", "time", number(tasks.length * flow.dt, 0)],
+        });
         self.tell(told);
       };
       const { targets, weights, gates } = state;
@@ -81,7 +96,10 @@ export default {
         b: { words: "Bound on the length", scale: linear(0, 0.4, 0.005), told: (v) => number(v, 3) },
         weight_decay: { words: "Cost on layer 1", scale: linear(0, 0.02, 0.0005), told: (v) => number(v, 4) },
       },
-      plots: [html("div", { class: "pair" }, ...layers.map((each) => each.panel)), html("div", { class: "charts wide" }, loss.panel)],
+      plots: [
+        html("div", { class: "pair" }, ...layers.map((each) => each.panel)),
+        html("div", { class: "charts wide" }, loss.panel),
+      ],
       update,
       code: (values) => filled(code, values),
     });

@@ -1,7 +1,21 @@
 // @ts-check
 /** The smallest network: two paths, two gates, in the plane of two teachers, live; maybe with what it conserves. */
 import { alignment, invariant, inTurn, learn, randomNumbers, recoveries, stepsOf } from "./model.js";
-import { Chart, Explorer, Plane, Transport, filled, highest, html, letter, linear, number, ratios, symbol, words } from "./parts.js";
+import {
+  Chart,
+  Explorer,
+  Plane,
+  Transport,
+  filled,
+  highest,
+  html,
+  letter,
+  linear,
+  number,
+  ratios,
+  symbol,
+  words,
+} from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
@@ -10,25 +24,38 @@ export default {
   render({ model, el }) {
     const { teacher, flow, duration, gates, block_length, weights, code, conserved } = model.get("state");
     const { tau_w, dt } = flow;
-    const first = { tau_c: flow.tau_c, a: flow.a, b: flow.b, block_length, held: 0, gate1: gates[0], gate2: gates[1], draw: 0 };
+    const first = {
+      tau_c: flow.tau_c,
+      a: flow.a,
+      b: flow.b,
+      block_length,
+      held: 0,
+      gate1: gates[0],
+      gate2: gates[1],
+      draw: 0,
+    };
     const loss = new Chart("loss", "Loss", [{ style: "ink" }]);
     const opening = new Chart("gates", "Gates", [
       { style: "task-0", words: "path of A" },
       { style: "task-1", words: "path of B" },
     ]);
-    const kept = new Chart("invariant", words("Invariant ", symbol("I", "12"), " ÷ ", symbol("τ", "c")), [{ style: "ink" }]);
+    const kept = new Chart("invariant", words("Invariant ", symbol("I", "12"), " ÷ ", symbol("τ", "c")), [
+      { style: "ink" },
+    ]);
     const charts = conserved ? [loss, opening, kept] : [loss, opening];
     const plane = new Plane("What the paths hold");
 
     /** @type {import("./model.js").Run} */
-    let run, colors = [0, 1];
+    let run,
+      colors = [0, 1];
 
     const begin = (/** @type {Values} */ values) => {
       // a new draw: what a matrix of the size that the paper starts from has in the direction of each teacher
       const { normal } = randomNumbers(values.draw);
-      const small = values.draw === 0 ? weights : weights.map((path) => path.map(() => (0.01 * normal()) / Math.sqrt(20)));
+      const small =
+        values.draw === 0 ? weights : weights.map((path) => path.map(() => (0.01 * normal()) / Math.sqrt(20)));
       return small.map((path, p) =>
-        path.map((each, m) => Number((each + (p === m ? values.held * teacher : 0)).toFixed(6)))
+        path.map((each, m) => Number((each + (p === m ? values.held * teacher : 0)).toFixed(6))),
       );
     };
 
@@ -43,22 +70,28 @@ export default {
       run = learn(start, { tau_w, tau_c, a, b, dt }, tasks, true);
       self.run = run;
       const { cosine, order } = alignment(start, run.final);
-      const times = recoveries(run.loss, tasks, dt), whole = times.slice(0, Math.floor(duration / block_length + 1e-6));
+      const times = recoveries(run.loss, tasks, dt),
+        whole = times.slice(0, Math.floor(duration / block_length + 1e-6));
       const found = (/** @type {number} */ time) =>
         time < block_length - dt / 2 ? `after ${number(time)}` : "not before the block ends";
       const said = [
         `${cosine > 0.95 ? "Flexible: each path holds one task" : "Not flexible: the paths stay mixed"} (alignment ${number(cosine)}).`,
-        whole.length > 1 && `Loss below 0.1: at the first switch ${found(whole[1])}, at the last ${found(whole[whole.length - 1])}.`,
+        whole.length > 1 &&
+          `Loss below 0.1: at the first switch ${found(whole[1])}, at the last ${found(whole[whole.length - 1])}.`,
       ].filter(Boolean);
       colors = order[0] === 0 ? [0, 1] : [1, 0];
       const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
       const ends = /** @type {[string, string, string]} */ (["0", "time", String(duration)]);
       loss.draw([run.loss], [0, 0.6], { words: `Loss over time. ${said.join(" ")}`, tasks });
-      opening.draw(order.map((path) => run.gates[path]), [-0.3, most], {
-        words: "The two gates over time; the task that is on is shaded behind.",
-        tasks,
-        ends: conserved ? undefined : ends,
-      });
+      opening.draw(
+        order.map((path) => run.gates[path]),
+        [-0.3, most],
+        {
+          words: "The two gates over time; the task that is on is shaded behind.",
+          tasks,
+          ends: conserved ? undefined : ends,
+        },
+      );
       if (conserved) {
         const values = invariant(run, { tau_w, tau_c, dt });
         const low = Math.min(-1, Math.floor(-highest(values.map((each) => -each))));
@@ -76,13 +109,19 @@ export default {
     };
 
     const show = (/** @type {number} */ time) => {
-      const t = Math.min(run.steps - 1, Math.floor(time / dt + 1e-6)), task = letter(run.tasks[t]);
+      const t = Math.min(run.steps - 1, Math.floor(time / dt + 1e-6)),
+        task = letter(run.tasks[t]);
       for (const chart of charts) chart.at(time / duration);
       const held = [0, 1].map((p) => [0, 1].map((m) => run.weights[2 * p + m][t] / teacher));
       const words =
         `The plane of the two tasks at time ${number(time)}: the weights of both paths, strong where the gate is open,` +
         ` and a dot for what the network computes. Task ${task} is on.`;
-      plane.at(held, run.gates.map((each) => each[t]), colors, words);
+      plane.at(
+        held,
+        run.gates.map((each) => each[t]),
+        colors,
+        words,
+      );
       transport.tell(`time ${number(time)}, task ${task}`);
     };
     const transport = new Transport(duration, show, (time) => {
@@ -94,9 +133,10 @@ export default {
       words(
         `${Number((tau_w / tau_c).toPrecision(2))} × weights, `,
         ...[symbol("τ", "c"), " ÷ ", symbol("τ", "w")],
-        ` = ${Number((tau_c / tau_w).toPrecision(2))}`
+        ` = ${Number((tau_c / tau_w).toPrecision(2))}`,
       );
-    const two = (/** @type {number} */ value) => number(value), three = (/** @type {number} */ value) => number(value, 3);
+    const two = (/** @type {number} */ value) => number(value),
+      three = (/** @type {number} */ value) => number(value, 3);
     /** @type {Explorer} */
     const explorer = new Explorer(el, {
       label: "The smallest network, live",
@@ -112,10 +152,20 @@ export default {
         block_length: { words: "Block length", scale: linear(0.05, 3, 0.05), told: two },
         a: { words: words("Nonnegativity, ", html("i", {}, "a")), scale: linear(0, 0.3, 0.005), told: three },
         b: { words: words("Bound on the sum, ", html("i", {}, "b")), scale: linear(0, 2, 0.02), told: two },
-        held: { words: "Specialized at the start", scale: linear(0, 1, 0.01), told: (v) => `${Math.round(100 * v)} %`, more: true },
+        held: {
+          words: "Specialized at the start",
+          scale: linear(0, 1, 0.01),
+          told: (v) => `${Math.round(100 * v)} %`,
+          more: true,
+        },
         gate1: { words: "Gate 1 at the start", scale: linear(0, 1, 0.01), told: two, more: true },
         gate2: { words: "Gate 2 at the start", scale: linear(0, 1, 0.01), told: two, more: true },
-        draw: { words: "Random start", scale: linear(0, 20, 1), told: (v) => (v === 0 ? "that of the figures" : `number ${v}`), more: true },
+        draw: {
+          words: "Random start",
+          scale: linear(0, 20, 1),
+          told: (v) => (v === 0 ? "that of the figures" : `number ${v}`),
+          more: true,
+        },
       },
       more: "Where it starts",
       plots: [html("div", { class: "charts" }, ...charts.map((each) => each.panel)), plane.panel],

@@ -8,7 +8,8 @@ export default {
   /** @param {{model: Model, el: HTMLElement}} host */
   render({ model, el }) {
     const { runs, teachers, times, task, code } = model.get("state");
-    const last = times.length - 1, end = times[last];
+    const last = times.length - 1,
+      end = times[last];
     const size = Math.hypot(teachers[0][0], teachers[0][1]);
     const planes = runs.map(({ name }) => new Plane(name));
 
@@ -28,12 +29,17 @@ export default {
       transport.tell(`time ${number(time)}`);
       return `${number(time)} after the switch. Distance from the right answer, ${said.join("; ").replaceAll(": at", ":")}.`;
     };
-    const transport = new Transport(end, (time) => explorer.choose({ time }), (time) => time + end / 20, {
-      words: "Time since the switch",
-      step: Number((end / last).toPrecision(3)),
-      rate: end / 6,
-      stepWords: "A little on",
-    });
+    const transport = new Transport(
+      end,
+      (time) => explorer.choose({ time }),
+      (time) => time + end / 20,
+      {
+        words: "Time since the switch",
+        step: Number((end / last).toPrecision(3)),
+        rate: end / 6,
+        stepWords: "A little on",
+      },
+    );
     transport.time = 0.1 * end;
 
     /** @type {Explorer} */
