@@ -154,7 +154,7 @@ def test_what_was_measured_before_the_end_is_told(capsys, monkeypatch, ending):
 
 def test_what_is_no_finite_number_is_nothing_in_json():
     value = exact([1.0, np.nan, np.inf])
-    verdict = Claim("X", "2", "A sentence.", lambda: Outcome({"some": value}, {})).judge()
+    verdict = Claim("X", "2", "A sentence.", lambda: Outcome({"some": value}, {"measured": True})).judge()
     assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["numbers"] == {"some": [1.0, None, None]}
 
 

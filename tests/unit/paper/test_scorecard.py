@@ -80,7 +80,7 @@ def test_the_table_shows_every_claim_failing_ones_with_the_reason():
 
 def some_claim(figure, form, numbers, **known):
     known = {source: {name: np.asarray(each) for name, each in values.items()} for source, values in known.items()}
-    measure = lambda: Outcome({name: exact(value) for name, value in numbers.items()}, {})  # noqa: E731
+    measure = lambda: Outcome({name: exact(value) for name, value in numbers.items()}, {"measured": True})  # noqa: E731
     return dataclasses.replace(
         registry("2")[0], figure=figure, form=form, measure=measure, **{"reference": {}, "published": {}} | known
     )
