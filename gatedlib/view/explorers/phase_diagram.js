@@ -71,7 +71,7 @@ export default {
     const base = { ...flow, block_length: state.block_length };
     const [up, across] = state.axes;
     const map = new Cells("map", words("Share of networks that become flexible"), 13);
-    const border = svg("path", { class: "border" });
+    const border = svg("path", { class: "border", d: "" });
     const over = svg(
       "svg",
       { class: "over", viewBox: "0 0 600 300", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -116,6 +116,7 @@ export default {
       rows: state.map,
       of: { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 },
     };
+    const first = shown;
     const background = new Background(drawMap, [spreading, alignment, orders, learn, inTurn, stepsOf]);
     const button = html("button", { type: "button", class: "recompute" }, "Draw the map for these settings");
     const note = html("span", { class: "clock" });
@@ -151,7 +152,14 @@ export default {
         (scales[axis.name].place(values[axis.name]) + 0.5) / axis.values.length;
       point.style.left = `${100 * place(across)}%`;
       point.style.bottom = `${100 * place(up)}%`;
-      const same = Object.entries(shown.of).every(([name, value]) => values[name] === value);
+      const of = (/** @type {any} */ map) => Object.entries(map.of).every(([name, value]) => values[name] === value);
+      if (!background.busy && !of(shown) && of(first)) {
+        shown = first;
+        border.setAttribute("d", "");
+        note.textContent = "";
+        drawn();
+      }
+      const same = of(shown);
       frame.classList.toggle("stale", !same && !background.busy);
       return same ? told : `${told} The map is not of these settings: draw it anew.`;
     };
@@ -186,7 +194,7 @@ export default {
         note.textContent = `${Math.round((100 * (row + 1)) / CELLS)} %`;
       };
       const done = () => {
-        note.textContent = `drawn in ${number((performance.now() - began) / 1000, 1)} s; the line is where the formula puts the border`;
+        note.textContent = `drawn in ${number((performance.now() - began) / 1000, 1)} s; beyond the line, says the formula, no gate reaches zero`;
         explorer.busy = false;
         explorer.refresh();
       };

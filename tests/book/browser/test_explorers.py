@@ -262,6 +262,8 @@ def test_the_map_is_walked_on_and_drawn_anew_as_the_library_would(browser):
     aligned = gl.sweep(base, seeds=8, **kept, **grid)
     expected = (aligned.total_alignment > 0.95).mean("seed").values
     assert np.abs(shares[np.ix_(rows, columns)] - expected).max() <= 1 / 8  # a network at the very border may differ
+    page.locator(".explorer .reset").click()
+    assert seen(page) == before
     page.context.close()
 
 
