@@ -40,17 +40,23 @@ def lab(tmp_path_factory):
         server = subprocess.Popen(command, cwd=folder, env=os.environ | own, stdout=log, stderr=log)
     try:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(120):
+        for _ in range(240):
             try:
                 urllib.request.urlopen(f"{address}/api", timeout=1).close()
                 break
             except OSError:
                 assert server.poll() is None, (folder / "log").read_text()
                 time.sleep(0.5)
+        else:
+            pytest.fail((folder / "log").read_text())
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:  # a kernel that does not end; it does when its server is gone
+            server.kill()
+            server.wait()
 
 
 def run_all(page):
