@@ -62,14 +62,16 @@ def lab(tmp_path_factory):
 def run_all(page):
     """Run all cells once the kernel is there: before, JupyterLab asks which kernel it should be, and runs nothing."""
     begun = "() => [...document.querySelectorAll('.jp-InputPrompt')].some(each => /[*\\d]/.test(each.innerText))"
-    for _ in range(10):
-        page.wait_for_selector(IDLE)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
+    for _ in range(20):
         try:
-            return page.wait_for_function(begun, timeout=6_000)
+            if page.locator(".jp-Dialog").count():
+                page.locator(".jp-Dialog .jp-mod-accept").first.click(timeout=5_000)
+            page.wait_for_selector(IDLE)
+            page.get_by_role("menuitem", name="Run", exact=True).click(timeout=5_000)
+            page.get_by_text("Run All Cells", exact=True).click(timeout=5_000)
+            return page.wait_for_function(begun, timeout=8_000)
         except TimeoutError:
-            page.keyboard.press("Escape")  # its question
+            continue  # its question is answered first
     return pytest.fail("no cell was run")
 
 
