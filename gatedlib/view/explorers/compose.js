@@ -27,7 +27,7 @@ export default {
     const bars = new Bars("gates", "Gates (bars), asked for (rings)", names, [-0.6, 1.6]);
     const asked = (/** @type {Values} */ values) => names.map((name) => values[name]);
 
-    const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
+    const update = (/** @type {Values} */ values) => {
       const weights = asked(values);
       const target = start.targets[0].map((row, r) =>
         row.map((_, d) => weights.reduce((sum, each, task) => sum + each * start.targets[task][r][d], 0)),
@@ -35,7 +35,6 @@ export default {
       const [alone, both] = [Infinity, flow.tau_w].map((tau_w) =>
         learn({ ...start, targets: [target] }, { ...flow, tau_w }, tasks),
       );
-      self.runs = [alone, both];
       const when = (/** @type {Float64Array} */ values) => {
         const step = values.findIndex((each) => each < CRITERION);
         return step < 0 ? "never" : `after ${number(step * flow.dt, 3)}`;

@@ -137,11 +137,11 @@ def require_two_tasks(experiment: Experiment) -> None:
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
 
 
-def panels(columns: int, width: float = 7.2, height: float = 2.8, **options: Any) -> tuple[Figure, Any]:
-    """A figure with panels side by side."""
+def panels(columns: int, rows: int = 1, height: float = 2.8) -> tuple[Figure, Any]:
+    """A figure with panels side by side, row after row."""
     plotting.use_style()
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(1, columns, **options)
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
 def over_time(results: xr.Dataset, loss: Any, gates: Any) -> None:

@@ -19,12 +19,11 @@ export default {
       targets.map((/** @type {number[]} */ target) => dot(path, target) / dot(target, target)),
     );
 
-    const update = (/** @type {Values} */ { first, second }, /** @type {any} */ self) => {
+    const update = (/** @type {Values} */ { first, second }) => {
       const losses = targets.map((/** @type {number[]} */ target) => {
         const error = target.map((each, d) => each - first * paths[0][d] - second * paths[1][d]);
         return dot(error, error) / 2;
       });
-      self.losses = losses;
       const told = `Gates ${number(first)} and ${number(second)}: the loss is ${number(losses[0])} on task A, ${number(losses[1])} on task B.`;
       plane.at(shares, [first, second], [0, 1], `The two paths in the plane of the tasks. ${told}`);
       bars.draw(losses, `Loss on both tasks. ${told}`);

@@ -91,15 +91,15 @@ function trace(values, x, y) {
 export class Chart {
   /**
    * @param {string} name @param {Node | string} title @param {Curve[]} curves
-   * @param {{height?: number, dots?: boolean}} looks
+   * @param {{height?: number}} looks
    */
-  constructor(name, title, curves, { height = 110, dots = false } = {}) {
+  constructor(name, title, curves, { height = 110 } = {}) {
     this.height = height;
     const clip = `explorer-clip-${Math.random().toString(36).slice(2)}`; // of its own in a page with many modules
     this.past = svg("rect", { x: 0, y: 0, height, width: 600 });
     this.shades = svg("g", {});
     const path = (/** @type {Curve} */ { style }, /** @type {string} */ more, extra = {}) =>
-      svg("path", { class: `curve ${style} ${more} ${dots ? "dots" : ""}`, ...extra });
+      svg("path", { class: `curve ${style} ${more}`, ...extra });
     this.pale = curves.map((curve) => path(curve, "pale"));
     this.lines = curves.map((curve) => path(curve, "", { "clip-path": `url(#${clip})` }));
     this.now = svg("line", { class: "now", y1: 0, y2: height, x1: -9, x2: -9 });
@@ -159,6 +159,25 @@ export class Chart {
     this.past.setAttribute("width", 600 * share);
     this.now.setAttribute("x1", 600 * share);
     this.now.setAttribute("x2", 600 * share);
+  }
+}
+
+/** The two gates of a run over time, each in the colour of the task that its path serves. */
+export class Gates extends Chart {
+  /** @param {string} title @param {{height?: number}} looks */
+  constructor(title, looks = {}) {
+    const keys = [0, 1].map((task) => ({ style: `task-${task}`, words: `path of ${letter(task)}` }));
+    super("gates", title, keys, looks);
+  }
+
+  /**
+   * @param {import("./model.js").Run} run @param {number[]} order the path of each task
+   * @param {{words: string, ends?: [string, string, string]}} rest
+   */
+  follow(run, order, rest) {
+    const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
+    const series = order.map((path) => run.gates[path]);
+    this.draw(series, [-0.3, most], { ...rest, tasks: run.tasks });
   }
 }
 
@@ -362,8 +381,7 @@ export const filled = (template, values) =>
   template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? python(values[name]) : whole));
 
 /** A value as Python writes it. @param {any} value @returns {string} */
-const python = (value) =>
-  Array.isArray(value) ? `[${value.map(python).join(", ")}]` : value === Infinity ? "float('inf')" : String(value);
+const python = (value) => (Array.isArray(value) ? `[${value.map(python).join(", ")}]` : String(value));
 
 /**
  * Controls, what they move, a line of words, and buttons: the frame that all explorers share.

@@ -1,21 +1,7 @@
 // @ts-check
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
 import { alignment, inTurn, learn, orders, spreading, stepsOf } from "./model.js";
-import {
-  Cells,
-  Chart,
-  Explorer,
-  filled,
-  highest,
-  html,
-  linear,
-  listed,
-  number,
-  ratios,
-  svg,
-  symbol,
-  words,
-} from "./parts.js";
+import { Cells, Explorer, Gates, filled, html, linear, listed, number, ratios, svg, symbol, words } from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
@@ -101,15 +87,7 @@ export default {
       words("upwards: ", NAMES[up.name](), `, ${up.values[0]} to ${up.values[up.values.length - 1]}`),
     );
     map.panel.append(below, side);
-    const opening = new Chart(
-      "gates",
-      "Gates at this point",
-      [
-        { style: "task-0", words: "path of A" },
-        { style: "task-1", words: "path of B" },
-      ],
-      { height: 170 },
-    );
+    const opening = new Gates("Gates at this point", { height: 170 });
 
     /** @type {any} */
     let shown = {
@@ -142,12 +120,10 @@ export default {
       self.run = run;
       self.map = shown;
       const told = `Here the network is ${cosine > ABOVE ? "flexible" : "not flexible"} (alignment ${number(cosine)}).`;
-      const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
-      opening.draw(
-        order.map((path) => run.gates[path]),
-        [-0.3, most],
-        { words: `The two gates at this point. ${told}`, tasks, ends: ["0", "time", String(values.duration)] },
-      );
+      opening.follow(run, order, {
+        words: `The two gates at this point. ${told}`,
+        ends: ["0", "time", String(values.duration)],
+      });
       const place = (/** @type {any} */ axis) =>
         (scales[axis.name].place(values[axis.name]) + 0.5) / axis.values.length;
       point.style.left = `${100 * place(across)}%`;

@@ -1,7 +1,7 @@
 // @ts-check
 /** Regimes: block length, gate speed and penalties; the loss, the gates and the recovery of one network. */
 import { alignment, inTurn, learn, recoveries, stepsOf } from "./model.js";
-import { Chart, Explorer, filled, highest, html, linear, number, ratios, symbol, words } from "./parts.js";
+import { Chart, Explorer, Gates, filled, html, linear, number, ratios, symbol, words } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
@@ -10,14 +10,8 @@ export default {
   render({ model, el }) {
     const { start, flow, duration, block_length, code } = model.get("state");
     const loss = new Chart("loss", "Loss", [{ style: "ink" }]);
-    const opening = new Chart("gates", "Gates", [
-      { style: "task-0", words: "path of A" },
-      { style: "task-1", words: "path of B" },
-    ]);
-    const times = new Chart("recovery", "Time to recover, switch by switch", [{ style: "ink" }], {
-      height: 70,
-      dots: true,
-    });
+    const opening = new Gates("Gates");
+    const times = new Chart("recovery", "Time to recover, switch by switch", [{ style: "ink" }], { height: 70 });
 
     const settings = (/** @type {Values} */ values) => ({
       tau_c: values.tau_c,
@@ -39,13 +33,8 @@ export default {
           ? `After the last switch the loss is below 0.1 ${last < (block - 0.5) * flow.dt ? `after ${number(last)}` : "not before the block ends"}.`
           : "There is no switch in this time.");
       const ends = /** @type {[string, string, string]} */ (["0", "time", String(duration)]);
-      const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
       loss.draw([run.loss], [0, 0.6], { words: `Loss over time. ${told}`, tasks });
-      opening.draw(
-        order.map((path) => run.gates[path]),
-        [-0.3, most],
-        { words: "The two gates over time.", tasks, ends },
-      );
+      opening.follow(run, order, { words: "The two gates over time.", ends });
       times.draw([recovery.length > 1 ? recovery : [last, last]], [0, Math.max(values.block_length, 0.1)], {
         words: `Time to recover at each switch. ${told}`,
         ends: ["switch 1", "", `switch ${recovery.length}`],

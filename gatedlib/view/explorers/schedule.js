@@ -78,7 +78,6 @@ export default {
         start = { targets, weights, gates };
       self.busy = true;
       const answer = (/** @type {any} */ run) => {
-        self.run = run;
         self.busy = false;
         const edges = boundaries(tasks),
           hazard = (edges.length - 1) / steps;

@@ -47,7 +47,6 @@ export default {
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
       self.busy = true;
       const answer = (/** @type {any} */ result) => {
-        self.result = result;
         self.busy = false;
         const order = sorted(result.frames),
           times = recoveries(result.loss, tasks, flow.dt);

@@ -1,6 +1,6 @@
 // @ts-check
 /** Beside the data: a session of trials as an experimenter would plot it, after more or less practice. */
-import { alignment, boundaries, inTurn, learn, stepsOf } from "./model.js";
+import { boundaries, inTurn, learn, stepsOf } from "./model.js";
 import { Chart, Explorer, filled, html, linear, number } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
@@ -16,25 +16,18 @@ export default {
       { style: "flexible", words: "flexible" },
       { style: "forgetful", words: "forgetful" },
     ]);
-    const after = new Chart(
-      "after",
-      "Error by trial after a switch",
-      [
-        { style: "flexible", words: "flexible" },
-        { style: "forgetful", words: "forgetful" },
-      ],
-      { dots: true },
-    );
-    const cost = new Chart(
-      "practice",
-      "Error on trials 2 to 5 after a switch, over practice",
-      [{ style: "flexible" }, { style: "forgetful" }],
-      { dots: true },
-    );
+    const after = new Chart("after", "Error by trial after a switch", [
+      { style: "flexible", words: "flexible" },
+      { style: "forgetful", words: "forgetful" },
+    ]);
+    const cost = new Chart("practice", "Error on trials 2 to 5 after a switch, over practice", [
+      { style: "flexible" },
+      { style: "forgetful" },
+    ]);
     const kinds = [flow, { ...flow, tau_c: flow.tau_w, a: 0, b: 0 }];
     const mean = (/** @type {number[]} */ values) => values.reduce((sum, each) => sum + each, 0) / values.length;
 
-    const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
+    const update = (/** @type {Values} */ values) => {
       const block = values.block,
         before = values.practice * stepsOf(block_length, flow.dt);
       const tasks = new Uint8Array(before + TRIALS);
@@ -43,7 +36,6 @@ export default {
       const turn = inTurn(TRIALS, block, before > 0 ? [1 - tasks[before - 1], tasks[before - 1]] : [0, 1]);
       tasks.set(turn, before);
       const runs = kinds.map((kind) => learn(start, kind, tasks));
-      self.runs = runs;
       const edges = boundaries(tasks).slice(1, -1),
         inside = edges.filter((edge) => edge >= before);
       const curves = runs.map((run) =>
@@ -55,12 +47,10 @@ export default {
       const practice = runs.map((run) =>
         trained.map((edge) => mean(Array.from(run.loss.subarray(edge + 1, edge + 5)))),
       );
-      const { cosine } = alignment(start, runs[0].final);
       const told =
         inside.length > 0
           ? `After ${values.practice} blocks of practice, errors on the first trial after a switch: flexible ${number(curves[0][0])}, forgetful ${number(curves[1][0])}; on trial 5: ${number(curves[0][Math.min(4, block - 1)])} and ${number(curves[1][Math.min(4, block - 1)])}.`
           : "There is no switch in this session.";
-      self.cosine = cosine;
       whole.draw(
         runs.map((run) => run.loss.subarray(before)),
         [0, 0.6],

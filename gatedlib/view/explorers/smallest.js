@@ -4,6 +4,7 @@ import { alignment, invariant, inTurn, learn, randomNumbers, recoveries, stepsOf
 import {
   Chart,
   Explorer,
+  Gates,
   Plane,
   Transport,
   filled,
@@ -35,10 +36,7 @@ export default {
       draw: 0,
     };
     const loss = new Chart("loss", "Loss", [{ style: "ink" }]);
-    const opening = new Chart("gates", "Gates", [
-      { style: "task-0", words: "path of A" },
-      { style: "task-1", words: "path of B" },
-    ]);
+    const opening = new Gates("Gates");
     const kept = new Chart("invariant", words("Invariant ", symbol("I", "12"), " ÷ ", symbol("τ", "c")), [
       { style: "ink" },
     ]);
@@ -80,18 +78,12 @@ export default {
           `Loss below 0.1: at the first switch ${found(whole[1])}, at the last ${found(whole[whole.length - 1])}.`,
       ].filter(Boolean);
       colors = order[0] === 0 ? [0, 1] : [1, 0];
-      const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
       const ends = /** @type {[string, string, string]} */ (["0", "time", String(duration)]);
       loss.draw([run.loss], [0, 0.6], { words: `Loss over time. ${said.join(" ")}`, tasks });
-      opening.draw(
-        order.map((path) => run.gates[path]),
-        [-0.3, most],
-        {
-          words: "The two gates over time; the task that is on is shaded behind.",
-          tasks,
-          ends: conserved ? undefined : ends,
-        },
-      );
+      opening.follow(run, order, {
+        words: "The two gates over time; the task that is on is shaded behind.",
+        ends: conserved ? undefined : ends,
+      });
       if (conserved) {
         const values = invariant(run, { tau_w, tau_c, dt });
         const low = Math.min(-1, Math.floor(-highest(values.map((each) => -each))));

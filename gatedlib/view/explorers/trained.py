@@ -144,11 +144,9 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
     require(len(examples.classes) == count > 0, "number of pictures", count, rule, "Take the same ones of both")
     steps = min(results.sizes["time"] for results in runs.values())
     first = min(5, steps - 1)
-    figure, axes = panels(1)
-    figure.clear()
-    axes = figure.subplots(len(runs), count, squeeze=False)
+    figure, axes = panels(count, len(runs))
     shown = []
-    for row, (name, results) in zip(axes, runs.items(), strict=True):
+    for row, (name, results) in zip(axes.reshape(-1, count), runs.items(), strict=True):
         matrices = results.matrix.isel(time=slice(steps)).values
         called = np.argmax(np.einsum("tij,sj->tsi", matrices, np.asarray(examples.features)), -1)
         task = results.teachers.sel(task=int(results.active_task[0])).values
