@@ -25,9 +25,7 @@ export default {
     });
 
     const update = (/** @type {Values} */ { step }) => {
-      transport.time = step;
-      transport.slider.value = step;
-      transport.tell(`step ${step}`);
+      transport.at(step, `step ${step}`);
       const said = runs.map(({ name, called, wanted }, n) => {
         const right = wanted.map((each, k) => called[step][k] === each);
         rows[n].answers.forEach((answer, k) => {

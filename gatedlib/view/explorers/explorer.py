@@ -19,7 +19,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from gatedlib._internal.validation import require, require_instance
-from gatedlib.model.experiment import Experiment
+from gatedlib.model.experiment import Experiment, setting
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import Params
 from gatedlib.model.penalties import Nonnegative, UnitNorm, WeightDecay
@@ -135,6 +135,12 @@ def require_two_tasks(experiment: Experiment) -> None:
     sizes = experiment.teachers.shape[0], *experiment.network.shapes(*experiment.sizes)["gates"]
     rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
+
+
+def require_penalties(experiment: Experiment) -> None:
+    """Require the penalties a and b, which an explorer moves."""
+    for name in ("a", "b"):
+        setting(experiment, name)
 
 
 def panels(columns: int, rows: int = 1, height: float = 2.8) -> tuple[Figure, Any]:

@@ -23,6 +23,7 @@ from gatedlib.view.explorers.explorer import (
     in_population,
     over_time,
     panels,
+    require_penalties,
     require_two_tasks,
     rounded,
     run_code,
@@ -107,8 +108,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     Source: paper, Figs. 2 and 5.
     """
     require_two_tasks(experiment)
-    for name in ("a", "b"):
-        setting(experiment, name)
+    require_penalties(experiment)
     base, length = _blocked_for(experiment), _block_length(experiment)
     figure, both = panels(2)
     over_time(metrics.reorder_paths(simulate(base.replace(block_length=length), [seed], KEEP)), *both)
@@ -222,8 +222,7 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     Source: paper, Fig. 6.
     """
     require_instance("network", experiment.network, TwoLayer, "Use TwoLayer(hidden=20)")
-    for name in ("a", "b"):
-        setting(experiment, name)
+    require_penalties(experiment)
     penalties = experiment.flow.penalties
     if not any(isinstance(penalty, WeightDecay) for penalty in penalties):
         penalties = (*penalties, WeightDecay(0.0))
@@ -261,8 +260,7 @@ def session(experiment: Experiment, seed: int = 0) -> Explorer:
     Source: paper, Fig. 8B.
     """
     require_two_tasks(experiment)
-    for name in ("a", "b"):
-        setting(experiment, name)
+    require_penalties(experiment)
     base, length = in_population(experiment), _block_length(experiment)
     results = simulate(base, [seed], KEEP)
     figure, both = panels(2)

@@ -340,12 +340,13 @@ export class Transport {
   /** @param {number} time */
   show(time) {
     this.time = time;
-    this.slider.value = time;
     this.follow(time);
   }
 
-  /** @param {string} words */
-  tell(words) {
+  /** Where time stands, and how that is said. @param {number} time @param {string} words */
+  at(time, words) {
+    this.time = time;
+    this.slider.value = time;
     this.clock.textContent = words;
     this.slider.setAttribute("aria-valuetext", words);
   }

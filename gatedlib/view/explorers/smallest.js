@@ -114,7 +114,7 @@ export default {
         colors,
         words,
       );
-      transport.tell(`time ${number(time)}, task ${task}`);
+      transport.at(time, `time ${number(time)}, task ${task}`);
     };
     const transport = new Transport(duration, show, (time) => {
       const block = explorer.values.block_length;

@@ -26,7 +26,7 @@ export default {
         planes[n].at(held, run.gates[frame], [0, 1], `${words}. Arrows are paths, strong where the gate is open.`);
         return words;
       });
-      transport.tell(`time ${number(time)}`);
+      transport.at(time, `time ${number(time)}`);
       return `${number(time)} after the switch. Distance from the right answer, ${said.join("; ").replaceAll(": at", ":")}.`;
     };
     const transport = new Transport(
@@ -40,7 +40,6 @@ export default {
         stepWords: "A little on",
       },
     );
-    transport.time = 0.1 * end;
 
     /** @type {Explorer} */
     const explorer = new Explorer(el, {
@@ -49,11 +48,7 @@ export default {
       controls: {},
       plots: planes.map((plane) => plane.panel),
       between: [transport.element],
-      update: ({ time }) => {
-        transport.time = time;
-        transport.slider.value = time;
-        return show(time);
-      },
+      update: ({ time }) => show(time),
       code: (values) => filled(code, values),
     });
   },
