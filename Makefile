@@ -1,6 +1,7 @@
-# `make book` builds the book, `make test` runs every check. Both start from nothing but Python 3.11 or newer.
+# `make help` lists what can be made. All of it starts from nothing but Python 3.11 or newer.
 PYTHON ?= python3
 VENV := .venv
+REQUIREMENTS := requirements.txt
 PORT ?= 8000
 CHAPTERS ?= book
 # How many chapters, or tests, run side by side.
@@ -30,13 +31,17 @@ TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser --ignore 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
 
-.PHONY: environment book html notebooks test quick unit lint claims lab serve clean lock benchmarks
+.PHONY: help environment book html notebooks test quick unit lint claims lab serve matrix package lock benchmarks clean
+
+# What `make` alone makes.
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
 # The one that is there is kept if it was made by this Python, in this folder, from these requirements.
-environment:
-	@$(PYTHON) .ci/environment.py $(VENV)
+environment: ## .venv, with everything that requirements.txt names
+	@$(PYTHON) .ci/environment.py $(VENV) $(REQUIREMENTS)
 
-book: environment
+book: environment ## execute every chapter and build _build/html (some five minutes on two cores)
 	rm -rf .results
 	$(MAKE) --no-print-directory html
 
@@ -46,23 +51,23 @@ html: environment
 	TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
-notebooks: environment
+notebooks: environment ## run every chapter under nbval
 	$(RUN) pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
-quick: environment
+quick: environment ## lint, types, and every test that answers soon (two minutes)
 	$(MAKE) --no-print-directory --jobs 2 lint unit
 
 unit: environment
 	$(RUN) pytest -n $(JOBS) --dist loadscope -m "not slow" $(TESTED)
 
-lint: environment
+lint: environment ## style, types, spelling
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) codespell_lib
 
-test: environment
+test: environment ## every check, the book and its pages in a browser (some a quarter of an hour)
 	rm -rf .results
 	$(MAKE) --no-print-directory lint
 	$(RUN) pytest -n $(JOBS) --dist loadscope $(TESTED)
@@ -72,25 +77,35 @@ test: environment
 	$(RUN) pytest -n $(JOBS) tests/book/browser
 
 # Claims that fail are an answer, not an error of make.
-claims: environment
+claims: environment ## measure the claims of the paper; FIGURE=2 for those of one figure
 	@$(RUN) gatedlib claims --exit-zero $(if $(FIGURE),--figure $(FIGURE))
 
-lab: environment
+lab: environment ## open the chapters in JupyterLab
 	$(RUN) jupyterlab --notebook-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
 
-serve: environment
+serve: environment ## show the built book at localhost; PORT=8001 for another port
 	@$(VENV)/bin/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
 		{ echo "Port $(PORT) cannot be used here. Choose another one: make serve PORT=8001"; exit 1; }
 	@test -d _build/html || $(MAKE) --no-print-directory book
 	@echo "The book is at http://localhost:$(PORT) (stop with Ctrl-C)"
 	$(RUN) http.server --directory _build/html --bind 127.0.0.1 $(PORT)
 
-benchmarks: environment
+# Every Python and both ends of the versions: more than one machine has is said to be skipped.
+matrix: environment ## the quick tests on every Python there is, with lowest and newest versions
+	$(PYTHON) .ci/matrix.py
+
+package: environment ## build the wheel, and try it in an empty environment
+	$(VENV)/bin/python .ci/package.py
+
+benchmarks: environment ## measure speed and memory
 	$(RUN) benchmarks
 
-# Pin anew what requirements.txt names, for every Python that pyproject.toml admits.
-lock:
-	uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-annotate --quiet pyproject.toml -o requirements.txt
+# For every Python that pyproject.toml admits; Binder installs what a reader needs, and no tools.
+EXPORT := uv export --quiet --frozen --all-extras --no-hashes --no-emit-project --no-annotate --no-header
+lock: ## pin the newest versions anew (needs uv)
+	uv lock --upgrade
+	$(EXPORT) -o requirements.txt
+	$(EXPORT) --no-default-groups -o binder/requirements.txt
 
-clean:
+clean: ## remove what was built
 	rm -rf _build .venv* .node .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

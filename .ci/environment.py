@@ -1,7 +1,8 @@
 """Make a virtual environment with what requirements.txt names, unless the one that is there is the one asked for.
 
-`PYTHON .ci/environment.py .venv`: the environment is that of the Python which runs this. An environment remembers what
-it was made of: which Python, in which folder, from which requirements. If one of them is another now, it is made anew.
+`PYTHON .ci/environment.py .venv requirements.txt`: the environment is that of the Python which runs this. It remembers
+what it was made of: which Python, in which folder, from which requirements. If one of them is another now, it is made
+anew.
 This runs on whatever Python there is, so that an old one can be refused in words.
 """
 
@@ -14,13 +15,11 @@ import sys
 
 NEEDED = (3, 11)
 ELSEWHERE = ("PIP_PREFIX", "PIP_TARGET")  # settings of pip that would install beside the environment
-FILES = ("requirements.txt", "pyproject.toml")
 
-
-def made_of(root, folder):
+def made_of(root, folder, requirements):
     """What an environment in this folder would be made of, by name."""
     asked = hashlib.sha256()
-    for name in FILES:
+    for name in (requirements, "pyproject.toml"):
         with open(os.path.join(root, name), "rb") as opened:
             asked.update(opened.read())
     return {
@@ -55,7 +54,7 @@ def program(folder):
     return os.path.join(folder, "bin", "python")
 
 
-def make(root, folder, asked):
+def make(root, folder, requirements, asked):
     """Make the environment, and say last of all what it was made of."""
     python = getattr(sys, "_base_executable", None) or sys.executable  # this one may stand in the folder to be removed
     shutil.rmtree(folder, ignore_errors=True)
@@ -63,13 +62,16 @@ def make(root, folder, asked):
     pip = [program(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     here = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     here["PIP_USER"] = "0"  # stronger than pip.conf
-    subprocess.run([*pip, "-r", os.path.join(root, "requirements.txt")], check=True, env=here)
+    named = ["-r", os.path.join(root, requirements)]
+    uv = shutil.which("uv")  # quicker, but it knows nothing of pip's settings, such as other places to install from
+    if uv is None or subprocess.run([uv, "pip", "install", "-q", "-p", program(folder), *named], env=here).returncode:
+        subprocess.run([*pip, *named], check=True, env=here)
     subprocess.run([*pip, "--no-deps", "-e", root], check=True, env=here)
     with open(os.path.join(folder, "made-of"), "w", encoding="utf-8") as opened:
         opened.writelines(f"{name}: {value}\n" for name, value in asked.items())
 
 
-def main(folder):
+def main(folder, requirements="requirements.txt"):
     """Make the environment if need be; the exit status."""
     version = platform.python_version()
     if sys.version_info < NEEDED:
@@ -77,7 +79,7 @@ def main(folder):
         print(f"gatedlib needs Python {needed} or newer; this is {version}. Set PYTHON=...")
         return 1
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    asked, there = made_of(root, folder), found(folder)
+    asked, there = made_of(root, folder, requirements), found(folder)
     if there == asked:
         return 0
     if os.path.exists(folder):
@@ -91,10 +93,10 @@ def main(folder):
             else "unfinished, made by something else, or without its Python"
         )
         print(f"{folder} is not the environment asked for ({why}).")
-    print(f"Making {folder} with Python {version} and installing what requirements.txt names (a minute or two) ...")
+    print(f"Making {folder} with Python {version} and installing what {requirements} names (a minute or two) ...")
     sys.stdout.flush()
     try:
-        make(root, folder, asked)
+        make(root, folder, requirements, asked)
     except subprocess.CalledProcessError as failure:
         print(f"This failed (status {failure.returncode}): {' '.join(failure.cmd)}")
         return 1
@@ -102,4 +104,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

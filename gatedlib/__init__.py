@@ -1,8 +1,9 @@
 """gatedlib: gated linear networks that learn tasks and task abstractions by joint gradient descent."""
 
-import pkgutil
+import importlib
 from typing import TYPE_CHECKING, Any
 
+from gatedlib._internal.extras import require_extra
 from gatedlib._internal.version import __version__ as __version__
 from gatedlib.model.composites import RowMixtures, Sums
 from gatedlib.model.curricula import Blocked, BlockSequence, Curriculum, Phases, RandomSwitches, Schedule
@@ -91,11 +92,18 @@ _LATER = {
 }
 """What is imported when it is first used: matplotlib, widgets and scipy are slow to import."""
 
+_EXTRAS = {"explore": "explore", "images": "images", "plotting": "plot", "trunk": "images"}
+"""What needs packages that not everyone installs, and the extra that brings them."""
+
 
 def __getattr__(name: str) -> Any:
     """Import something when it is first used."""
     if name in _LATER:
-        return pkgutil.resolve_name(_LATER[name])
+        if name in _EXTRAS:
+            require_extra(_EXTRAS[name], f"gatedlib.{name}")
+        module, _, thing = _LATER[name].partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, thing) if thing else found
     raise AttributeError(f"module 'gatedlib' has no attribute {name!r}")
 
 

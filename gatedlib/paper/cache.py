@@ -11,13 +11,14 @@ import functools
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import joblib
 
 from gatedlib._internal.files import locked, source_digest
 from gatedlib._internal.identity import digest, jax_settings
-from gatedlib._internal.validation import require_folder
+from gatedlib._internal.validation import require, require_folder
 from gatedlib.simulation.results import VERSIONS
 
 WORTH_READING = 0.3
@@ -37,6 +38,16 @@ def clock() -> float:
 
 def _worth(metadata: dict[str, float]) -> bool:
     return metadata["duration"] > WORTH_READING
+
+
+def _own(folder: Path) -> Path:
+    """A folder in which nobody else may write: what is read from it is unpickled, which can run any program."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = folder.stat()
+    mine = os.name != "posix" or (there.st_uid in {0, os.getuid()} and not there.st_mode & 0o022)
+    rule, remedy = "must be a folder in which nobody but you may write", f"Run chmod go-w {folder}, or name a new one"
+    require(mine, "GATEDLIB_RESULTS", str(folder), rule, remedy)
+    return folder
 
 
 def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
@@ -60,7 +71,7 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         if not named:
             return compute(*args, **kwargs)
         state = digest(f"{source_digest('**/*.py')} {sorted(VERSIONS.items())} {jax_settings()}")
-        folder = require_folder("GATEDLIB_RESULTS", named, "Name a folder") / state
+        folder = _own(require_folder("GATEDLIB_RESULTS", named, "Name a folder")) / state
         asked = joblib.hash((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
         with locked(folder / f"{asked}.lock"):  # another process may be about to find it
             start = clock()

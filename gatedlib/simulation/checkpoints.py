@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 from jax.experimental import multihost_utils
 
+from gatedlib._internal.extras import require_extra
 from gatedlib._internal.files import atomic_write, find_intact
 from gatedlib._internal.identity import class_fingerprint, digest, fingerprint, jax_settings
 from gatedlib._internal.validation import require
@@ -45,6 +46,7 @@ class Store:
         ValueError: if the path is a file, the plan is damaged, or the folder holds another sweep; the message says in
             what it differs.
         OSError: if the folder cannot be written to.
+        ModuleNotFoundError: if netCDF4 is not installed.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Store:
         initial: Params | None,
         tiles: list[Tile],
     ) -> None:
+        require_extra("netcdf", "saving a sweep")
         self.path, self.tiles = path, tiles
         identity: dict[str, Any] = {
             **{name: np.asarray(value).tolist() for name, value in settings(experiment).items()},

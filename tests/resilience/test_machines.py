@@ -2,6 +2,7 @@
 
 import errno
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -49,6 +50,7 @@ def environment(tmp_path, monkeypatch):
             Path(command[3], "bin", "python").symlink_to(sys.executable)
         elif "pip" not in command:
             return run(command, **settings)
+        return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(script.subprocess, "run", without_installing)
     return script
@@ -108,11 +110,11 @@ def test_an_environment_that_was_moved_is_made_anew(environment, tmp_path, monke
     moved = (tmp_path / "project").rename(tmp_path / "renamed")
     monkeypatch.chdir(moved)
     again = module(moved / ".ci" / "environment.py")
-    assert again.found(".venv") != again.made_of(str(moved), ".venv")
+    assert again.found(".venv") != again.made_of(str(moved), ".venv", "requirements.txt")
 
 
 def test_an_environment_is_that_of_the_python_behind_another_environment(environment):
-    told = environment.made_of(".", ".venv")
+    told = environment.made_of(".", ".venv", "requirements.txt")
     assert told["home of Python"] == os.path.realpath(sys.base_prefix) != os.path.realpath(sys.prefix)
 
 
@@ -446,6 +448,7 @@ def test_colab_keeps_what_its_page_runs_on():
     from packaging.requirements import Requirement
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for asked in map(Requirement, project["dependencies"]):
+    asked_for = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    for asked in map(Requirement, asked_for):
         if asked.name in COLAB:
             assert asked.specifier.contains(COLAB[asked.name]), asked

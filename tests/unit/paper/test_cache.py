@@ -1,6 +1,7 @@
 """Results are computed once for all processes where a folder for them is named, and never mistaken."""
 
 import multiprocessing
+import os
 import time
 
 import numpy as np
@@ -86,3 +87,17 @@ def test_who_asks_for_what_is_being_computed_waits_for_it(tmp_path):
     for process in asking:
         process.join()
     assert [process.exitcode for process in asking] == [0, 0, 0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders have no such modes")
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_a_folder_in_which_others_may_write_is_refused(tmp_path, mode):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ValueError, match=r"must be a folder in which nobody but you may write\. Run chmod go-w"):
+        final_loss(small())
+    assert computed == []
+    folder.chmod(0o755)
+    final_loss(small())
+    assert len(computed) == 1

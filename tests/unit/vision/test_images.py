@@ -42,7 +42,7 @@ def toy_files():
 def toy(monkeypatch, tmp_path):
     """A small data set in four files, known to the library as `toy`, and nowhere on this machine yet."""
     arrays, files = toy_files()
-    checksums = tuple(hashlib.md5(files[kind]).hexdigest() for kind in images.KINDS)
+    checksums = tuple(hashlib.sha256(files[kind]).hexdigest() for kind in images.KINDS)
     source = images.Source("toy-folder", "http://127.0.0.1:9/", ("a", "b", "c"), checksums, 30, 10, 4)
     monkeypatch.setitem(images.SOURCES, "toy", source)
     monkeypatch.setattr(images, "SYSTEM", tmp_path / "system")
@@ -167,7 +167,7 @@ def test_a_download_that_fails_leaves_nothing_and_says_what_to_do(toy, server, h
     url = "http://127.0.0.1:9/" if how == "nobody answers" else address
     with pytest.raises(ValueError, match=r"t10k-images|train-images") as refusal:
         images.load("toy", url=url)
-    assert "must be a file with MD5" in str(refusal.value)
+    assert "must be a file with SHA-256" in str(refusal.value)
     assert "GATEDLIB_DATA" in str(refusal.value)
     assert in_cache() == ([] if how == "nobody answers" else sorted(images.KINDS[:2]))
 
