@@ -60,7 +60,7 @@ export default {
       presets: { "at the switch": { step: 0 }, "a few steps on": {}, "at the end": { step: last } },
       controls: {},
       plots: [html("div", { class: "charts wide" }, ...rows.map((each) => each.whole))],
-      between: [transport.element],
+      transport,
       update,
       code: (values) => filled(code, values),
     });

@@ -37,15 +37,15 @@ export default {
       );
       const when = (/** @type {Float64Array} */ values) => {
         const step = values.findIndex((each) => each < CRITERION);
-        return step < 0 ? "never" : `after ${number(step * flow.dt, 3)}`;
+        return step < 0 ? `stays above ${CRITERION}` : `falls below ${CRITERION} after ${number(step * flow.dt, 3)}`;
       };
       const sum = weights.reduce((sum, each) => sum + each, 0);
       const outside = weights.some((each) => each < 0)
-        ? " Something is asked for less than nothing."
-        : Math.abs(sum - 1) > 1e-6
-          ? ` All together it is ${number(sum)}, and not 1.`
+        ? " One share is negative."
+        : Math.abs(sum - 1) > 0.015 // a third each is rounded
+          ? ` The shares add up to ${number(sum)}, not 1.`
           : "";
-      const told = `Loss below ${CRITERION}: gates alone ${when(alone.loss)}, with weights ${when(both.loss)}.${outside}`;
+      const told = `With gates alone the loss ${when(alone.loss)}; with weights too it ${when(both.loss)}.${outside}`;
       const gates = alone.final.subarray(alone.final.length - names.length);
       loss.draw(
         [alone, both].map((run) => run.loss.subarray(0, stepsOf(SHOWN, flow.dt))),
@@ -68,8 +68,8 @@ export default {
       presets: {
         "A and B": {},
         "a third each": only(names.map(() => third)),
-        "A less B": only([1, -0.5]),
-        "all of all": only(names.map(() => 1)),
+        "A less half of B": only([1, -0.5]),
+        "all of each": only(names.map(() => 1)),
       },
       controls: Object.fromEntries(
         names.map((name) => [

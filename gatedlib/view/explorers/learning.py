@@ -88,13 +88,13 @@ experiment = gl.Experiment(
 )
 weights = np.array({{weights}})
 start = gl.Params(weights=weights[None, :, :, None], gates=np.array([{{gates}}]))
-keep = [gl.record.loss, gl.record.gates, gl.record.weights]
+keep = [gl.record.loss, gl.record.gates, gl.record.weights, gl.record.weight_products]
 results = gl.simulate(experiment, seeds=1, record=keep, initial=start)
-gl.plotting.gates(results)
+{"gl.reduction.pair_invariant(results)[0, :, 0, 1].plot()" if conserved else "gl.plotting.gates(results)"}
 """,
     }
     words = "Loss, gates and weights of a network in two dimensions, the weights as arrows in the plane of the tasks."
-    return Explorer("smallest", state, figure, words, room=(49, 81) if conserved else (39, 71))
+    return Explorer("smallest", state, figure, words, room=(51, 87) if conserved else (41, 77))
 
 
 def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -121,7 +121,7 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
         "code": run_code(base, seed, KEEP, "gl.plotting.gates(results)", **{name: f"{{{name}}}" for name in names}),
     }
     words = "Loss and gates of one network over its whole run, the blocks shaded by the task that is on."
-    return Explorer("regimes", state, figure, words, room=(41, 52))
+    return Explorer("regimes", state, figure, words, room=(43, 52))
 
 
 def phase_diagram(
@@ -173,7 +173,7 @@ def phase_diagram(
         ),
     }
     words = "Left, the map with a ring in its middle. Right, the two gates of one network that learns at that point."
-    return Explorer("phase_diagram", state, figure, words, room=(28, 49))
+    return Explorer("phase_diagram", state, figure, words, room=(32, 52))
 
 
 def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -208,7 +208,7 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
         ),
     }
     words = "Loss and gates of a network that learns from one noisy sample at a time."
-    return Explorer("schedule", state, figure, words, room=(34, 47))
+    return Explorer("schedule", state, figure, words, room=(35, 47))
 
 
 def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -246,7 +246,7 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
         "code": run_code(base, seed, keep, show, **{name: f"{{{name}}}" for name in names}),
     }
     words = "Two second layers of one network, sorted, outputs by hidden units, at the end of task A and of task B."
-    return Explorer("second_layer", state, figure, words, room=(35, 55))
+    return Explorer("second_layer", state, figure, words, room=(36, 56))
 
 
 def session(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -271,4 +271,4 @@ def session(experiment: Experiment, seed: int = 0) -> Explorer:
         "block_length": length,
         "code": run_code(base, seed, KEEP, "gl.plotting.loss(results)", curriculum="{curriculum}"),
     }
-    return Explorer("session", state, figure, "Loss and gates of one network, trial by trial.", room=(32, 56))
+    return Explorer("session", state, figure, "Loss and gates of one network, trial by trial.", room=(32, 53))

@@ -162,22 +162,46 @@ export class Chart {
   }
 }
 
+export const SPECIALIZED = 0.95; // alignment above which each path holds a task
+const QUICK = 0.25; // time units within which a network that switches by its gates has recovered
+
+/**
+ * What a network has become, in a few words: by how far each path holds one task, and by how quick its last switch was.
+ * @param {number} cosine the alignment @param {number} last the time that the last switch took, NaN if there was none @param {number} block
+ */
+export function kind(cosine, last, block) {
+  const quick = last < Math.min(QUICK, 0.9 * block);
+  if (cosine > SPECIALIZED) return quick ? "Flexible" : "Specialized, but slow to switch";
+  return quick ? "Quick to switch, but not specialized" : "Not flexible";
+}
+
+/** How long something took in a block. @param {number} time @param {number} block */
+export const took = (time, block) => (time < 0.999 * block ? number(time) : "more than the block");
+
 /** The two gates of a run over time, each in the colour of the task that its path serves. */
 export class Gates extends Chart {
   /** @param {string} title @param {{height?: number}} looks */
   constructor(title, looks = {}) {
-    const keys = [0, 1].map((task) => ({ style: `task-${task}`, words: `path of ${letter(task)}` }));
+    const keys = [0, 1].map((task) => ({ style: `task-${task}`, words: " " }));
     super("gates", title, keys, looks);
+    this.keys = [...this.title.querySelectorAll(".key")];
   }
 
   /**
-   * @param {import("./model.js").Run} run @param {number[]} order the path of each task
+   * @param {import("./model.js").Run} run @param {{cosine: number, order: number[]}} found the alignment, and the path of each task
    * @param {{words: string, ends?: [string, string, string]}} rest
    */
-  follow(run, order, rest) {
+  follow(run, { cosine, order }, rest) {
     const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
+    const least = Math.min(-0.3, ...run.gates.map((each) => -Math.ceil(10 * highest(each.map((gate) => -gate))) / 10));
     const series = order.map((path) => run.gates[path]);
-    this.draw(series, [-0.3, most], { ...rest, tasks: run.tasks });
+    this.keys.forEach((key, task) => {
+      key.textContent = `path ${cosine > SPECIALIZED ? "of" : "nearer to"} ${letter(task)}`;
+    });
+    // where both are the same, the one below is seen on both sides of the other
+    const same = series[0].every((gate, t) => Math.abs(gate - series[1][t]) < 0.02);
+    this.lines[0].classList.toggle("under", same);
+    this.draw(series, [least, most], { ...rest, tasks: run.tasks });
   }
 }
 
@@ -191,7 +215,7 @@ export class Plane {
     ];
     this.paths = [0, 1].map(() => [
       svg("line", { class: "weights", x1: 40, y1: 200 }),
-      svg("circle", { class: "weights", r: 5 }),
+      svg("path", { class: "weights", d: "M-13,-7L2,0L-13,7Z" }),
     ]);
     this.output = svg("circle", { class: "output", r: 6 });
     this.element = svg("svg", { viewBox: "0 0 240 240", role: "img" });
@@ -213,14 +237,18 @@ export class Plane {
   at(weights, gates, colors, words) {
     const place = (/** @type {number} */ x, /** @type {number} */ y) => [40 + 150 * x, 200 - 150 * y];
     let sum = [0, 0];
+    const [one, other] = weights;
+    const same = Math.hypot(one[0] - other[0], one[1] - other[1]) < 0.06 && Math.hypot(...one) > 0.1;
     this.paths.forEach(([line, tip], path) => {
       const [x, y] = place(weights[path][0], weights[path][1]);
-      const strength = 0.2 + 0.8 * Math.min(1, Math.abs(gates[path]));
-      for (const [key, value] of Object.entries({ x2: x, y2: y, "stroke-opacity": strength }))
-        line.setAttribute(key, value);
-      for (const [key, value] of Object.entries({ cx: x, cy: y, "fill-opacity": strength }))
-        tip.setAttribute(key, value);
-      for (const each of [line, tip]) each.setAttribute("class", `weights task-${colors[path]}`);
+      const opacity = 0.35 + 0.65 * Math.min(1, Math.abs(gates[path]));
+      const angle = (Math.atan2(y - 200, x - 40) * 180) / Math.PI;
+      const size = Math.min(1, Math.hypot(x - 40, y - 200) / 20); // of the head, for an arrow that is short
+      for (const [key, value] of Object.entries({ x2: x, y2: y, opacity })) line.setAttribute(key, value);
+      tip.setAttribute("transform", `translate(${x} ${y}) rotate(${angle}) scale(${size})`);
+      tip.setAttribute("opacity", opacity);
+      for (const each of [line, tip])
+        each.setAttribute("class", `weights task-${colors[path]} ${same && path === 0 ? "under" : ""}`);
       sum = sum.map((each, d) => each + gates[path] * weights[path][d]);
     });
     const [x, y] = place(sum[0], sum[1]);
@@ -234,18 +262,24 @@ export class Plane {
 export class Bars {
   /** @param {string} name @param {Node | string} title @param {string[]} names @param {[number, number]} range */
   constructor(name, title, names, [low, high]) {
-    this.y = (/** @type {number} */ value) => 10 + (150 * (high - Math.max(low, Math.min(high, value)))) / (high - low);
+    this.range = this.least = [low, high];
+    this.y = (/** @type {number} */ value) => {
+      const [low, high] = this.range;
+      return 24 + (136 * (high - value)) / (high - low);
+    };
     const x = (/** @type {number} */ n) => 44 + (180 * (n + 0.5)) / names.length;
     const width = Math.min(44, 110 / names.length);
     this.bars = names.map((_, n) => svg("rect", { class: `bar-${n} task-${n}`, x: x(n) - width / 2, width }));
     this.numbers = names.map((_, n) => svg("text", { x: x(n), "text-anchor": "middle", class: "value" }));
     this.rings = names.map((_, n) => svg("circle", { class: "ring", cx: x(n), r: 7, visibility: "hidden" }));
-    const tick = (/** @type {number} */ value) => [
-      svg("line", { class: "zero", x1: 40, x2: 224, y1: this.y(value), y2: this.y(value) }),
-      svg("text", { x: 34, y: this.y(value) + 4, "text-anchor": "end", class: "small" }, number(value, 1)),
-    ];
+    this.ticks = [...new Set([low, 0, high])].map((value) => ({
+      line: svg("line", { class: "zero", x1: 40, x2: 224 }),
+      text: svg("text", { x: 34, "text-anchor": "end", class: "small" }),
+      at: () => (value === high ? this.range[1] : value === low ? this.range[0] : 0),
+    }));
     this.element = svg("svg", { viewBox: "0 0 240 190", role: "img" });
-    this.element.append(...[...new Set([low, 0, high])].flatMap(tick), ...this.bars, ...this.rings, ...this.numbers);
+    this.element.append(...this.ticks.flatMap(({ line, text }) => [line, text]));
+    this.element.append(...this.bars, ...this.rings, ...this.numbers);
     this.element.append(...names.map((text, n) => svg("text", { x: x(n), y: 180, "text-anchor": "middle" }, text)));
     this.panel = html("div", { class: "panel bars", "data-panel": name });
     this.panel.append(html("div", { class: "title" }, title), this.element);
@@ -253,6 +287,13 @@ export class Bars {
 
   /** @param {number[]} values @param {string} words @param {number[]} rings */
   draw(values, words, rings = []) {
+    const tenths = values.map((each) => Math.ceil(10 * Math.abs(each)) / 10);
+    this.range = [Math.min(this.least[0], ...values), Math.max(this.least[1], ...tenths)];
+    for (const { line, text, at } of this.ticks) {
+      for (const end of ["y1", "y2"]) line.setAttribute(end, this.y(at()));
+      text.setAttribute("y", this.y(at()) + 4);
+      text.textContent = number(at(), 1);
+    }
     values.forEach((value, n) => {
       const [top, bottom] = [this.y(Math.max(value, 0)), this.y(Math.min(value, 0))];
       this.bars[n].setAttribute("y", top);
@@ -290,25 +331,17 @@ export class Cells {
   }
 }
 
-// Some colours of matplotlib's viridis, which the book's maps have too, from low to high.
-const VIRIDIS = [
-  [68, 1, 84],
-  [71, 44, 122],
-  [59, 81, 139],
-  [44, 113, 142],
-  [33, 144, 141],
-  [39, 173, 129],
-  [92, 200, 99],
-  [170, 220, 50],
-  [253, 231, 37],
-];
+// ColorBrewer's greens, which the book's maps have too, from none to more than all.
+const GREENS = ["#f7fcf5", "#e5f5e0", "#c7e9c0", "#a1d99b", "#74c476", "#41ab5d", "#238b45", "#006d2c"].map((color) =>
+  [1, 3, 5].map((place) => parseInt(color.slice(place, place + 2), 16)),
+);
 
 /** The colour of a number from 0 to 1, grey for what is not known. @param {number | null} value */
 export function shade(value) {
   if (value === null || !Number.isFinite(value)) return [150, 150, 150];
-  const at = Math.max(0, Math.min(1, value)) * (VIRIDIS.length - 1),
-    low = Math.min(VIRIDIS.length - 2, Math.floor(at));
-  return VIRIDIS[low].map((each, n) => Math.round(each + (at - low) * (VIRIDIS[low + 1][n] - each)));
+  const at = (Math.max(0, Math.min(1, value)) * 8) / 1.35,
+    low = Math.min(GREENS.length - 2, Math.floor(at));
+  return GREENS[low].map((each, n) => Math.round(each + (at - low) * (GREENS[low + 1][n] - each)));
 }
 
 /** Play, a step at a time, and a slider of time. */
@@ -323,7 +356,7 @@ export class Transport {
     this.rate = rate;
     this.whole = step;
     this.follow = show;
-    this.time = end;
+    this.time = this.first = end;
     this.player = html("button", { type: "button", class: "play" }, "▶ Play");
     this.player.onclick = () => (this.playing ? this.pause() : this.play());
     const button = html("button", { type: "button", class: "step" }, stepWords);
@@ -333,6 +366,7 @@ export class Transport {
     };
     this.slider = html("input", { type: "range", min: 0, max: end, step, "aria-label": words });
     this.slider.oninput = () => (this.pause(), this.show(Number(this.slider.value)));
+    unlessScrolled(this.slider);
     this.clock = html("output", { class: "clock" });
     this.element = html("div", { class: "bar transport" }, this.player, button, this.slider, this.clock);
   }
@@ -375,6 +409,22 @@ export class Transport {
     this.playing = false;
     this.player.textContent = "▶ Play";
   }
+
+  /** Back to where time stood at first. */
+  reset() {
+    this.pause();
+    this.show(this.first);
+  }
+}
+
+/** A finger that begins on a slider and scrolls the page moves nothing. @param {any} slider */
+function unlessScrolled(slider) {
+  let before = slider.value;
+  slider.addEventListener("pointerdown", () => (before = slider.value), { capture: true });
+  slider.addEventListener("pointercancel", () => {
+    slider.value = before;
+    slider.dispatchEvent(new Event("input"));
+  });
 }
 
 /** Code with the values of controls in the places of their names. @param {string} template @param {Values} values */
@@ -393,15 +443,17 @@ export class Explorer {
   /**
    * @param {HTMLElement} el
    * @param {{label: string, controls: Record<string, Control>, values: Values, presets?: Record<string, Values>,
-   *   plots: Node[], between?: Node[], update: (values: Values, explorer: Explorer) => string, code: (values: Values) => string,
+   *   plots: Node[], transport?: Transport, update: (values: Values, explorer: Explorer) => string, code: (values: Values) => string,
    *   more?: string}} parts
    */
-  constructor(el, { label, controls, values, presets = {}, plots, between = [], update, code, more = "More" }) {
+  constructor(el, { label, controls, values, presets = {}, plots, transport, update, code, more = "More" }) {
+    this.transport = transport;
     this.first = values;
     this.values = { ...values };
     this.update = update;
     this.code = code;
-    this.status = html("p", { class: "status", role: "status" });
+    this.status = html("p", { class: "status", "aria-hidden": "true" });
+    this.spoken = html("p", { class: "spoken", role: "status" });
     this.source = html("pre", { class: "source", hidden: "", tabindex: 0, "aria-label": "Python code" });
     /** @type {Record<string, () => void>} */
     this.followers = {};
@@ -425,7 +477,9 @@ export class Explorer {
           ...this.presets.map((each) => each.button),
         ),
       );
-    this.element.append(html("div", { class: "plots" }, ...plots), ...between, this.status);
+    this.element.append(html("div", { class: "plots" }, ...plots));
+    if (transport) this.element.append(transport.element);
+    this.element.append(this.status, this.spoken);
     this.element.append(html("div", { class: "controls" }, ...rows(false)));
     if (folded.length > 0)
       this.element.append(
@@ -443,6 +497,7 @@ export class Explorer {
     const field = scale
       ? html("input", { type: "range", min: 0, max: scale.last, step: 1, "data-setting": name })
       : html("select", { "data-setting": name }, ...(options ?? []).map((each) => html("option", {}, each)));
+    if (scale) unlessScrolled(field);
     field.oninput = () =>
       this.choose({ ...this.values, [name]: scale ? scale.value(Number(field.value)) : field.value });
     this.followers[name] = () => {
@@ -457,7 +512,10 @@ export class Explorer {
 
   buttons() {
     const reset = html("button", { type: "button", class: "reset" }, "Reset");
-    reset.onclick = () => this.choose({ ...this.first });
+    reset.onclick = () => {
+      this.transport?.reset();
+      this.choose({ ...this.first });
+    };
     const copy = html("button", { type: "button", class: "copy" }, "Copy the code that makes this");
     copy.onclick = () => {
       this.source.hidden = false;
@@ -467,7 +525,7 @@ export class Explorer {
       };
       navigator.clipboard?.writeText(this.source.textContent).then(copied, () => {}); // refused: it is shown all the same
     };
-    return html("div", { class: "bar" }, reset, copy);
+    return html("div", { class: "bar buttons" }, reset, copy);
   }
 
   /** New values of the controls; drawn once for each frame of the screen. @param {Values} values */
@@ -496,9 +554,10 @@ export class Explorer {
     this.element.setAttribute("aria-busy", String(now));
   }
 
-  /** Say what is seen, once movement stops: a screen reader should not talk all the time. @param {string} words */
+  /** Say what is seen; aloud once movement stops: a screen reader should not talk all the time. @param {string} words */
   tell(words) {
+    this.status.textContent = words;
     clearTimeout(this.telling);
-    this.telling = setTimeout(() => (this.status.textContent = words), this.status.textContent ? 250 : 0);
+    this.telling = setTimeout(() => (this.spoken.textContent = words), 250);
   }
 }

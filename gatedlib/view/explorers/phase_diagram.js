@@ -1,13 +1,26 @@
 // @ts-check
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
 import { alignment, inTurn, learn, orders, spreading, stepsOf } from "./model.js";
-import { Cells, Explorer, Gates, filled, html, linear, listed, number, ratios, svg, symbol, words } from "./parts.js";
+import {
+  Cells,
+  Explorer,
+  Gates,
+  SPECIALIZED,
+  filled,
+  html,
+  linear,
+  listed,
+  number,
+  ratios,
+  svg,
+  symbol,
+  words,
+} from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
-const CELLS = 24,
-  ABOVE = 0.95; // of a map that is drawn anew, along each axis; and what counts as flexible
+const CELLS = 24; // of a map that is drawn anew, along each axis
 
 /** What a setting is called. @type {Record<string, () => Node>} */
 const NAMES = {
@@ -24,6 +37,27 @@ function scaled(start, { length, initial }) {
   return { ...start, targets: times(start.targets, length), weights: times(start.weights, initial) };
 }
 
+/** Whether gates jump to and fro at every step, late in a run. @param {import("./model.js").Run} run */
+function chatters({ gates: [gate], steps }) {
+  let moved = 0;
+  const begin = Math.floor(0.9 * steps);
+  for (let t = begin + 1; t < steps; t++) moved += Math.abs(gate[t] - gate[t - 1]);
+  return moved / (steps - begin) > 0.05;
+}
+
+/**
+ * Of some networks, the share in which the formula says that a gate reaches zero.
+ * @param {any[]} starts @param {any} flow @param {number} duration @param {number} length of a block
+ */
+function shareSpread(starts, flow, duration, length) {
+  const steps = stepsOf(duration, flow.dt),
+    block = stepsOf(length, flow.dt),
+    blocks = Math.ceil(steps / block);
+  const last = (steps - (blocks - 1) * block) * flow.dt;
+  const said = starts.filter((start) => spreading(start, flow, block * flow.dt, blocks, last) >= 1);
+  return said.length / starts.length;
+}
+
 /**
  * The map, row by row: in each cell the share of networks that become flexible, and of those that the formula says do.
  * @param {any[]} starts @param {any} flow @param {number} duration @param {any[]} axes @param {number} above
@@ -33,17 +67,9 @@ function* drawMap(starts, flow, duration, axes, above) {
   for (let row = 0; row < up.values.length; row++) {
     const cells = across.values.map((/** @type {number} */ value) => {
       const all = { ...flow, [up.name]: up.values[row], [across.name]: value };
-      const steps = stepsOf(duration, all.dt),
-        block = stepsOf(all.block_length, all.dt),
-        tasks = inTurn(steps, block);
-      const blocks = Math.ceil(steps / block),
-        last = (steps - (blocks - 1) * block) * all.dt;
-      let [share, said] = [0, 0];
-      for (const start of starts) {
-        share += Number(alignment(start, learn(start, all, tasks).final).cosine > above);
-        said += Number(spreading(start, all, block * all.dt, blocks, last) >= 1);
-      }
-      return [share / starts.length, said / starts.length];
+      const tasks = inTurn(stepsOf(duration, all.dt), stepsOf(all.block_length, all.dt));
+      const flexible = starts.filter((start) => alignment(start, learn(start, all, tasks).final).cosine > above);
+      return [flexible.length / starts.length, shareSpread(starts, all, duration, all.block_length)];
     });
     yield { row, cells };
   }
@@ -56,7 +82,7 @@ export default {
       { flow, starts, code } = state;
     const base = { ...flow, block_length: state.block_length };
     const [up, across] = state.axes;
-    const map = new Cells("map", words("Share of networks that become flexible"), 13);
+    const map = new Cells("map", words("Networks that become flexible: none (blank) to all (green)"), 13);
     const border = svg("path", { class: "border", d: "" });
     const over = svg(
       "svg",
@@ -84,7 +110,11 @@ export default {
     const side = html(
       "div",
       { class: "title", "aria-hidden": "true" },
-      words("upwards: ", NAMES[up.name](), `, ${up.values[0]} to ${up.values[up.values.length - 1]}`),
+      words(
+        "upwards: ",
+        NAMES[up.name](),
+        `, ${up.values[0]} to ${up.values[up.values.length - 1]}. Click, drag or use arrow keys.`,
+      ),
     );
     map.panel.append(below, side);
     const opening = new Gates("Gates at this point", { height: 170 });
@@ -95,7 +125,7 @@ export default {
       of: { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 },
     };
     const first = shown;
-    const background = new Background(drawMap, [spreading, alignment, orders, learn, inTurn, stepsOf]);
+    const background = new Background(drawMap, [shareSpread, spreading, alignment, orders, learn, inTurn, stepsOf]);
     const button = html("button", { type: "button", class: "recompute" }, "Draw the map for these settings");
     const note = html("span", { class: "clock" });
 
@@ -108,7 +138,7 @@ export default {
     const drawn = () =>
       map.draw(
         [...shown.rows].reverse(),
-        `Map of ${up.name} and ${across.name}: how many networks become flexible, dark for none, light for all.`,
+        `Map of ${up.name} and ${across.name}: how many networks become flexible, blank for none, green for all.`,
       );
 
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
@@ -116,11 +146,11 @@ export default {
       const all = { ...flowOf(values), [up.name]: values[up.name], [across.name]: values[across.name] };
       const tasks = inTurn(stepsOf(values.duration, all.dt), stepsOf(all.block_length, all.dt));
       const run = learn(start, all, tasks),
-        { cosine, order } = alignment(start, run.final);
+        found = alignment(start, run.final);
       self.run = run;
       self.map = shown;
-      const told = `Here the network is ${cosine > ABOVE ? "flexible" : "not flexible"} (alignment ${number(cosine)}).`;
-      opening.follow(run, order, {
+      const told = `Here the network is ${found.cosine > SPECIALIZED ? "flexible" : "not flexible"} (alignment ${number(found.cosine)}).${chatters(run) ? " Its gates chatter: for gates this fast the steps of learning are coarse." : ""}`;
+      opening.follow(run, found, {
         words: `The two gates at this point. ${told}`,
         ends: ["0", "time", String(values.duration)],
       });
@@ -131,7 +161,7 @@ export default {
       const of = (/** @type {any} */ map) => Object.entries(map.of).every(([name, value]) => values[name] === value);
       if (!background.busy && !of(shown) && of(first)) {
         shown = first;
-        border.setAttribute("d", "");
+        border.setAttribute("d", firstEdge);
         note.textContent = "";
         drawn();
       }
@@ -178,7 +208,7 @@ export default {
       shown.axes = axes;
       explorer.busy = true;
       background.ask(
-        [starts.map((/** @type {any} */ start) => scaled(start, values)), flowOf(values), duration, axes, ABOVE],
+        [starts.map((/** @type {any} */ start) => scaled(start, values)), flowOf(values), duration, axes, SPECIALIZED],
         part,
         done,
       );
@@ -188,10 +218,11 @@ export default {
 
     /** The line between cells in which most networks are said to have a gate at zero, and the others. @param {(number | null)[][]} said */
     const edge = (said) => {
-      const [wide, high] = [600 / CELLS, 300 / CELLS],
+      const [rows, columns] = [said.length, said[0].length];
+      const [wide, high] = [600 / columns, 300 / rows],
         parts = [];
-      for (let row = 0; row < CELLS; row++)
-        for (let column = 0; column < CELLS; column++) {
+      for (let row = 0; row < rows; row++)
+        for (let column = 0; column < columns; column++) {
           const here = said[row][column];
           if (here === null) continue;
           const [right, above] = [said[row][column + 1] ?? null, said[row + 1]?.[column] ?? null];
@@ -201,6 +232,15 @@ export default {
         }
       return parts.join("");
     };
+
+    const firstSaid = up.values.map((/** @type {number} */ high) =>
+      across.values.map((/** @type {number} */ wide) => {
+        const all = { ...base, [up.name]: high, [across.name]: wide };
+        return shareSpread(starts, all, state.duration, all.block_length);
+      }),
+    );
+    const firstEdge = edge(firstSaid);
+    border.setAttribute("d", firstEdge);
 
     const move = (/** @type {PointerEvent} */ event) => {
       const box = frame.getBoundingClientRect();
@@ -213,10 +253,13 @@ export default {
         axis.values[Math.floor(Math.max(0, share) * axis.values.length)];
       explorer.choose({ ...explorer.values, [across.name]: at(across, x), [up.name]: at(up, y) });
     };
+    let before = {};
     frame.onpointerdown = (/** @type {PointerEvent} */ event) => {
       frame.setPointerCapture(event.pointerId);
+      before = explorer.values;
       move(event);
     };
+    frame.onpointercancel = () => explorer.choose(before); // the finger scrolls the page
     frame.onpointermove = (/** @type {PointerEvent} */ event) => event.buttons > 0 && move(event);
     frame.onkeydown = (/** @type {KeyboardEvent} */ event) => {
       const [axis, by] = { ArrowLeft: [across, -1], ArrowRight: [across, 1], ArrowDown: [up, -1], ArrowUp: [up, 1] }[

@@ -1,7 +1,7 @@
 // @ts-check
 /** Regimes: block length, gate speed and penalties; the loss, the gates and the recovery of one network. */
 import { alignment, inTurn, learn, recoveries, stepsOf } from "./model.js";
-import { Chart, Explorer, Gates, filled, html, linear, number, ratios, symbol, words } from "./parts.js";
+import { Chart, Explorer, Gates, filled, html, kind, linear, number, ratios, symbol, took, words } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
@@ -24,17 +24,17 @@ export default {
         tasks = inTurn(stepsOf(duration, flow.dt), block);
       const run = learn(start, { ...flow, ...settings(values) }, tasks);
       self.run = run;
-      const { cosine, order } = alignment(start, run.final);
+      const found = alignment(start, run.final);
       const recovery = recoveries(run.loss, tasks, flow.dt).slice(1, Math.floor(tasks.length / block));
-      const last = recovery[recovery.length - 1];
+      const last = recovery[recovery.length - 1] ?? NaN;
       const told =
-        `${cosine > 0.95 ? "Flexible" : "Not flexible"} (alignment ${number(cosine)}). ` +
+        `${kind(found.cosine, last, values.block_length)} in the end (alignment ${number(found.cosine)}). ` +
         (recovery.length > 0
-          ? `After the last switch the loss is below 0.1 ${last < (block - 0.5) * flow.dt ? `after ${number(last)}` : "not before the block ends"}.`
+          ? `Time until the loss is below 0.1, at the last switch: ${took(last, values.block_length)}.`
           : "There is no switch in this time.");
       const ends = /** @type {[string, string, string]} */ (["0", "time", String(duration)]);
       loss.draw([run.loss], [0, 0.6], { words: `Loss over time. ${told}`, tasks });
-      opening.follow(run, order, { words: "The two gates over time.", ends });
+      opening.follow(run, found, { words: "The two gates over time.", ends });
       times.draw([recovery.length > 1 ? recovery : [last, last]], [0, Math.max(values.block_length, 0.1)], {
         words: `Time to recover at each switch. ${told}`,
         ends: ["switch 1", "", `switch ${recovery.length}`],

@@ -17,7 +17,8 @@ import { Background } from "./worker.js";
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
 const WINDOW = 4,
-  SHOWN = 40; // the time at the end that is shown, and the steps after a switch
+  SHOWN = 40, // the time that is shown, and the steps after a switch
+  QUICKLY = 0.05; // the block length where tasks are interleaved
 
 /** One noisy sample at a time, from a seed. @param {any} start @param {any} flow @param {any} tasks @param {number} noise @param {number} seed */
 function learnNoisy(start, flow, tasks, noise, seed) {
@@ -37,7 +38,7 @@ export default {
     const { targets, weights, gates, flow, duration, block_length, noise, code } = model.get("state");
     const { dt } = flow,
       steps = stepsOf(duration, dt),
-      late = steps - stepsOf(WINDOW, dt);
+      window = stepsOf(WINDOW, dt);
     const belief = new Chart("belief", "Belief in task A", [
       { style: "ink", words: "observer" },
       { style: "flexible", words: "gates" },
@@ -52,8 +53,8 @@ export default {
     const PLANS = {
       "in turn": (/** @type {number} */ length) => inTurn(steps, stepsOf(length, dt)),
       "at random moments": (/** @type {number} */ length) => atRandom(steps, length / dt, randomNumbers(7).uniform),
-      "interleaved first": (/** @type {number} */ length) => halves(0.05, length),
-      "interleaved last": (/** @type {number} */ length) => halves(length, 0.05),
+      "interleaved first": (/** @type {number} */ length) => halves(QUICKLY, length),
+      "interleaved last": (/** @type {number} */ length) => halves(length, QUICKLY),
     };
     const halves = (/** @type {number} */ first, /** @type {number} */ second) => {
       const tasks = new Uint8Array(steps),
@@ -67,8 +68,8 @@ export default {
       const plans = /** @type {Record<string, string>} */ ({
         "in turn": `gl.Blocked(duration=${duration}, block_length=${length})`,
         "at random moments": `gl.RandomSwitches(duration=${duration}, mean_length=${length})`,
-        "interleaved first": `gl.Phases((${half(0.05)}, ${half(length)}))`,
-        "interleaved last": `gl.Phases((${half(length)}, ${half(0.05)}))`,
+        "interleaved first": `gl.Phases((${half(QUICKLY)}, ${half(length)}))`,
+        "interleaved last": `gl.Phases((${half(length)}, ${half(QUICKLY)}))`,
       });
       return plans[order];
     };
@@ -85,11 +86,13 @@ export default {
         const { order } = alignment(start, run.weights.flat());
         // after each step, as the observer: the step's sample has been seen
         const open = Array.from({ length: steps }, (_, t) => shares(order.map((path) => run.gates[path][t + 1]))[0]);
+        // the end; or, where alternation would fill the picture, the change to it
+        const late = values.order === "interleaved last" ? (steps - window) / 2 : steps - window;
         const wrong = [sure[0], open].map((each) => {
           let errors = 0;
-          for (let t = late; t < steps; t++)
+          for (let t = late; t < late + window; t++)
             errors += each[t] === 0.5 ? 0.5 : Number(each[t] > 0.5 !== (tasks[t] === 0));
-          return Math.round((100 * errors) / (steps - late));
+          return Math.round((100 * errors) / window);
         });
         const curves = [0, 0.75].map((begin) => {
           const blocks = edges.slice(1, -1).map((edge, n) => [edge, edges[n + 2]]);
@@ -99,11 +102,17 @@ export default {
             return losses.length > 0 ? losses.reduce((sum, each) => sum + each, 0) / losses.length : NaN;
           });
         });
-        const told = `A switch every ${Math.round(1 / hazard)} steps. In the last ${WINDOW} time units the observer is wrong about the task ${wrong[0]} % of the time, the gates ${wrong[1]} %.`;
-        belief.draw([sure[0].subarray(late), open.slice(late)], [0, 1], {
+        const every = (/** @type {number} */ length) => `every ${stepsOf(length, dt)} steps`;
+        const [first, second] =
+          values.order === "interleaved first" ? [QUICKLY, values.length] : [values.length, QUICKLY];
+        const schedule = values.order.startsWith("interleaved")
+          ? `${every(first)}, and from time ${duration / 2} on ${every(second)}`
+          : `every ${Math.round(1 / hazard)} steps`;
+        const told = `A switch ${schedule}. In the ${WINDOW} time units shown the observer is wrong about the task ${wrong[0]} % of the time, the gates ${wrong[1]} %.`;
+        belief.draw([sure[0].subarray(late, late + window), open.slice(late, late + window)], [0, 1], {
           words: `Belief in task A. ${told}`,
-          tasks: tasks.subarray(late),
-          ends: [`time ${duration - WINDOW}`, "", String(duration)],
+          tasks: tasks.subarray(late, late + window),
+          ends: [`time ${number(late * dt, 0)}`, "", number((late + window) * dt, 0)],
         });
         after.draw(curves, [0, 0.7], {
           words: `Mean loss by step after a switch, early and late. ${told}`,

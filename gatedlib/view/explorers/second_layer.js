@@ -1,7 +1,7 @@
 // @ts-check
 /** The second layer: penalties, a cost on the first one, and who serves which output at the ends of two blocks. */
 import { boundaries, learnTwoLayers, recoveries } from "./model.js";
-import { Cells, Chart, Explorer, filled, html, letter, linear, number } from "./parts.js";
+import { Cells, Chart, Explorer, filled, highest, html, letter, linear, number } from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
@@ -19,7 +19,9 @@ export default {
     const edges = boundaries(tasks),
       frames = edges.slice(-2);
     const ends = frames.map((frame) => tasks[frame - 1]);
-    const layers = ends.map((task, n) => new Cells(`layer-${n}`, `At the end of task ${letter(task)}`, 8));
+    const layers = ends.map(
+      (task, n) => new Cells(`layer-${n}`, `Outputs by hidden units, at the end of task ${letter(task)}`, 8),
+    );
     const loss = new Chart("loss", "Loss", [{ style: "ink" }]);
     const H = state.weights.length,
       O = state.gates[0].length;
@@ -60,8 +62,16 @@ export default {
           );
           return whole > 0 ? own / whole : 0;
         });
+        // of each output, the largest square over the sum of all
+        const alone = result.frames.flatMap((layer) =>
+          Array.from({ length: O }, (_, i) => {
+            const squares = layer.map((row) => row[i] ** 2);
+            return highest(squares) / squares.reduce((sum, each) => sum + each, 0);
+          }),
+        );
+        const single = Math.round((100 * alone.reduce((sum, each) => sum + each, 0)) / alone.length);
         const share = Math.round(50 * (strong[0] + strong[1]));
-        const told = `Recovery at the last switch ${number(times[times.length - 1])}; ${share} % of the second layer's weight lies on units of the task that is on.`;
+        const told = `${single} % of each output's gates is on a single unit, and ${share} % on units of the task that is on (by chance 50 %). Recovery at the last switch takes ${number(times[times.length - 1])}.`;
         result.frames.forEach((layer, n) => {
           const rows = Array.from({ length: O }, (_, i) => order.map((h) => Math.abs(layer[h][i]) / STRONG));
           layers[n].draw(

@@ -16,11 +16,8 @@ export default {
       { style: "flexible", words: "flexible" },
       { style: "forgetful", words: "forgetful" },
     ]);
-    const after = new Chart("after", "Error by trial after a switch", [
-      { style: "flexible", words: "flexible" },
-      { style: "forgetful", words: "forgetful" },
-    ]);
-    const cost = new Chart("practice", "Error on trials 2 to 5 after a switch, over practice", [
+    const after = new Chart("after", "Error by trial after a switch", [{ style: "flexible" }, { style: "forgetful" }]);
+    const cost = new Chart("practice", "Error on trials 2 to 5, over practice", [
       { style: "flexible" },
       { style: "forgetful" },
     ]);

@@ -6,19 +6,24 @@ import {
   Explorer,
   Gates,
   Plane,
+  SPECIALIZED,
   Transport,
   filled,
   highest,
   html,
+  kind,
   letter,
   linear,
   number,
   ratios,
   symbol,
+  took,
   words,
 } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
+
+const EARLY = 3; // the switch that the last one is compared with, once first weights are forgotten
 
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
@@ -67,20 +72,21 @@ export default {
       const tasks = inTurn(stepsOf(duration, dt), stepsOf(block_length, dt));
       run = learn(start, { tau_w, tau_c, a, b, dt }, tasks, true);
       self.run = run;
-      const { cosine, order } = alignment(start, run.final);
-      const times = recoveries(run.loss, tasks, dt),
-        whole = times.slice(0, Math.floor(duration / block_length + 1e-6));
-      const found = (/** @type {number} */ time) =>
-        time < block_length - dt / 2 ? `after ${number(time)}` : "not before the block ends";
+      const found = alignment(start, run.final),
+        { cosine, order } = found;
+      const times = recoveries(run.loss, tasks, dt).slice(1, Math.floor(duration / block_length + 1e-6));
+      const last = times[times.length - 1] ?? NaN;
       const said = [
-        `${cosine > 0.95 ? "Flexible: each path holds one task" : "Not flexible: the paths stay mixed"} (alignment ${number(cosine)}).`,
-        whole.length > 1 &&
-          `Loss below 0.1: at the first switch ${found(whole[1])}, at the last ${found(whole[whole.length - 1])}.`,
-      ].filter(Boolean);
+        `${kind(cosine, last, block_length)} in the end: ${holding(cosine)} (alignment ${number(cosine)}).`,
+      ];
+      if (times.length > EARLY)
+        said.push(
+          `Time until the loss is below 0.1: ${took(times[EARLY - 1], block_length)} at switch ${EARLY}, ${took(last, block_length)} at the last.`,
+        );
       colors = order[0] === 0 ? [0, 1] : [1, 0];
       const ends = /** @type {[string, string, string]} */ (["0", "time", String(duration)]);
       loss.draw([run.loss], [0, 0.6], { words: `Loss over time. ${said.join(" ")}`, tasks });
-      opening.follow(run, order, {
+      opening.follow(run, found, {
         words: "The two gates over time; the task that is on is shaded behind.",
         ends: conserved ? undefined : ends,
       });
@@ -98,6 +104,14 @@ export default {
       }
       transport.show(transport.time);
       return said.join(" ");
+    };
+
+    /** What the paths hold at the end, in words. @param {number} cosine */
+    const holding = (cosine) => {
+      if (cosine > SPECIALIZED) return "each path holds one task";
+      const ends = [0, 1].map((p) => [0, 1].map((m) => run.weights[2 * p + m][run.steps - 1]));
+      const only = ends.map(([a, b]) => (Math.abs(a) > 5 * Math.abs(b) ? 0 : Math.abs(b) > 5 * Math.abs(a) ? 1 : -1));
+      return only[0] >= 0 && only[0] === only[1] ? `both paths hold task ${letter(only[0])}` : "the paths are mixed";
     };
 
     const show = (/** @type {number} */ time) => {
@@ -161,7 +175,7 @@ export default {
       },
       more: "Where it starts",
       plots: [html("div", { class: "charts" }, ...charts.map((each) => each.panel)), plane.panel],
-      between: [transport.element],
+      transport,
       update,
       code: (values) => filled(code, { ...values, weights: begin(values), gates: [values.gate1, values.gate2] }),
     });

@@ -47,7 +47,7 @@ export default {
       values: { time: Number((0.1 * end).toPrecision(3)) },
       controls: {},
       plots: planes.map((plane) => plane.panel),
-      between: [transport.element],
+      transport,
       update: ({ time }) => show(time),
       code: (values) => filled(code, values),
     });

@@ -42,7 +42,9 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
     loss = [np.sum((weights[0] - teacher) ** 2) / 2 for teacher in teachers]
     right.bar(["task A", "task B"], loss, color=[plotting.task_color(0), plotting.task_color(1)])
     right.set(ylim=(0, 0.6), ylabel="loss", title="loss on each task")
-    code = f"""# results are those that were given to the explorer
+    code = f"""import gatedlib as gl
+
+# results are those that were given to the explorer
 trained = gl.metrics.reorder_paths(results).sel(seed={seed})
 first, second = trained.final_weights.values
 for teacher in trained.teachers.values:
@@ -50,7 +52,7 @@ for teacher in trained.teachers.values:
 """
     start = coordinates(teachers, Params(weights, np.ones(2)))
     words = "A network diagram with gate 1 fully open and gate 2 shut, beside bars of the loss on task A and on task B."
-    return Explorer("gates_by_hand", {"start": start, "code": code}, figure, words, room=(30, 50))
+    return Explorer("gates_by_hand", {"start": start, "code": code}, figure, words, room=(30, 52))
 
 
 def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
@@ -76,10 +78,17 @@ def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
         "teachers": rounded(flexible.teachers.values[0, ..., 0], 6),
         "times": rounded(shown.time.values, 6),
         "task": int(flexible.active_task[0]),
-        "code": "gl.plotting.plane(flexible, time={time})",
+        "code": """import gatedlib as gl
+import matplotlib.pyplot as plt
+
+# flexible and forgetful are those that were given to the explorer
+fig, both = plt.subplots(1, 2)
+gl.plotting.plane(flexible, both[0], time={time})
+gl.plotting.plane(forgetful, both[1], time={time})
+""",
     }
     words = "The plane of the two teachers soon after a switch, in the flexible and in the forgetful network."
-    return Explorer("switch", state, figure, words, room=(26, 43))
+    return Explorer("switch", state, figure, words, room=(27, 46))
 
 
 def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explorer:
@@ -116,7 +125,9 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
         "start": coordinates(trained.teachers.values[0, :known], Params(params.weights[0], params.gates[0])),
         "flow": flow_of(base),
         "mixture": weights,
-        "code": f"""# experiment and results are those that were given to the explorer
+        "code": f"""import gatedlib as gl
+
+# experiment and results are those that were given to the explorer
 trained = gl.metrics.reorder_paths(results.sel(seed=[{seed}]))
 base = experiment.replace(inputs=gl.Population())
 alone = gl.transfer.adapt(base, trained, {{mixture}}, gates_only=True)
@@ -125,7 +136,7 @@ print(alone.final_gates.values, float(alone.loss[0, -1]), float(with_weights.los
 """,
     }
     words = "Loss after a switch to a new mixture, gates alone and weights too, and the gates beside the mixture."
-    return Explorer("compose", state, figure, words, room=(29, 52))
+    return Explorer("compose", state, figure, words, room=(30, 54))
 
 
 def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.ndarray) -> Explorer:
@@ -166,7 +177,7 @@ for name, results in runs.items():
 """,
     }
     words = "Rows of pictures with the labels that each network gives them a few steps after a switch."
-    return Explorer("change_of_mind", state, figure, words, room=(34, 58))
+    return Explorer("change_of_mind", state, figure, words, room=(34, 61))
 
 
 def _picture(image: np.ndarray) -> str:

@@ -140,19 +140,42 @@ def test_the_first_slider_follows_the_mouse_and_a_finger(browser, name):
     page.context.close()
 
 
+@pytest.mark.parametrize("name", ["intro", "regimes"])
+def test_a_finger_that_scrolls_the_page_moves_nothing(browser, name):
+    page = opened(browser, name, **SCREENS["phone"])
+    touch = page.context.new_cdp_session(page)
+    for place in (".explorer .map, .explorer .transport input", ".explorer [data-setting]"):
+        element = page.locator(place).first
+        element.scroll_into_view_if_needed()
+        before, box, was = seen(page), element.bounding_box(), page.evaluate("scrollY")
+        x, y = box["x"] + 0.7 * box["width"], box["y"] + box["height"] / 2
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        for moved in range(20, 200, 20):
+            touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": y - moved}]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_timeout(100)
+        assert page.evaluate("scrollY") > was + 50, place
+        assert seen(page) == before, place
+    page.context.close()
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_words_say_what_is_seen_once_movement_stops(browser, name):
     page = opened(browser, name, **SCREENS["desktop"])
     status = page.locator(".explorer [role=status]")
-    words = "told => ![told, 'Learning …', ''].includes(document.querySelector('.explorer [role=status]').innerText)"
+    words = "told => ![told, 'Learning …', ''].includes(document.querySelector('.explorer [role=status]').textContent)"
     page.wait_for_function(words, arg="")
-    before = status.inner_text()
+    before = status.text_content()
     assert len(before) > 20
+    assert page.locator(".explorer .status").inner_text() == before
     assert all(len(label) > 10 for label in page.eval_on_selector_all(".explorer [role=img]", LABELS))
     moved = page.locator(".explorer input[data-setting]")
     (moved if moved.count() else page.locator(".explorer input")).first.focus()
     page.keyboard.press("End")
+    settled(page)
+    told = page.locator(".explorer .status").inner_text()  # seen at once
     page.wait_for_function(words, arg=before)
+    assert status.text_content() == told != before
     page.context.close()
 
 
@@ -171,7 +194,10 @@ def given(name):
             )
         }
     if name == "reduction":
-        return {"flexible": reduction.one_switch(reduction.TOY, reduction.SPECIALIST)}
+        return {
+            "flexible": reduction.one_switch(reduction.TOY, reduction.SPECIALIST),
+            "forgetful": reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
+        }
     return {}
 
 
@@ -271,7 +297,7 @@ def test_the_map_is_walked_on_and_drawn_anew_as_the_library_would(browser):
 def test_presets_are_what_they_are_called(browser, preset):
     page = opened(browser, "intro", **SCREENS["desktop"])
     page.click(f"[data-preset='{preset}']")
-    words = "told => document.querySelector('.explorer [role=status]').innerText.startsWith(told)"
+    words = "told => document.querySelector('.explorer [role=status]').textContent.startsWith(told)"
     page.wait_for_function(words, arg="Flexible" if preset == "flexible" else "Not flexible")
     page.context.close()
 
