@@ -12,8 +12,8 @@ RUN := $(VENV)/bin/python -m
 JUPYTER_BOOK := $(VENV)/bin/python -c 'import sys; from jupyter_book.cli.main import main; sys.exit(main())'
 
 # Each of these processes has its share of the cores: more threads than cores cost a tenth of the seconds of CPU.
-html notebooks unit test: export NPROC := $(shell cores=$$(getconf _NPROCESSORS_ONLN); (echo $$((cores > $(JOBS) ? cores / $(JOBS) : 1))) 2>/dev/null || echo 1)
-html notebooks unit test: export OPENBLAS_NUM_THREADS := $(NPROC)
+html notebooks unit checks test: export NPROC := $(shell cores=$$(getconf _NPROCESSORS_ONLN); (echo $$((cores > $(JOBS) ? cores / $(JOBS) : 1))) 2>/dev/null || echo 1)
+html notebooks unit checks test: export OPENBLAS_NUM_THREADS := $(NPROC)
 
 # Every program is compiled once, and kept for every process.
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
@@ -31,7 +31,7 @@ TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser --ignore 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
 
-.PHONY: help environment book html notebooks test quick unit lint claims lab serve matrix package lock benchmarks clean
+.PHONY: help environment book html notebooks test checks browser quick unit lint claims lab serve matrix package lock benchmarks clean
 
 # What `make` alone makes.
 help: ## what can be made
@@ -70,10 +70,17 @@ lint: environment ## style, types, spelling
 test: environment ## every check, the book and its pages in a browser (some a quarter of an hour)
 	rm -rf .results
 	$(MAKE) --no-print-directory lint
-	$(RUN) pytest -n $(JOBS) --dist loadscope $(TESTED)
-	$(RUN) pytest tests/types --jaxtyping-packages=gatedlib,beartype.beartype
+	$(MAKE) --no-print-directory checks
 	$(MAKE) --no-print-directory html
 	$(MAKE) --no-print-directory notebooks
+	$(MAKE) --no-print-directory browser
+
+# All tests but those that look at the built book.
+checks: environment
+	$(RUN) pytest -n $(JOBS) --dist loadscope $(TESTED)
+	$(RUN) pytest tests/types --jaxtyping-packages=gatedlib,beartype.beartype
+
+browser: environment
 	$(RUN) pytest -n $(JOBS) tests/book/browser
 
 # Claims that fail are an answer, not an error of make.

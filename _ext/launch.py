@@ -2,8 +2,8 @@
 
 The address is that of the environment at build time, GATEDLIB_REPOSITORY=https://github.com/owner/name; without it
 there are no buttons. Binder runs the repository. Colab opens single notebooks and knows nothing of the library, so each
-chapter is also written to the book's folder `colab`, with a first cell that installs it; the branch gh-pages, where
-the built book is, offers them.
+chapter is also written to the book's folder `colab`, with a first cell that installs it; the branch of that name offers
+them.
 """
 
 import copy
@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 
-BRANCH = "gh-pages"
+BRANCH = "colab"
 REFUSED = "GATEDLIB_REPOSITORY is {!r}: it must look like https://github.com/owner/name. Correct it, or leave it out"
 
 
@@ -28,7 +28,7 @@ def repository(address):
 
 def buttons(owner, name, page):
     """The entry of the page's header that offers both ways."""
-    colab = f"https://colab.research.google.com/github/{owner}/{name}/blob/{BRANCH}/colab/{Path(page).name}.ipynb"
+    colab = f"https://colab.research.google.com/github/{owner}/{name}/blob/{BRANCH}/{Path(page).name}.ipynb"
     places = {
         "Binder": (
             f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath=lab/tree/{page}.ipynb",
@@ -46,7 +46,7 @@ def buttons(owner, name, page):
 
 def for_colab(notebook, address):
     """A chapter that begins with installing the library."""
-    install = f"%pip install --quiet git+{address.rstrip('/')}"
+    install = f'%pip install --quiet "gatedlib[all] @ git+{address.rstrip("/")}"'
     cell = {
         "cell_type": "code",
         "execution_count": None,

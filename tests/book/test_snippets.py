@@ -1,6 +1,6 @@
 """`py.typed` is a promise: two type checkers accept what the README and the docstrings show.
 
-Snippets run elsewhere (doctests, and the README's by hand); here they are only read.
+Snippets run elsewhere (doctests, and test_readme); here they are only read.
 """
 
 import ast
@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,9 +65,10 @@ def documented():
 @pytest.fixture(scope="module")
 def snippets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("snippets")
-    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(readme) > 3
-    (folder / "readme.py").write_text("\n".join(readme), encoding="utf-8")
+    for page in ("README.md", "book/api_vision.md"):
+        blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+        assert blocks
+        (folder / f"{Path(page).stem.lower()}.py").write_text("\n".join(blocks), encoding="utf-8")
     for where, source in documented():
         (folder / f"{where}.py").write_text(NAMES + source, encoding="utf-8")
     assert len(list(folder.iterdir())) > 100
