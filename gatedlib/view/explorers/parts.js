@@ -99,7 +99,7 @@ export class Chart {
     this.past = svg("rect", { x: 0, y: 0, height, width: 600 });
     this.shades = svg("g", {});
     const path = (/** @type {Curve} */ { style }, /** @type {string} */ more, extra = {}) =>
-      svg("path", { class: `curve ${style} ${more}`, ...extra });
+      svg("path", { class: `curve ${style} ${more}`.trim(), ...extra });
     this.pale = curves.map((curve) => path(curve, "pale"));
     this.lines = curves.map((curve) => path(curve, "", { "clip-path": `url(#${clip})` }));
     this.now = svg("line", { class: "now", y1: 0, y2: height, x1: -9, x2: -9 });
@@ -248,7 +248,7 @@ export class Plane {
       tip.setAttribute("transform", `translate(${x} ${y}) rotate(${angle}) scale(${size})`);
       tip.setAttribute("opacity", opacity);
       for (const each of [line, tip])
-        each.setAttribute("class", `weights task-${colors[path]} ${same && path === 0 ? "under" : ""}`);
+        each.setAttribute("class", `weights task-${colors[path]}${same && path === 0 ? " under" : ""}`);
       sum = sum.map((each, d) => each + gates[path] * weights[path][d]);
     });
     const [x, y] = place(sum[0], sum[1]);
@@ -366,7 +366,11 @@ export class Transport {
     };
     this.slider = html("input", { type: "range", min: 0, max: end, step, "aria-label": words });
     this.slider.oninput = () => (this.pause(), this.show(Number(this.slider.value)));
-    unlessScrolled(this.slider);
+    unlessScrolled(
+      this.slider,
+      () => this.time,
+      (time) => this.show(time),
+    );
     this.clock = html("output", { class: "clock" });
     this.element = html("div", { class: "bar transport" }, this.player, button, this.slider, this.clock);
   }
@@ -417,14 +421,15 @@ export class Transport {
   }
 }
 
-/** A finger that begins on a slider and scrolls the page moves nothing. @param {any} slider */
-function unlessScrolled(slider) {
-  let before = slider.value;
-  slider.addEventListener("pointerdown", () => (before = slider.value), { capture: true });
-  slider.addEventListener("pointercancel", () => {
-    slider.value = before;
-    slider.dispatchEvent(new Event("input"));
-  });
+/**
+ * A finger that begins on something that can be moved, and goes on to scroll the page, moves nothing.
+ * @template T
+ * @param {HTMLElement} element @param {() => T} get what there is before it is moved @param {(before: T) => void} set
+ */
+export function unlessScrolled(element, get, set) {
+  let before = get();
+  element.addEventListener("pointerdown", () => (before = get()), { capture: true });
+  element.addEventListener("pointercancel", () => set(before));
 }
 
 /** Code with the values of controls in the places of their names. @param {string} template @param {Values} values */
@@ -497,7 +502,11 @@ export class Explorer {
     const field = scale
       ? html("input", { type: "range", min: 0, max: scale.last, step: 1, "data-setting": name })
       : html("select", { "data-setting": name }, ...(options ?? []).map((each) => html("option", {}, each)));
-    if (scale) unlessScrolled(field);
+    unlessScrolled(
+      field,
+      () => this.values,
+      (values) => this.choose(values),
+    );
     field.oninput = () =>
       this.choose({ ...this.values, [name]: scale ? scale.value(Number(field.value)) : field.value });
     this.followers[name] = () => {

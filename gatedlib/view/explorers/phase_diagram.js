@@ -14,6 +14,7 @@ import {
   ratios,
   svg,
   symbol,
+  unlessScrolled,
   words,
 } from "./parts.js";
 import { Background } from "./worker.js";
@@ -253,13 +254,10 @@ export default {
         axis.values[Math.floor(Math.max(0, share) * axis.values.length)];
       explorer.choose({ ...explorer.values, [across.name]: at(across, x), [up.name]: at(up, y) });
     };
-    let before = {};
     frame.onpointerdown = (/** @type {PointerEvent} */ event) => {
       frame.setPointerCapture(event.pointerId);
-      before = explorer.values;
       move(event);
     };
-    frame.onpointercancel = () => explorer.choose(before); // the finger scrolls the page
     frame.onpointermove = (/** @type {PointerEvent} */ event) => event.buttons > 0 && move(event);
     frame.onkeydown = (/** @type {KeyboardEvent} */ event) => {
       const [axis, by] = { ArrowLeft: [across, -1], ArrowRight: [across, 1], ArrowDown: [up, -1], ArrowUp: [up, 1] }[
@@ -313,6 +311,11 @@ export default {
       update,
       code: (values) => filled(code, values),
     });
+    unlessScrolled(
+      frame,
+      () => explorer.values,
+      (values) => explorer.choose(values),
+    );
     explorer.element.querySelector("details").append(html("div", { class: "bar" }, button, note));
   },
 };
