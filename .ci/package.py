@@ -21,12 +21,12 @@ CORE = """
 import gatedlib as gl
 
 experiment = gl.Experiment(
-    teachers=gl.Orthogonal(tasks=2, d_in=4, d_out=3), network=gl.GatedLinear(paths=2),
+    teachers=gl.Orthogonal(tasks=2, d_in=6, d_out=3), network=gl.GatedLinear(paths=2),
     curriculum=gl.Blocked(blocks=2, block_length=0.1), flow=gl.Flow(tau_w=1.3, tau_c=0.03),
 )
 assert gl.simulate(experiment, seeds=2).loss.shape == (2, 200)
 refused = 0
-for use in (lambda: gl.plotting, lambda: gl.explore, lambda: gl.images, lambda: gl.sweep(experiment, 1, save="x")):
+for use in (lambda: gl.plotting, lambda: gl.explore, lambda: gl.images, lambda: gl.sweep(experiment, seeds=1, save="x", tau_c=[0.1])):
     try:
         use()
     except ModuleNotFoundError as error:
@@ -45,14 +45,18 @@ def main():
     """Build, look inside, install and try; an error if something is not as it should be."""
     with tempfile.TemporaryDirectory() as folder:
         built = os.path.join(folder, "dist")
-        subprocess.run([sys.executable, "-m", "build", "--outdir", built, ROOT], check=True, stdout=subprocess.DEVNULL)
+        print("building …", flush=True)
+        build = [sys.executable, "-m", "build", "--outdir", built, ROOT]
+        if (ran := subprocess.run(build, capture_output=True, text=True, check=False)).returncode:
+            sys.exit(ran.stdout + ran.stderr)
         (wheel,), (source,) = glob.glob(f"{built}/*.whl"), glob.glob(f"{built}/*.tar.gz")
         with zipfile.ZipFile(wheel) as archive:
             shipped = {name for name in archive.namelist() if name.startswith("gatedlib/")}
         with tarfile.open(source) as archive:
             assert shipped <= ours(archive.getnames()), shipped - ours(archive.getnames())
-        tracked = subprocess.run(["git", "ls-files", "gatedlib"], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert shipped == set(tracked.stdout.split()), shipped ^ set(tracked.stdout.split())
+        here = {os.path.relpath(path, ROOT) for path in glob.glob(f"{glob.escape(ROOT)}/gatedlib/**", recursive=True)}
+        wanted = {path for path in here if os.path.isfile(os.path.join(ROOT, path)) and "__pycache__" not in path}
+        assert shipped == wanted, shipped ^ wanted
         for ending, least in SHIPPED.items():
             assert sum(name.endswith(ending) for name in shipped) >= least, ending
         assert "gatedlib/py.typed" in shipped

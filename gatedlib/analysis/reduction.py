@@ -170,9 +170,9 @@ def teacher_span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspa
         ValueError: if a teacher is a sum of multiples of the others, so that there are fewer directions than teachers.
 
     Example:
-        >>> gl.reduction.teacher_span(gl.Orthogonal().sample(jax.random.key(0))).targets.round(3)
-        array([[ 0.707, -0.   ],
-               [-0.   ,  0.707]])
+        >>> gl.reduction.teacher_span(gl.Orthogonal().sample(jax.random.key(0))).targets.round(3) + 0.0
+        array([[0.707, 0.   ],
+               [0.   , 0.707]])
 
     Source: this library; for one mode, paper, appendix on the reduction.
     """

@@ -142,7 +142,9 @@ def make(*words, **settings):
     for name in ("JAX_PLATFORMS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
         settings.setdefault(name, "")
     environment = {name: value for name, value in {**os.environ, **settings}.items() if value}
-    command = ["make", "--no-print-directory", "--old-file", "environment", f"VENV={sys.prefix}", *words]
+    here = Path(sys.prefix)
+    venv = here.relative_to(ROOT) if here.is_relative_to(ROOT) else here  # ROOT may bear any name
+    command = ["make", "--no-print-directory", "--old-file", "environment", f"VENV={venv}", *words]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
