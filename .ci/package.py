@@ -26,7 +26,13 @@ experiment = gl.Experiment(
 )
 assert gl.simulate(experiment, seeds=2).loss.shape == (2, 200)
 refused = 0
-for use in (lambda: gl.plotting, lambda: gl.explore, lambda: gl.images, lambda: gl.sweep(experiment, seeds=1, save="x", tau_c=[0.1])):
+uses = [
+    lambda: gl.plotting,
+    lambda: gl.explore,
+    lambda: gl.images,
+    lambda: gl.sweep(experiment, seeds=1, save="x", tau_c=[0.1]),
+]
+for use in uses:
     try:
         use()
     except ModuleNotFoundError as error:
