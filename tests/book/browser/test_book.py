@@ -175,3 +175,9 @@ def test_without_scripts_the_scorecard_is_whole(browser, address):
     page.goto(f"{address}/book/scorecard.html")
     assert page.locator("table.scorecard tbody tr:visible").count() > 70
     context.close()
+
+
+def test_the_readme_counts_what_the_scorecard_counts():
+    page = " ".join((BOOK / "book" / "scorecard.html").read_text(encoding="utf-8").split())
+    near = re.search(r"within a tenth of the reference: (\d+ of \d+ numbers)", page)[1]
+    assert f"- {near} that the authors' code gave are within a tenth of ours" in (ROOT / "README.md").read_text("utf-8")
