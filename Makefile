@@ -35,7 +35,7 @@ book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
 
 # What `make` alone makes.
 help: ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' Makefile
 
 # The one that is there is kept if it was made by this Python, in this folder, from these requirements.
 environment: ## .venv, with everything that requirements.txt names
@@ -67,7 +67,7 @@ lint: environment ## style, types, spelling
 	$(RUN) mypy
 	$(RUN) codespell_lib
 
-test: environment ## every check, the book and its pages in a browser (some a quarter of an hour)
+test: environment ## every check, the book and its pages in a browser (some seventeen minutes)
 	rm -rf .results
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory checks
@@ -115,4 +115,4 @@ lock: ## pin the newest versions anew (needs uv)
 	$(EXPORT) --no-default-groups -o binder/requirements.txt
 
 clean: ## remove what was built
-	rm -rf _build .venv* .node .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build .venv* .node .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build dist

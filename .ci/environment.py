@@ -16,6 +16,7 @@ import sys
 NEEDED = (3, 11)
 ELSEWHERE = ("PIP_PREFIX", "PIP_TARGET")  # settings of pip that would install beside the environment
 
+
 def made_of(root, folder, requirements):
     """What an environment in this folder would be made of, by name."""
     asked = hashlib.sha256()
