@@ -88,6 +88,8 @@ claims: environment ## measure the claims of the paper; FIGURE=2 for those of on
 	@$(RUN) gatedlib claims --exit-zero $(if $(FIGURE),--figure $(FIGURE))
 
 lab: environment ## open the chapters in JupyterLab
+	@case "$$PWD" in *[][*?]*) \
+		echo "In a folder whose name holds [, ], * or ? JupyterLab finds no extensions: explorers will not move. Rename it.";; esac
 	$(RUN) jupyterlab --notebook-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
 
 serve: environment ## show the built book at localhost; PORT=8001 for another port
