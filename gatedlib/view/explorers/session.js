@@ -12,7 +12,7 @@ export default {
   /** @param {{model: Model, el: HTMLElement}} host */
   render({ model, el }) {
     const { start, flow, block_length, code } = model.get("state");
-    const whole = new Chart("session", "Error on each trial of the session", [
+    const whole = new Chart("session", "Error on each trial", [
       { style: "flexible", words: "flexible" },
       { style: "forgetful", words: "forgetful" },
     ]);
