@@ -50,6 +50,13 @@ def ours(root, folder):
     return inside and os.path.exists(os.path.join(folder, "pyvenv.cfg"))
 
 
+def private(folder):
+    """Whether nobody else may write to a folder, which is made if need be."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    there = os.stat(folder)
+    return os.name != "posix" or (there.st_uid in (0, os.getuid()) and not there.st_mode & 0o022)
+
+
 def program(folder):
     """The Python of an environment."""
     return os.path.join(folder, "bin", "python")
@@ -80,6 +87,9 @@ def main(folder, requirements="requirements.txt"):
         print(f"gatedlib needs Python {needed} or newer; this is {version}. Set PYTHON=...")
         return 1
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if not private(os.path.join(root, ".jax_cache")):
+        print("Others may write to .jax_cache, whose programs would be run. Remove it, or: chmod -R go-w .jax_cache")
+        return 1
     asked, there = made_of(root, folder, requirements), found(folder)
     if there == asked:
         return 0

@@ -61,6 +61,15 @@ def test_an_environment_is_made_once(environment):
     assert environment.made == 1
 
 
+def test_programs_that_others_could_have_written_are_refused(environment, capsys):
+    assert environment.main(".venv") == 0
+    kept = Path(".jax_cache")
+    assert kept.stat().st_mode & 0o077 == 0
+    kept.chmod(0o777)
+    assert environment.main(".venv") == 1
+    assert "Others may write to .jax_cache" in capsys.readouterr().out
+
+
 def other_python(environment, monkeypatch):
     monkeypatch.setattr(environment.platform, "python_version", lambda: "3.99.0")
 
