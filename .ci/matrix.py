@@ -33,13 +33,15 @@ def interpreter(minor):
     """A Python of this minor version that can make environments, or None."""
     pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
     here = [f"python3.{minor}", *sorted(glob.glob(f"{pyenv}/versions/3.{minor}.*/bin/python"))]
-    if uv := shutil.which("uv"):
-        asked = [uv, "python", "find", f"3.{minor}"]
-        if not any(runs([python, "-c", "import ensurepip, venv"]) for python in here) and not runs(asked):
-            runs([uv, "python", "install", "--quiet", f"3.{minor}"])
-        here.append(subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or "nothing")
     code = f"import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, {minor}))"
-    return next((python for python in here if runs([python, "-c", code])), None)
+    python = next((each for each in here if runs([each, "-c", code])), None)
+    if python is None and (uv := shutil.which("uv")):
+        asked = [uv, "python", "find", f"3.{minor}"]
+        if not runs(asked):
+            runs([uv, "python", "install", "--quiet", f"3.{minor}"])
+        found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        python = found if runs([found, "-c", code]) else None
+    return python
 
 
 def pinned(versions, minor):

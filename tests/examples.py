@@ -1,6 +1,7 @@
 """What several tests share: small experiments, the project's folder, data that may be missing."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def declared(*gate_dims, unit="path"):
     """What results of a network of matrices keep of its axes, for results that are made by hand."""
     dims = {"unit": (unit,), "gate_dims": (unit, *gate_dims), "weight_dims": (unit, "out", "in")}
     return {f"network.{name}": " ".join(each) for name, each in dims.items()}
+
+
+SHOWN = "README.md", "book/api_vision.md"
+"""Pages whose Python is a program of its own."""
+
+
+def shown(page):
+    """The Python that a page shows, as one program."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
 
 
 def need(claim):

@@ -9,18 +9,13 @@ import pytest
 
 from gatedlib.__main__ import main
 from gatedlib.paper.claims import registry
-from tests.examples import ROOT
+from tests.examples import ROOT, SHOWN, shown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def shown(page):
-    """The Python that a page shows, as one program."""
-    return "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "book/api_vision.md"])
+@pytest.mark.parametrize("page", SHOWN)
 def test_what_is_shown_prints_what_stands_beside_it(page):
     program = shown(page)
     promised = re.findall(r"^print\(.*\)  # (.+)$", program, re.MULTILINE)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples import ROOT
+from tests.examples import ROOT, SHOWN, shown
 
 pytestmark = pytest.mark.slow
 
@@ -65,10 +65,9 @@ def documented():
 @pytest.fixture(scope="module")
 def snippets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("snippets")
-    for page in ("README.md", "book/api_vision.md"):
-        blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-        assert blocks
-        (folder / f"{Path(page).stem.lower()}.py").write_text("\n".join(blocks), encoding="utf-8")
+    for page in SHOWN:
+        assert shown(page)
+        (folder / f"{Path(page).stem.lower()}.py").write_text(shown(page), encoding="utf-8")
     for where, source in documented():
         (folder / f"{where}.py").write_text(NAMES + source, encoding="utf-8")
     assert len(list(folder.iterdir())) > 100

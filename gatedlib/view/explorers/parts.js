@@ -67,6 +67,9 @@ export const number = (value, digits = 2) => value.toFixed(digits).replace("-", 
 /** The highest of some values. @param {ArrayLike<number>} values */
 export const highest = (values) => Array.from(values).reduce((most, value) => Math.max(most, value), -Infinity);
 
+/** The lowest of some values. @param {ArrayLike<number>} values */
+export const lowest = (values) => Array.from(values).reduce((least, value) => Math.min(least, value), Infinity);
+
 /**
  * The path of a curve over equal steps: for every bucket of steps its lowest and highest value, as they come.
  * @param {ArrayLike<number>} values @param {(t: number) => number} x @param {(value: number) => number} y
@@ -193,7 +196,7 @@ export class Gates extends Chart {
    */
   follow(run, { cosine, order }, rest) {
     const most = Math.max(1.3, ...run.gates.map((each) => Math.ceil(10 * highest(each)) / 10));
-    const least = Math.min(-0.3, ...run.gates.map((each) => -Math.ceil(10 * highest(each.map((gate) => -gate))) / 10));
+    const least = Math.min(-0.3, ...run.gates.map((each) => Math.floor(10 * lowest(each)) / 10));
     const series = order.map((path) => run.gates[path]);
     this.keys.forEach((key, task) => {
       key.textContent = `path ${cosine > SPECIALIZED ? "of" : "nearer to"} ${letter(task)}`;
@@ -473,7 +476,8 @@ export class Explorer {
       return { button, all };
     });
     const folded = rows(true);
-    this.element = html("div", { class: "explorer", role: "group", "aria-label": label });
+    const timed = transport && Object.keys(controls).length > 0 ? " timed" : "";
+    this.element = html("div", { class: `explorer${timed}`, role: "group", "aria-label": label });
     if (this.presets.length > 0)
       this.element.append(
         html(

@@ -14,6 +14,7 @@ import {
   kind,
   letter,
   linear,
+  lowest,
   number,
   ratios,
   symbol,
@@ -92,7 +93,7 @@ export default {
       });
       if (conserved) {
         const values = invariant(run, { tau_w, tau_c, dt });
-        const low = Math.min(-1, Math.floor(-highest(values.map((each) => -each))));
+        const low = Math.min(-1, Math.floor(lowest(values)));
         const closed = run.loss.findIndex((_, t) => Math.min(run.gates[0][t], run.gates[1][t]) <= 0);
         said.push(closed < 0 ? "No gate reaches zero." : `A gate first reaches zero at time ${number(closed * dt)}.`);
         kept.draw([values], [low, Math.max(1, Math.ceil(highest(values)))], {
