@@ -17,11 +17,16 @@ LONGEST_VALUE = 200
 """A value whose text has more characters than this is told by its kind alone."""
 
 
+def refusal(name: str, value: object, rule: str, remedy: str) -> ValueError:
+    """An error that says what was passed, what is allowed and what to do."""
+    end = "" if remedy.endswith("?") else "."
+    return ValueError(f"{name} = {_described(value)}: {rule}. {remedy}{end}")
+
+
 def require(ok: bool | np.bool_, name: str, value: object, rule: str, remedy: str) -> None:
-    """Raise a `ValueError` that says what was passed, what is allowed and what to do, unless `ok`."""
+    """Raise a `refusal` unless `ok`."""
     if not ok:
-        end = "" if remedy.endswith("?") else "."
-        raise ValueError(f"{name} = {_described(value)}: {rule}. {remedy}{end}")
+        raise refusal(name, value, rule, remedy)
 
 
 def _described(value: object) -> str:

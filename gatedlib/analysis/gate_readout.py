@@ -5,16 +5,17 @@ import xarray as xr
 
 from gatedlib._internal.validation import require
 from gatedlib.analysis.requirements import (
-    in_each_cell,
+    require_all_frames,
+    require_blocks,
     require_gate_per_path,
     require_no_composites,
-    require_recorded,
     unit,
 )
 from gatedlib.analysis.specialization import assigned
+from gatedlib.simulation.runs import in_each_run, runs_of
 
 
-@in_each_cell
+@in_each_run("gates")
 def matching_by_gates(results: xr.Dataset) -> xr.DataArray:
     """Which path serves each task, told by the gates alone: those that are open at the ends of its last blocks.
 
@@ -36,23 +37,30 @@ def matching_by_gates(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library; for data sets, where there are no teachers' weights to align with.
     """
-    require_recorded(results, "gates")
+    return _matching_by_gates(results)
+
+
+def _matching_by_gates(results: xr.Dataset) -> xr.DataArray:
     require_gate_per_path(results, "Use metrics.matching")
     require_no_composites(results, "Use metrics.matching, which leaves them out")
+    require_blocks(results, whole=True)
+    require_all_frames(results)
     half = results.sizes["block"] // 2
     ends = np.searchsorted(results.step.values, results.block_stop.values[half:]) - 1
     late, tasks = (
         results.gates.transpose("seed", "time", unit(results)).values[:, ends],
         results.block_task.values[half:],
     )
-    absent = sorted(set(results.task.values.tolist()) - set(tasks.tolist()))
+    every = range(runs_of(results)[0].sizes["task"])
+    absent = sorted(set(every) - set(tasks.tolist()))
     rule, remedy = "must each be on in the second half of the blocks", "Train for more blocks"
     require(not absent, "tasks never on late", absent, rule, remedy)
-    found = assigned(np.stack([late[:, tasks == task].mean(1) for task in results.task.values], 1))
-    return xr.DataArray(found, {"seed": results.seed, "task": results.task}, ("seed", "task"), name="matching_by_gates")
+    found = assigned(np.stack([late[:, tasks == task].mean(1) for task in every], 1))
+    labels = {"seed": results.seed.variable, "task": list(every)}
+    return xr.DataArray(found, labels, ("seed", "task"), name="matching_by_gates")
 
 
-@in_each_cell
+@in_each_run("gates")
 def task_read(results: xr.Dataset) -> xr.DataArray:
     """Which task is on, read from the gates: the one whose path is open the widest.
 
@@ -73,7 +81,7 @@ def task_read(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    path_of_task = matching_by_gates(results)
+    path_of_task = _matching_by_gates(results)
     rule, remedy = "must be none: every task needs a path", "Use as many paths as tasks"
     require(int(path_of_task.min()) >= 0, "tasks without a path", int((path_of_task < 0).sum()), rule, remedy)
     read = results.gates.isel({unit(results): path_of_task}).argmax("task")

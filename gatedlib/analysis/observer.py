@@ -15,16 +15,17 @@ from gatedlib._internal.validation import as_float_array, require, require_posit
 from gatedlib.analysis.metrics import per_block
 from gatedlib.analysis.requirements import (
     first_true,
-    in_each_cell,
     require_all_frames,
+    require_blocks,
     require_every_step,
+    require_first_frames,
     require_gate_per_path,
     require_no_composites,
-    require_recorded,
-    require_single_run,
+    table_of_frames,
     unit,
 )
 from gatedlib.analysis.specialization import reorder_paths
+from gatedlib.simulation.runs import common, in_each_run, runs_of, setting
 
 
 def filtered(
@@ -76,7 +77,7 @@ def filtered(
     return belief
 
 
-@in_each_cell
+@in_each_run("teacher_losses")
 def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
     r"""What an ideal observer makes of the samples that a network has learned from.
 
@@ -109,19 +110,20 @@ def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
 
     Source: this library.
     """
-    require_recorded(results, "teacher_losses")
+    require_first_frames(results)
     require_every_step(results)
-    inputs = results.attrs["flow.inputs"]
+    inputs = common(results, "flow.inputs")
     rule, remedy = "must be Noisy: without noise one sample tells the task", "Use inputs=Noisy(batch=1, noise=0.5)"
     require(inputs == "Noisy", "inputs", inputs, rule, remedy)
-    precision = float(results.attrs["flow.inputs.batch"]) / float(results.attrs["flow.inputs.noise"]) ** 2
+    batch, noise = (setting(results, f"flow.inputs.{name}") for name in ("batch", "noise"))
     if hazard is None:
-        hazard = results.sizes["block"] / int(results.block_stop[-1])
-    losses = results.teacher_losses.transpose("seed", "time", "task")
-    return losses.copy(data=filtered(-precision * losses.values, hazard)).rename("posterior")
+        hazard = runs_of(results)[0].blocks / runs_of(results)[0].steps
+    losses = results.teacher_losses
+    evidence = -(batch / noise**2).astype(losses.dtype) * losses
+    return losses.copy(data=filtered(evidence.values, hazard)).rename("posterior")
 
 
-@in_each_cell
+@in_each_run("gates", "alignment", "final_gates")
 def gate_shares(results: xr.Dataset) -> xr.DataArray:
     r"""What the gates say about the task: the share of each task's gate in all of them, after each step.
 
@@ -147,7 +149,6 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    require_recorded(results, "gates", "alignment")
     require_gate_per_path(results, "Use GatedLinear")
     require_no_composites(results, "Use teachers without composites")
     dim = unit(results)
@@ -188,7 +189,8 @@ def steps_to_certainty(belief: xr.DataArray, results: xr.Dataset, level: float =
 
     Source: this library.
     """
-    require_single_run(results)
+    results = table_of_frames(results)
+    require_blocks(results)
     level = require_positive("level", level, "Use 0.9 for 90 % certainty")
     require(level < 1, "level", level, "must be below 1", "Use 0.9 for 90 % certainty")
     steps = 1 + per_block(_of_active(belief, results) >= level, results, first_true)
@@ -215,7 +217,7 @@ def errors(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    require_single_run(results)
+    results = table_of_frames(results)
     chances, highest = _of_active(belief, results), belief.max("task")
     right = (chances == highest) / (belief == highest).sum("task")
     return (1 - right).rename("errors")
@@ -249,8 +251,15 @@ def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
 
 def _of_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     """The belief in the task that is on."""
+    rule, remedy = "must have time and task", "Use what observer.posterior or gate_shares gives"
+    require({"time", "task"} <= set(belief.dims), "dims of belief", belief.dims, rule, remedy)
     steps = results.sizes["time"]
     rule, remedy = f"must be {steps}, as in the results", "Cut the results too: results.sel(time=slice(...))"
     require(belief.sizes["time"] == steps, "frames of belief", belief.sizes["time"], rule, remedy)
+    alike = "time" not in belief.coords or np.array_equal(belief.time, results.time)
+    require(alike, "times of belief", "other times", "must be those of the results", remedy)
+    tasks, count = belief.task.values.tolist(), runs_of(results)[0].sizes["task"]
+    rule, remedy = f"must be all of the run, 0 to {count - 1}", "Use what observer.posterior or gate_shares gives"
+    require(sorted(tasks) == list(range(count)), "tasks of belief", tasks, rule, remedy)
     active = xr.DataArray(results.active_task.values, dims="time")
-    return belief.transpose("seed", "time", "task").sel(task=active)
+    return belief.transpose(..., "time", "task").sel(task=active)

@@ -17,18 +17,12 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from gatedlib._internal.validation import as_float_array, require, require_positive
-from gatedlib.analysis.requirements import (
-    in_each_cell,
-    outputs_have_gates,
-    outputs_share_units,
-    require_matrix_paths,
-    require_recorded,
-    unit,
-)
+from gatedlib.analysis.requirements import outputs_have_gates, outputs_share_units, require_matrix_paths, unit
 from gatedlib.model.experiment import Experiment, require_penalties_on_gates
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
 from gatedlib.model.teachers import Given
+from gatedlib.simulation.runs import in_each_run, runs_of, setting
 
 SHARED = 1e-4
 """Modes of different teachers whose overlap is above this count as shared: far above the rounding of their draw."""
@@ -185,11 +179,13 @@ def teacher_span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspa
     return Eigenspace(basis, (turn * np.sqrt(squares)) @ turn.T)
 
 
-def _constants(results: xr.Dataset) -> tuple[float, float]:
-    return float(results.attrs["flow.tau_w"]), float(results.attrs["flow.tau_c"])
+def _constants(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """The time constants of weights and gates, of each seed, in the precision of the run."""
+    tau_w, tau_c = (setting(run, f"flow.{name}").astype(run.gates.dtype) for name in ("tau_w", "tau_c"))
+    return tau_w, tau_c
 
 
-@in_each_cell
+@in_each_run("gates", "weight_products")
 def gamma(results: xr.Dataset) -> xr.DataArray:
     r"""What joint descent on gates and weights conserves without penalties, for any tasks and any inputs.
 
@@ -217,7 +213,10 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, appendix on the reduction (symmetric model); in general, this library.
     """
-    require_recorded(results, "gates", "weight_products")
+    return _gamma(results)
+
+
+def _gamma(results: xr.Dataset) -> xr.DataArray:
     tau_w, tau_c = _constants(results)
     dim = unit(results)
     shared = ["out"] if outputs_share_units(results) else []
@@ -226,7 +225,7 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
     return gamma.transpose("seed", "time", dim, f"other_{dim}", ...).rename("gamma")
 
 
-@in_each_cell
+@in_each_run("gates", "weight_products", "teachers")
 def pair_invariant(results: xr.Dataset) -> xr.DataArray:
     r"""What each pair of paths conserves while both its gates are positive, under the paper's penalties (k = 1) too.
 
@@ -250,7 +249,7 @@ def pair_invariant(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     require_matrix_paths(results)
-    whole, dim = gamma(results), unit(results)
+    whole, dim = _gamma(results), unit(results)
     other, labels = f"other_{dim}", whole[dim].values
     paths = xr.DataArray(labels, {dim: labels}, (dim,))
     diagonal = whole.rename({dim: "first", other: "second"}).isel(first=paths, second=paths)
@@ -301,7 +300,7 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
     return alignment, np.sum(np.square(params.gates)) / tau_w * np.eye(len(alignment))
 
 
-@in_each_cell
+@in_each_run("gates", "weights", "teachers")
 def accelerators(results: xr.Dataset) -> xr.Dataset:
     r"""How fast each part of the tangent kernel removes the present error.
 
@@ -330,12 +329,14 @@ def accelerators(results: xr.Dataset) -> xr.Dataset:
 
     Source: paper, Fig. A.8.
     """
-    require_recorded(results, "gates", "weights")
     require_matrix_paths(results)
     tau_w, tau_c = _constants(results)
     rule, remedy = "only networks with one gate per path have a kernel in these two parts", "Use GatedLinear"
     require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
     dim = unit(results)
+    tasks = runs_of(results)[0].sizes["task"]
+    rule, remedy = f"must be all of the run, 0 to {tasks - 1}", "Do not leave out those made of others"
+    require(results.sizes["task"] == tasks, "tasks of the teachers", results.task.values, rule, remedy)
     error = results.teachers.sel(task=results.active_task) - (results.gates * results.weights).sum(dim)
     along = (results.weights * error).sum(("out", "in")) ** 2 / (error**2).sum(("out", "in"))
     parts = {"alignment": along.sum(dim) / tau_c, "selectivity": (results.gates**2).sum(dim) / tau_w}

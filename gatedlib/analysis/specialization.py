@@ -6,13 +6,14 @@ from scipy.optimize import linear_sum_assignment
 
 from gatedlib._internal.validation import require
 from gatedlib.analysis.requirements import (
-    in_each_cell,
+    learned_tasks,
     outputs_have_gates,
     outputs_share_units,
+    require_last_frames,
     require_matrix_paths,
-    require_recorded,
     unit,
 )
+from gatedlib.simulation.runs import in_each_run, read, require_recorded, runs_of, spacing, texts_of
 
 
 def components(results: xr.Dataset) -> xr.Dataset:
@@ -32,9 +33,11 @@ def components(results: xr.Dataset) -> xr.Dataset:
         >>> results.sizes["task"], gl.metrics.components(results).sizes["task"]
         (3, 2)
     """
-    if "component" not in results.coords or bool(results.component.all()):
+    count = min(read(text).components for text in texts_of(results).values.ravel())
+    if "task" not in results.dims or results.sizes["task"] <= count:
         return results
-    return results.isel(task=np.flatnonzero(results.component))
+    labels = results.task.values if "task" in results.coords else np.arange(results.sizes["task"])
+    return results.isel(task=np.flatnonzero(labels < count))
 
 
 def assigned(scores: np.ndarray) -> np.ndarray:
@@ -46,7 +49,7 @@ def assigned(scores: np.ndarray) -> np.ndarray:
     return found
 
 
-@in_each_cell
+@in_each_run("alignment")
 def matching(results: xr.Dataset) -> xr.DataArray:
     """Which path serves each task: the one-to-one assignment with the best total alignment over the last tenth.
 
@@ -54,14 +57,14 @@ def matching(results: xr.Dataset) -> xr.DataArray:
     outputs share the hidden units.
 
     Args:
-        results: a run with `alignment` recorded.
+        results: a run with `alignment` recorded, frames of its last tenth among them.
 
     Returns:
         The path of each task, dims seed and task, and out where each output has gates of its own; -1 for composites,
-        and for tasks that are left over when there are fewer paths.
+        for tasks that were never on, and for tasks that are left over when there are fewer paths.
 
     Raises:
-        ValueError: if `alignment` was not recorded, or the teachers are labels.
+        ValueError: if `alignment` was not recorded to the end, or the teachers are labels.
 
     Example:
         >>> gl.metrics.matching(results).values.tolist()
@@ -69,23 +72,36 @@ def matching(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, appendix on metrics; optimal assignment in place of pairwise swaps.
     """
-    rule, remedy = "labellings have no weights to match with", "Use metrics.matching_by_gates"
-    require("class" not in results.dims, "teachers", "labels of classes", rule, remedy)
-    require_recorded(results, "alignment")
-    rule, remedy = "must have seed among them", "Keep it: results.isel(seed=[0])"
-    require("seed" in results.dims, "dims of results", list(results.dims), rule, remedy)
-    dim = unit(results)
-    together = ("task", "out") if outputs_share_units(results) else ("task",)
-    alignment = components(results).alignment.transpose("seed", ..., "time", *together, dim)
-    late = alignment.isel(time=slice(-max(1, alignment.sizes["time"] // 10), None)).mean("time")
+    return _matching(results)
+
+
+def _matching(run: xr.Dataset) -> xr.DataArray:
+    dim = unit(run)
+    frames = len(range(0, runs_of(run)[0].steps, spacing(run.step.values[-2:], runs_of(run)[0])))
+    count = max(1, frames // 10)
+    require_last_frames(run, count)
+    together = ("task", "out") if outputs_share_units(run) else ("task",)
+    learned = run.alignment.isel(task=learned_tasks(run))
+    late = learned.transpose("seed", ..., "time", *together, dim).isel(time=slice(-count, None)).mean("time")
     found = assigned(late.values.reshape(*late.shape[: -1 - len(together)], -1, late.sizes[dim]))
     matched = late.isel({dim: 0}, drop=True).copy(data=found.reshape(late.shape[:-1]))
-    matched = matched.reindex(task=results.task, fill_value=-1).transpose("seed", "task", ...)
+    matched = matched.reindex(task=run.task, fill_value=-1).transpose("seed", "task", ...)
     return matched.drop_vars("component", errors="ignore").rename("matching")
 
 
-def _is_matched(results: xr.Dataset) -> xr.DataArray:
-    return matching(results) == results[unit(results)]
+def _is_matched(run: xr.Dataset) -> xr.DataArray:
+    return _matching(run) == run[unit(run)]
+
+
+def _has_direction(run: xr.Dataset) -> xr.DataArray:
+    """Which rows of the teachers have a direction; of whole teachers, if alignment is that of all rows together."""
+    rows = (run.teachers != 0).any("in")
+    return rows if "out" in run.alignment.dims else rows.any("out")
+
+
+def _of_active(values: xr.DataArray, run: xr.Dataset) -> xr.DataArray:
+    """What belongs to the task that is on, frame by frame; nothing where that was left out."""
+    return values.reindex(task=range(runs_of(run)[0].sizes["task"]), fill_value=False).sel(task=run.active_task)
 
 
 def _of_matched(values: xr.DataArray, path_of_task: xr.DataArray, dim: str, otherwise: float = np.nan) -> xr.DataArray:
@@ -98,7 +114,7 @@ def _mean_over(values: xr.DataArray, *dims_left: str) -> xr.DataArray:
     return values.mean([dim for dim in values.dims if dim not in dims_left])
 
 
-@in_each_cell
+@in_each_run()
 def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None) -> xr.Dataset:
     """The same results with the paths of each seed reordered, so that path m serves task m.
 
@@ -124,39 +140,56 @@ def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None)
         >>> gl.metrics.matching(results).values.tolist()
         [[0, 1], [0, 1], [0, 1]]
     """
+    own = runs_of(results)[0]
     if path_of_task is None:
-        path_of_task = matching(components(results))
+        require_recorded(results, "alignment")
+        path_of_task = _matching(results)
     else:
-        own, other = (each.seed.values.tolist() if "seed" in each.coords else None for each in (results, path_of_task))
-        require(own == other, "seeds of path_of_task", other, f"must be those of the results, {own}", "Match these")
+        seeds, other = (each.seed.values.tolist() if "seed" in each.dims else None for each in (results, path_of_task))
+        require(seeds == other, "seeds of path_of_task", other, f"must be those of the results, {seeds}", "Match these")
+        tasks, known = path_of_task.sizes.get("task"), (own.components, own.sizes["task"])
+        rule, remedy = f"must be {known[1]}, all of the run", "Use metrics.matching of the same results"
+        require(tasks in known, "tasks of path_of_task", tasks, rule, remedy)
     dim = unit(results)
+    path_of_task = path_of_task.isel(task=slice(own.components))
     path_of_task = (
         path_of_task.stack(served=("task", "out"))
         if outputs_share_units(results)
         else path_of_task.rename(task="served")
     )
-    path_of_task = path_of_task.transpose(..., "served")
+    path_of_task = path_of_task.transpose("seed", ..., "served")
     units, served = results.sizes[dim], path_of_task.sizes["served"]
     rule, remedy = f"must be at least {served}, one to serve each", "Use metrics.matching to see which are served"
     require(units >= served, f"{dim}s" if dim == "path" else "hidden units", units, rule, remedy)
     chosen = path_of_task.values.reshape(-1, served).tolist()
-    unlike = all(len(set(some)) == served and set(some) <= set(range(units)) for some in chosen)
-    require(unlike, "path_of_task", path_of_task.values, "must name another path for each task", "Use metrics.matching")
-    order = np.array([[*some, *sorted(set(range(units)) - set(some))] for some in chosen])
-    order = order.reshape(*path_of_task.shape[:-1], units)
-    turned = results.copy()
+    rule, remedy = "must name another path for each task, or -1 for a task that has none", "Use metrics.matching"
+    require(all(_one_to_one(row, units) for row in chosen), "path_of_task", path_of_task.values, rule, remedy)
+    order = np.array([_complete_order(row, units) for row in chosen]).reshape(*path_of_task.shape[:-1], units)
+    reordered = results.copy()
     for each in {dim, f"other_{dim}"} & set(results.dims):
         index = xr.DataArray(order, dims=(*path_of_task.dims[:-1], each))
-        for name, values in turned.data_vars.items():
+        for name, values in reordered.data_vars.items():
             if each in values.dims:
                 rule = "paths are reordered for each output, so quantities of paths must have the dim out"
                 require(set(index.dims) <= set(values.dims), str(name), values.dims, rule, "Leave it out")
                 picked = values.drop_vars(each).isel({each: index})
-                turned[name] = picked.transpose(*values.dims)
-    return turned
+                reordered[name] = picked.transpose(*values.dims)
+    return reordered
 
 
-@in_each_cell
+def _one_to_one(row: list[int], units: int) -> bool:
+    """Whether each task has another one of so many paths, or none, which is -1."""
+    paths = [path for path in row if path != -1]
+    return len(set(paths)) == len(paths) and all(0 <= path < units for path in paths)
+
+
+def _complete_order(row: list[int], units: int) -> list[int]:
+    """All paths: those that serve a task in its place, the others where a task has none, and at the end."""
+    others = [path for path in range(units) if path not in row]
+    return [*(path if path >= 0 else others.pop(0) for path in row), *others]
+
+
+@in_each_run("alignment", "teachers")
 def alignment_matched(results: xr.Dataset) -> xr.DataArray:
     r"""The mean alignment of teachers with the paths matched to them.
 
@@ -164,7 +197,8 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
 
         \frac1M \sum_m \cos(W_{\pi(m)}, W^*_m)
 
-    with the mean over rows of the cosines of rows, and :math:`\pi` the `matching`.
+    with the mean over rows of the cosines of rows, and :math:`\pi` the `matching`. Tasks that have no path, and rows of
+    teachers that are zero and so have no direction, are left out.
 
     Args:
         results: a run with `alignment` recorded.
@@ -181,12 +215,11 @@ def alignment_matched(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 2C.
     """
-    path_of_task = matching(results)
-    cosines = _of_matched(results.alignment, path_of_task, unit(results))
-    return _mean_over(cosines, "seed", "time").rename("alignment_matched")
+    cosines = _of_matched(results.alignment, _matching(results), unit(results))
+    return _mean_over(cosines.where(_has_direction(results)), "seed", "time").rename("alignment_matched")
 
 
-@in_each_cell
+@in_each_run("alignment", "teachers")
 def alignment_crossed(results: xr.Dataset) -> xr.DataArray:
     """The mean alignment of teachers with the paths that are not matched to them, as in `alignment_matched`.
 
@@ -205,12 +238,12 @@ def alignment_crossed(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 2C.
     """
-    some = components(results)
-    matched = _is_matched(some)
-    return _mean_over(some.alignment.where(~matched), "seed", "time").rename("alignment_crossed")
+    crossed = results.alignment.where(~_is_matched(results) & _has_direction(results))
+    learned = crossed.isel(task=learned_tasks(results))
+    return _mean_over(learned, "seed", "time").rename("alignment_crossed")
 
 
-@in_each_cell
+@in_each_run("gates", "alignment")
 def gate_on(results: xr.Dataset) -> xr.DataArray:
     """The gate of the path matched to the active task.
 
@@ -232,7 +265,7 @@ def gate_on(results: xr.Dataset) -> xr.DataArray:
     return _matched_gates(results, on=True).rename("gate_on")
 
 
-@in_each_cell
+@in_each_run("gates", "alignment")
 def gate_off(results: xr.Dataset) -> xr.DataArray:
     """The mean gate of the paths not matched to the active task.
 
@@ -255,14 +288,13 @@ def gate_off(results: xr.Dataset) -> xr.DataArray:
 
 
 def _matched_gates(results: xr.Dataset, *, on: bool) -> xr.DataArray:
-    require_recorded(results, "gates")
-    serves = _is_matched(results).sel(task=results.active_task) == on
-    if "component" in results.coords:
-        serves = serves & (results.component == 1).sel(task=results.active_task)
+    own = runs_of(results)[0]
+    serves = _of_active(_is_matched(results), results) == on
+    serves = serves & (results.active_task < own.components)  # composites have no path
     return _mean_over(results.gates.where(serves), "seed", "time").transpose("seed", "time")
 
 
-@in_each_cell
+@in_each_run("gates", "alignment")
 def gate_like(results: xr.Dataset) -> xr.DataArray:
     r"""How much of each output's gates is on what serves the active task: 1 if gates pick a task, 1/M by chance.
 
@@ -288,25 +320,26 @@ def gate_like(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 6, as a number.
     """
-    require_recorded(results, "gates")
-    dim, path_of_task = unit(results), matching(results)
+    dim, path_of_task = unit(results), _matching(results)
     serves = path_of_task == results[dim]
     if outputs_share_units(results):
         serves = serves.any("out")
     known = (path_of_task >= 0).any([d for d in path_of_task.dims if d not in ("seed", "task")])
-    serves, known = (each.sel(task=results.active_task) for each in (serves, known))
+    serves, known = (_of_active(each, results) for each in (serves, known))
     size = results.gates**2
     share = size.where(serves, 0.0).sum(dim) / size.sum(dim)
     return _mean_over(share.where(known), "seed", "time").transpose("seed", "time").rename("gate_like")
 
 
-@in_each_cell
+@in_each_run("alignment", "final_weights", "teachers")
 def total_alignment(results: xr.Dataset) -> xr.DataArray:
     r"""How well the final weights of all matched paths together agree with all teachers.
 
     .. math::
 
         \frac1{d_\mathrm{out}} \sum_i \cos\big( (W_{\pi(m), i\cdot})_m,\; (W^*_{m, i\cdot})_m \big)
+
+    Tasks that were never on, and rows in which all teachers are zero, are left out.
 
     Args:
         results: a run with `alignment` recorded, for the matching.
@@ -323,14 +356,17 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 5.
     """
-    results = components(results)
-    taken = _of_matched(results.final_weights, matching(results), unit(results), otherwise=0.0)
-    dots = (taken * results.teachers).sum(("task", "in"))
-    lengths = np.sqrt((taken**2).sum(("task", "in")) * (results.teachers**2).sum(("task", "in")))
-    return (dots / lengths).mean("out").rename("total_alignment")
+    learned = learned_tasks(results)
+    path_of_task, teachers = (each.isel(task=learned) for each in (_matching(results), results.teachers))
+    taken = _of_matched(results.final_weights, path_of_task, unit(results), otherwise=0.0)
+    dots = (taken * teachers).sum(("task", "in"))
+    squares = (teachers**2).sum(("task", "in"))
+    lengths = np.sqrt((taken**2).sum(("task", "in")) * squares)
+    cosines = (dots / lengths.where(lengths > 0)).fillna(0.0)
+    return cosines.where(squares > 0).mean("out").rename("total_alignment")
 
 
-@in_each_cell
+@in_each_run("weight_products", "teachers")
 def specialization(results: xr.Dataset) -> xr.DataArray:
     r"""How far the paths are apart, relative to the teachers: 0 when all paths are alike, 1 when each is a teacher.
 
@@ -353,15 +389,14 @@ def specialization(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, section 2 and appendix on the reduction.
     """
-    require_recorded(results, "weight_products")
     require_matrix_paths(results)
-    results = components(results)
     products = results.weight_products
     all_products = products.sum("out") if outputs_have_gates(results) else products
     dim = unit(results)
     apart = _mean_distance(all_products, dim, f"other_{dim}")
-    others = results.teachers.rename(task="other_task")
-    return (apart / _mean_distance((results.teachers * others).sum(("out", "in")), "task", "other_task")).rename(
+    teachers = results.teachers.isel(task=slice(runs_of(results)[0].components))
+    others = teachers.rename(task="other_task")
+    return (apart / _mean_distance((teachers * others).sum(("out", "in")), "task", "other_task")).rename(
         "specialization"
     )
 

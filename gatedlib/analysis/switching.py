@@ -8,12 +8,12 @@ import xarray as xr
 from gatedlib._internal.validation import require, require_integer, require_positive
 from gatedlib.analysis.requirements import (
     first_true,
-    in_each_cell,
     require_all_frames,
+    require_blocks,
     require_every_step,
-    require_recorded,
-    require_single_run,
+    table_of_frames,
 )
+from gatedlib.simulation.runs import dt_of, in_each_run, runs_of, single_run, spacing
 
 
 def _frames(results: xr.Dataset, block: int) -> slice:
@@ -24,7 +24,7 @@ def _frames(results: xr.Dataset, block: int) -> slice:
     require(
         first < end and steps[first] == start,
         "every",
-        int(results.attrs["every"]),
+        spacing(steps, runs_of(results)[0]),
         f"there must be a frame at the first step of each block, none is at step {start}",
         "Record with every=1, or with a divisor of the block's steps",
     )
@@ -57,11 +57,17 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
         >>> dict(gl.metrics.per_block(results.loss, results, lambda loss: loss.max(-1)).sizes)
         {'seed': 3, 'block': 2}
     """
-    require_single_run(results)
+    return _per_block(values, table_of_frames(results), fn)
+
+
+def _per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarray], np.ndarray]) -> xr.DataArray:
+    require_blocks(results)
     require_all_frames(results)
     rule, remedy = "must be those of the results", "Take values from the same results"
     same = values.sizes.get("time") == results.sizes["time"]
     require(same, "frames of values", values.sizes.get("time", 0), rule, remedy)
+    alike = "time" not in values.coords or np.array_equal(values.time, results.time)
+    require(alike, "times of values", "other times", rule, remedy)
     timed = values.transpose(..., "time")
     array, others = timed.values, timed.dims[:-1]
     blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]
@@ -70,7 +76,7 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
     return xr.DataArray(np.stack(blocks, -1), coordinates, (*others, "block"), name=values.name)
 
 
-@in_each_cell
+@in_each_run("loss", "teachers")
 def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     r"""How long after each switch the loss first falls below a criterion; the block's length if it never does.
 
@@ -94,19 +100,39 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
 
     Source: paper, Fig. 2F.
     """
-    require_recorded(results, "loss")
     theta = require_positive("theta", theta, "The paper's Fig. 2F has 0.1")
-    dt = float(results.attrs["flow.dt"])
-    apart = dt * int(results.attrs["every"])
+    require_blocks(results)
+    _require_criterion(theta, results)
+    dt = dt_of(results)
+    apart = dt * spacing(results.step.values, runs_of(results)[0])
 
     def first_below(loss: np.ndarray) -> np.ndarray:
         return first_true(loss < theta) * apart
 
     lengths = (results.block_stop - results.block_start) * dt
-    return per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
+    return _per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
 
 
-@in_each_cell
+def _require_criterion(theta: float, results: xr.Dataset) -> None:
+    """Require a criterion below the loss of giving no answer, on every task that is on and asks for something."""
+    inputs, noise = {run.settings["flow.inputs"] for run in runs_of(results)}, 0.0
+    if not inputs <= {"Population", "Sampled", "Noisy", "Examples"}:
+        return  # whose loss only their user knows
+    squares = (results.teachers.sel(task=np.unique(results.block_task)) ** 2).sum(("out", results.teachers.dims[-1]))
+    if "Examples" in inputs:
+        scale = xr.full_like(squares, np.log(results.sizes["out"]))
+    else:
+        if "Noisy" in inputs:
+            noise = min(run.settings["flow.inputs.noise"] for run in runs_of(results)) ** 2 * results.sizes["out"] / 2
+        scale = (squares / 2).where(squares > 0, np.inf) + noise
+    lowest = float(scale.min())
+    rule = f"giving no answer at all has a loss of {lowest:.3g} on one of the tasks, which would count as recovered"
+    require(
+        theta < lowest, "theta", theta, rule, f"Use a criterion of this task's own scale, such as {0.4 * lowest:.2g}"
+    )
+
+
+@in_each_run("loss")
 def switch_loss(results: xr.Dataset) -> xr.DataArray:
     """The loss at the first step of each block, before anything is learned about the switch.
 
@@ -125,8 +151,7 @@ def switch_loss(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library; the quantity behind paper Fig. 2A.
     """
-    require_recorded(results, "loss")
-    return per_block(results.loss, results, lambda loss: loss[..., 0]).rename("switch_loss")
+    return _per_block(results.loss, results, lambda loss: loss[..., 0]).rename("switch_loss")
 
 
 def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.05) -> xr.DataArray:
@@ -147,16 +172,20 @@ def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.
         >>> dict(gl.metrics.end_of_block(results.gates, results).sizes)
         {'seed': 3, 'path': 2, 'block': 2}
     """
+    return _end_of_block(values, table_of_frames(results), fraction)
+
+
+def _end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.05) -> xr.DataArray:
     fraction = require_positive("fraction", fraction, "Use 0.05 for the last 5 %")
     require(fraction <= 1, "fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
 
     def end(block: np.ndarray) -> np.ndarray:
         return block[..., -max(1, round(fraction * block.shape[-1])) :].mean(-1)
 
-    return per_block(values, results, end)
+    return _per_block(values, results, end)
 
 
-@in_each_cell
+@in_each_run("loss")
 def end_loss(results: xr.Dataset) -> xr.DataArray:
     """The mean loss over the last 5 % of each block.
 
@@ -175,11 +204,10 @@ def end_loss(results: xr.Dataset) -> xr.DataArray:
 
     Source: paper, Fig. 2A.
     """
-    require_recorded(results, "loss")
-    return end_of_block(results.loss, results).rename("end_loss")
+    return _end_of_block(results.loss, results).rename("end_loss")
 
 
-@in_each_cell
+@in_each_run("loss")
 def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     r"""The loss right after each switch, step by step.
 
@@ -205,8 +233,8 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
 
     Source: paper, Fig. 8B.
     """
-    require_recorded(results, "loss")
     steps = require_integer("steps", steps, 1, "The paper's Fig. 8B has 5")
+    require_blocks(results)
     require_every_step(results)
     require_all_frames(results)
     _long_enough("steps", steps, steps + 1, results)
@@ -217,7 +245,7 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     return after.where(place < results.block_stop).transpose(..., "block", "step_since").rename("post_switch_loss")
 
 
-@in_each_cell
+@in_each_run("loss")
 def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
     r"""What a switch costs: the mean loss on the first steps of a block, less the steady loss at its end.
 
@@ -247,16 +275,15 @@ def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
 
     Source: this library; the switch cost of task-switching experiments, in losses (Monsell 2003).
     """
-    require_recorded(results, "loss")
     if steps is not None:
         steps = require_integer("steps", steps, 1, "Use 1 for the depth of a switch, None for all of a block")
         require_every_step(results)
-    first = per_block(results.loss, results, lambda loss: loss[..., :steps].mean(-1))
+    first = _per_block(results.loss, results, lambda loss: loss[..., :steps].mean(-1))
     enough = _long_enough("steps", steps or 1, steps or 1, results)
-    return (first - end_loss(results)).where(enough).rename("switch_cost")
+    return (first - _end_of_block(results.loss, results)).where(enough).rename("switch_cost")
 
 
-@in_each_cell
+@in_each_run("loss")
 def switch_duration(results: xr.Dataset) -> xr.DataArray:
     r"""How long a switch lasts: its whole cost, as so much time at the first error.
 
@@ -282,11 +309,11 @@ def switch_duration(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    require_recorded(results, "loss")
-    lengths = (results.block_stop - results.block_start) * float(results.attrs["flow.dt"])
-    end = end_loss(results)
-    depth = switch_loss(results) - end
-    total = switch_cost(results, steps=None) * lengths
+    end = _end_of_block(results.loss, results)
+    depth = _per_block(results.loss, results, lambda loss: loss[..., 0]) - end
+    excess = _per_block(results.loss, results, lambda loss: loss.mean(-1)) - end
+    lengths = (results.block_stop - results.block_start) * dt_of(results)
+    total = excess * lengths
     return (total / depth).where(depth > 0).rename("switch_duration")
 
 
@@ -320,9 +347,9 @@ def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.Data
 
     Source: this library; the mixing cost of task-switching experiments, in losses (Monsell 2003).
     """
+    mixed, single = single_run(mixed, "loss"), single_run(single, "loss")
     for results in (mixed, single):
-        require_single_run(results)
-        require_recorded(results, "loss")
+        require_blocks(results)
         require_every_step(results)
     for name in ("seed", "time"):
         same = np.array_equal(mixed[name].values, single[name].values)
@@ -330,9 +357,9 @@ def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.Data
         require(same, f"{name}s of the single task", single[name].values[[0, -1]].tolist(), rule, remedy)
     skip = require_integer("skip", skip, 0, "Leave out 5 steps, or as many as a switch takes")
     enough = _long_enough("skip", skip, skip + 1, mixed)
-    apart = mixed.loss - single.loss.drop_vars(["active_task", "step"], errors="ignore")
+    apart = mixed.loss.drop_vars("settings") - single.loss.drop_vars(["active_task", "step", "settings"])
 
     def later(loss: np.ndarray) -> np.ndarray:
         return loss[..., min(skip, loss.shape[-1] - 1) :].mean(-1)
 
-    return per_block(apart, mixed, later).where(enough).rename("mixing_cost")
+    return _per_block(apart, mixed, later).where(enough).rename("mixing_cost")

@@ -22,28 +22,32 @@ from gatedlib._internal.validation import (
     require_positive,
     to_plain,
 )
-from gatedlib.analysis.metrics import components
-from gatedlib.analysis.requirements import outputs_have_gates, require_matrix_paths, require_single_run
+from gatedlib.analysis.requirements import outputs_have_gates, require_matrix_paths
 from gatedlib.model import curricula
 from gatedlib.model.composites import Sums
 from gatedlib.model.experiment import Experiment
 from gatedlib.simulation import record as rec
 from gatedlib.simulation.results import final_params, settings
+from gatedlib.simulation.runs import common, in_each_run, runs_of, single_run
 from gatedlib.simulation.simulate import simulate
 
 
 def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
     """The targets, by default all tasks, of the seeds that the results hold."""
-    require_single_run(results)
     require_matrix_paths(results)
     targets = results.teachers if targets is None else targets
-    seeds, own = targets["seed"].values.tolist(), results.seed.values.tolist()
+    if "seed" not in targets.dims:
+        targets = targets.expand_dims("seed")
+    rule, remedy = "must have out and in", "Use transfer.mixtures of the same results"
+    require({"out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
+    seeds = targets.seed.values.tolist() if "seed" in targets.coords else None
+    own = results.seed.values.tolist()
     rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
     require(seeds == own, "seeds of targets", seeds, rule, remedy)
     sizes, own_sizes = (tuple(each.sizes[dim] for dim in ("out", "in")) for each in (targets, results.teachers))
     rule, remedy = f"must be {own_sizes}, those of the teachers", "Use transfer.mixtures of the same results"
     require(sizes == own_sizes, "outputs and inputs of targets", sizes, rule, remedy)
-    require(bool(np.isfinite(targets).all()), "targets", "nan or inf", "must be finite", "Mend them")
+    require(bool(np.isfinite(targets).all()), "targets", "nan or inf", "must be finite", "Remove nan and inf")
     return targets
 
 
@@ -74,6 +78,7 @@ def _own(results: xr.Dataset) -> list[str]:
     return ["out"] if outputs_have_gates(results) else []
 
 
+@in_each_run("final_weights", "teachers")
 def parts(results: xr.Dataset) -> xr.DataArray:
     r"""What the paths of a trained network are made of: each as a sum of the tasks, as near as one gets.
 
@@ -89,7 +94,7 @@ def parts(results: xr.Dataset) -> xr.DataArray:
         has its own gates, each row by itself, with the dim out: relabel such results first.
 
     Raises:
-        ValueError: if the results hold a sweep.
+        ValueError: if paths are no matrices like the teachers.
 
     Example:
         >>> results = gl.simulate(gl.Experiment(
@@ -100,12 +105,16 @@ def parts(results: xr.Dataset) -> xr.DataArray:
 
     Source: this library.
     """
-    require_single_run(results)
     require_matrix_paths(results)
-    results = components(results)
-    return _shares(results.final_weights, results.teachers, "task", _own(results)).rename("parts")
+    return _shares(results.final_weights, _components(results), "task", _own(results)).rename("parts")
 
 
+def _components(results: xr.Dataset) -> xr.DataArray:
+    """The teachers that are not made of others."""
+    return results.teachers.isel(task=slice(runs_of(results)[0].components))
+
+
+@in_each_run("final_weights", "teachers")
 def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarray) -> xr.DataArray:
     r"""New tasks made of the tasks of a run, as targets for the functions below.
 
@@ -121,7 +130,7 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarra
         Dims seed, mixture, out and in.
 
     Raises:
-        ValueError: if the rows have not one finite number for each task, or the results hold a sweep.
+        ValueError: if the rows have not one finite number for each task.
 
     Example:
         >>> dict(gl.transfer.mixtures(results, [(0.5, 0.5), (0.2, 0.8)]).sizes)
@@ -129,9 +138,8 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarra
 
     Source: this library.
     """
-    require_single_run(results)
     require_matrix_paths(results)
-    teachers = components(results).teachers
+    teachers = _components(results)
     table = np.asarray(as_jax_array("weights", weights, "Write for instance [(0.5, 0.5)]"), float)
     bad = int(np.sum(~np.isfinite(table)))
     require(bad == 0, "weights that are not finite", bad, "must be 0", "Remove nan and inf")
@@ -142,6 +150,7 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarra
     return xr.dot(mixed, teachers, dim="task").transpose("seed", "mixture", "out", "in").rename("mixtures")
 
 
+@in_each_run("final_weights", "teachers")
 def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonnegative: bool = False) -> xr.DataArray:
     r"""The gates with which the frozen final weights come nearest to a task: zero-shot, without any learning.
 
@@ -163,8 +172,7 @@ def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonn
         own gates.
 
     Raises:
-        ValueError: if the targets have not the dims seed, out and in, or other seeds than the results, or these hold a
-            sweep.
+        ValueError: if the targets have not the dims seed, out and in, or other seeds than the results.
 
     Example:
         >>> dict(gl.transfer.best_gates(results).sizes)
@@ -177,6 +185,7 @@ def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonn
     return gates.rename("best_gates")
 
 
+@in_each_run("final_weights", "teachers")
 def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | None = None) -> xr.DataArray:
     r"""The loss of the frozen final weights on some tasks, with given gates.
 
@@ -204,6 +213,7 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
     """
     targets = _targets(results, targets)
     remedy = "Use results.final_gates, or what best_gates gives"
+    gates = gates if "seed" in gates.dims or "seed" not in gates.coords else gates.expand_dims("seed")
     for dim in ("seed", "path"):
         there = gates[dim].values.tolist() if dim in gates.dims else None
         own = results[dim].values.tolist()
@@ -249,10 +259,10 @@ def adapt(
 
     Source: paper, Fig. 3C, for any mixture.
     """
-    require_single_run(results)
+    trained = single_run(results, "final_weights", "final_gates")
     for name, value in settings(experiment).items():
-        if name.startswith(("teachers", "network")) and name in results.attrs:  # which older results may lack
-            was: Any = results.attrs[name]
+        if name.startswith(("teachers", "network")):
+            was: Any = common(trained, name) if name in runs_of(trained)[0].settings else None
             rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
             require(to_plain(was) == to_plain(value), name, value, rule, remedy)
     duration = require_positive("duration", duration, "Use 1.0")
@@ -268,8 +278,8 @@ def adapt(
         teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.BlockSequence((tasks,), (duration,))
     )
     frozen = new.replace(tau_w=math.inf) if gates_only else new
-    before = int(results.attrs.get("start", 0)) + int(results.block_stop[-1])
-    return simulate(frozen, results.seed.values, record, initial=final_params(results), start=before)
+    own = runs_of(trained)[0]
+    return simulate(frozen, trained.seed.values, record, initial=final_params(results), start=own.start + own.steps)
 
 
 def adaptation_time(distance: float, size: float, tau_c: float, theta: float, specialization: float = 1.0) -> float:

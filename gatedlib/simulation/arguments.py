@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from gatedlib._internal.validation import as_real_array, require, require_integer, to_plain
+from gatedlib._internal.validation import as_real_array, refusal, require, require_integer, to_plain
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation import record as rec
@@ -12,7 +12,7 @@ from gatedlib.simulation import record as rec
 Seeds = int | Sequence[int] | np.ndarray
 """A number of seeds, or which."""
 
-RESERVED = {"teachers", "final_weights", "final_gates", "component", "active_task"} | {
+RESERVED = {"teachers", "final_weights", "final_gates", "component", "active_task", "settings", "swept"} | {
     *("seed", "time", "step", "task", "class", "path", "hidden", "weight", "out", "in", "other_path", "other_hidden"),
     *("block", "block_start", "block_stop", "block_task"),
 }
@@ -73,23 +73,31 @@ def checked_record(record: Iterable[rec.Quantity], every: int, steps: int) -> tu
         divisors = [n for n in range(1, steps + 1) if steps % n == 0]
         near = sorted(sorted(divisors, key=lambda n: abs(n - every))[:2])
         rule, remedy = f"must divide the number of steps, {steps}", f"Use {' or '.join(map(str, near))}"
-        require(False, "every", every, rule, remedy)
+        raise refusal("every", every, rule, remedy)
     return record, every
 
 
-def checked_initial(initial: Params, experiment: Experiment, seeds: int) -> Params:
-    """Initial parameters with a seed axis, after a check of their shapes."""
+def checked_initial(initial: Params, experiment: Experiment, seeds: np.ndarray) -> Params:
+    """Initial parameters with a seed axis, after a check of whose they are and of their shapes."""
+    rule, remedy = "must be Params", "Write gatedlib.Params(weights, gates), or use gatedlib.results.final_params"
+    require(isinstance(initial, Params), "initial", initial, rule, remedy)
+    owners = getattr(initial, "seeds", seeds.tolist())
+    rule = (
+        f"these networks have learned the teachers of their own seeds, and would go on under those of {seeds.tolist()}"
+    )
+    remedy = f"Use seeds={owners}, or initial=gatedlib.Params(*initial) if other teachers are meant"
+    require(owners == seeds.tolist(), "seeds of initial", owners, rule, remedy)
     leaves = {}
     for name, shape in experiment.network.shapes(*experiment.sizes).items():
         given = as_real_array(f"initial {name}", getattr(initial, name), "Compare network.shapes(d_out, d_in)")
         leaf = np.asarray(given, float)
         require(
-            leaf.shape in (shape, (seeds, *shape)),
+            leaf.shape in (shape, (len(seeds), *shape)),
             f"shape of initial {name}",
             leaf.shape,
-            f"must be {shape}, or {(seeds, *shape)} with one set per seed",
+            f"must be {shape}, or {(len(seeds), *shape)} with one set per seed",
             "Compare network.shapes(d_out, d_in)",
         )
-        require(bool(np.isfinite(leaf).all()), f"initial {name}", "nan or inf", "must be finite", "Mend them")
-        leaves[name] = np.broadcast_to(leaf, (seeds, *shape))
+        require(bool(np.isfinite(leaf).all()), f"initial {name}", "nan or inf", "must be finite", "Remove nan and inf")
+        leaves[name] = np.broadcast_to(leaf, (len(seeds), *shape))
     return Params(**leaves)

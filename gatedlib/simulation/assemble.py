@@ -8,83 +8,113 @@ import numpy as np
 import xarray as xr
 
 from gatedlib._internal.validation import require
+from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation import results
 from gatedlib.simulation.grid import Measure, cell_settings
-from gatedlib.simulation.record import Quantity
+from gatedlib.simulation.simulate import Request
+
+
+class Measuring:
+    """How the runs of a chunk are measured: cell by cell, or many at once where that is known to give the same.
+
+    Labels cost more than most runs, so cells with one schedule are labelled and measured together, as if they were
+    seeds of one. Metrics of this library look at no other run. What a user wrote may compare the seeds of a cell; in
+    the first chunk it is called both ways.
+
+    Args:
+        measure: what is kept; None for everything.
+        all_seeds: whether a chunk holds all seeds of its cells.
+    """
+
+    def __init__(self, measure: Measure | None, *, all_seeds: bool) -> None:
+        self.measure, self.all_seeds = measure, all_seeds
+        module = getattr(measure, "__module__", None) or ""
+        self.together = True if measure is None or module.startswith("gatedlib.analysis.") else None
+
+    def of(self, data: xr.Dataset, seeds: int) -> xr.Dataset:
+        """The measure of some cells, so many runs each, along `seed`."""
+        if self.together:
+            return self._value(data)
+        runs = [data.isel(seed=slice(begin, begin + seeds)) for begin in range(0, data.sizes["seed"], seeds)]
+        alone = [self._value(run) for run in runs]
+        found = results.concat(alone, "seed")
+        if self.together is None:
+            self._require_single_seeds(runs[0], alone[0])
+            self.together = self._gives(data, found)
+        return found
+
+    def _require_single_seeds(self, run: xr.Dataset, whole: xr.Dataset) -> None:
+        """Where the seeds of a cell lie in several chunks, require a measure that looks at each by itself."""
+        half = run.sizes["seed"] // 2
+        fits = self.all_seeds or half == 0 or self._gives(run.isel(seed=slice(half)), whole.isel(seed=slice(half)))
+        rule = "compares seeds, and a chunk of this memory does not hold all seeds of a cell"
+        require(fits, "measure", getattr(self.measure, "__name__", self.measure), rule, "Allow more: memory=2**33")
+
+    def _gives(self, data: xr.Dataset, expected: xr.Dataset) -> bool:
+        """Whether the measure of these runs is this one, up to rounding."""
+        try:
+            xr.testing.assert_allclose(self._value(data), expected, rtol=1e-5, atol=1e-12)
+        except Exception:  # a user's function may fail in any way on what it was not made for
+            return False
+        return True
+
+    def _value(self, data: xr.Dataset) -> xr.Dataset:
+        value = data if self.measure is None else self.measure(data)
+        rule = "must give a DataArray or a Dataset"
+        remedy = "Use a metric, or a function such as lambda results: results.loss.mean('time')"
+        require(isinstance(value, xr.DataArray | xr.Dataset), "measure's value", type(value).__name__, rule, remedy)
+        if isinstance(value, xr.DataArray):
+            value = value.drop_vars("settings", errors="ignore").to_dataset(name=value.name or "value")
+        for name, array in value.items():
+            sizes = dict(array.sizes)
+            rule, remedy = f"must keep the dim seed, of size {data.sizes['seed']}", "Average over seeds after the sweep"
+            require(sizes.get("seed") == data.sizes["seed"], f"dims of {name}", sizes, rule, remedy)
+            same = "seed" not in array.coords or np.array_equal(array.seed, data.seed)
+            require(same, f"seeds of {name}", array.seed.values, "must keep their order", "Sort after the sweep")
+        return value
 
 
 def measured(
     cells: list[Experiment],
+    schedules: list[Schedule],
     indices: np.ndarray,
-    seeds: np.ndarray,
+    request: Request,
     axes: dict[str, list],
-    record: tuple[Quantity, ...],
-    every: int,
-    measure: Measure | None,
+    measuring: Measuring,
     arrays: tuple[np.ndarray, Params, dict[str, np.ndarray]],
 ) -> xr.Dataset:
-    """Label the arrays of a chunk and measure them; dims cell and seed come first.
-
-    Cells with the same schedule are labelled together, as if they were seeds: labels cost more than most runs.
-    """
-    together: dict[Any, list[int]] = {}
-    for place, cell in enumerate(cells):
-        schedule = cell.schedule()
+    """Label the arrays of a chunk and measure them; dims cell and seed come first."""
+    alike: dict[Any, list[int]] = {}
+    for place, (cell, schedule) in enumerate(zip(cells, schedules, strict=True)):
         key = float(cell.flow.dt), schedule.tasks.tobytes(), schedule.start.tobytes()
-        together.setdefault(key, []).append(place)
-    everywhere, full_names = cell_settings(axes), set(_swept(cells[0], axes).values())
+        alike.setdefault(key, []).append(place)
+    everywhere, seeds = cell_settings(axes), request.seeds
     parts = []
-    for places in together.values():
-        settings = [everywhere[index] for index in indices[places]]
-        runs = [_runs(leaf, places) for leaf in (arrays[0], arrays[1].weights, arrays[1].gates)]
+    for places in alike.values():
+        values = [everywhere[index] for index in indices[places]]
         data = results.label(
-            cells[places[0]],
-            cells[places[0]].schedule(),
-            np.tile(seeds, len(places)),
-            record,
-            every,
-            runs[0],
-            Params(*runs[1:]),
+            [cells[place] for place in places],
+            schedules[places[0]],
+            seeds,
+            request.record,
+            request.every,
+            _runs(arrays[0], places),
+            Params(*(_runs(leaf, places) for leaf in arrays[1])),
             {name: _runs(leaf, places) for name, leaf in arrays[2].items()},
+            initial=request.initial,
         )
-        values = {name: ("seed", np.repeat([cell[name] for cell in settings], len(seeds))) for name in axes}
-        data = data.assign_coords(values)
-        data.attrs = {name: value for name, value in data.attrs.items() if name not in full_names}
-        parts.append(
-            _split(_measured(data, measure, full_names).drop_vars(list(axes), errors="ignore"), indices[places], seeds)
-        )
-    return _concat(parts, "cell")
+        along_seed = {name: ("seed", np.repeat([cell[name] for cell in values], len(seeds))) for name in axes}
+        found = measuring.of(data.assign_coords(along_seed), len(seeds)).drop_vars(list(axes), errors="ignore")
+        parts.append(_split(found, indices[places], seeds))
+    return results.concat(parts, "cell")
 
 
 def _runs(leaf: Any, places: list[int]) -> Any:
     """Some cells of an array (seed, cell, …) as an array (run, …), cell after cell."""
     taken = np.asarray(leaf)[:, places].swapaxes(0, 1)
     return taken.reshape(-1, *taken.shape[2:])
-
-
-def _measured(data: xr.Dataset, measure: Measure | None, swept: set[str]) -> xr.Dataset:
-    try:
-        value = data if measure is None else measure(data)
-    except KeyError as missing:
-        if missing.args[0] not in swept:
-            raise
-        rule = f"reads {missing}, which is not one number in a sweep over it"
-        remedy = "Sweep without measure, and measure what that returns"
-        require(False, "measure", getattr(measure, "__name__", measure), rule, remedy)
-    rule = "must give a DataArray or a Dataset"
-    remedy = "Use a metric, or a function such as lambda results: results.loss.mean('time')"
-    require(isinstance(value, xr.DataArray | xr.Dataset), "measure's value", type(value).__name__, rule, remedy)
-    if isinstance(value, xr.DataArray):
-        value = value.to_dataset(name=value.name or "value")
-    for name, array in value.items():
-        sizes = dict(array.sizes)
-        rule, remedy = f"must keep the dim seed, of size {data.sizes['seed']}", "Average over seeds after the sweep"
-        require(sizes.get("seed") == data.sizes["seed"], f"dims of {name}", sizes, rule, remedy)
-        same = "seed" not in array.coords or np.array_equal(array.seed, data.seed)
-        require(same, f"seeds of {name}", array.seed.values, "must keep their order", "Sort after the sweep")
-    return value
 
 
 def _split(data: xr.Dataset, cells: np.ndarray, seeds: np.ndarray) -> xr.Dataset:
@@ -97,15 +127,17 @@ def _split(data: xr.Dataset, cells: np.ndarray, seeds: np.ndarray) -> xr.Dataset
 
     variables = {name: split(array) for name, array in data.items()}
     coordinates = {name: array for name, array in data.coords.items() if "seed" not in array.dims}
+    if "settings" in data.coords:
+        coordinates["settings"] = split(data.settings)
     return xr.Dataset(variables, {**coordinates, "cell": cells, "seed": seeds})
 
 
-def assemble(parts: list[xr.Dataset], experiment: Experiment, axes: dict[str, list], every: int) -> xr.Dataset:
+def assemble(parts: list[xr.Dataset], axes: dict[str, list]) -> xr.Dataset:
     """One dataset over the whole grid from the datasets of its chunks."""
     by_cells: dict[int, list[xr.Dataset]] = {}
     for part in parts:
         by_cells.setdefault(int(part.cell[0]), []).append(part)
-    flat = _concat([_concat(some, "seed") for some in by_cells.values()], "cell")
+    flat = results.concat([results.concat(some, "seed") for some in by_cells.values()], "cell")
     flat = flat.isel(cell=np.argsort(flat.cell.values)).drop_vars("cell")
     shape = tuple(map(len, axes.values()))
 
@@ -117,12 +149,9 @@ def assemble(parts: list[xr.Dataset], experiment: Experiment, axes: dict[str, li
 
     variables = {name: unfolded(array.variable) for name, array in flat.items()}
     coordinates = {name: _thinned(unfolded(array.variable), axes) for name, array in flat.coords.items()}
-    full_names = _swept(experiment, axes)
-    attributes = {
-        name: value for name, value in results.attributes(experiment).items() if name not in full_names.values()
-    }
-    attributes |= {"every": every, "start": 0, "swept": " ".join(full_names.values())}
-    return xr.Dataset(variables, {**coordinates, **axes}, {**attributes, **results.VERSIONS})
+    if "settings" in coordinates:  # for what an average over one of them has lost
+        coordinates["swept"] = (), " ".join(axes)
+    return xr.Dataset(variables, {**coordinates, **axes}, results.VERSIONS)
 
 
 def _thinned(table: tuple[tuple, np.ndarray], swept: dict[str, list]) -> tuple:
@@ -134,16 +163,3 @@ def _thinned(table: tuple[tuple, np.ndarray], swept: dict[str, list]) -> tuple:
         if np.array_equal(values, np.broadcast_to(first, values.shape), equal_nan=values.dtype.kind == "f"):
             dims, values = (*dims[:axis], *dims[axis + 1 :]), first.squeeze(axis)
     return dims, values
-
-
-def _swept(experiment: Experiment, axes: dict[str, list]) -> dict[str, str]:
-    """The full name of each swept setting, as in the attributes of results."""
-    names = results.settings(experiment)
-    return {axis: next(name for name in names if name.rpartition(".")[2] == axis) for axis in axes}
-
-
-def _concat(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
-    if len(parts) == 1:
-        return parts[0]
-    # values of unequal shapes are padded with nan; a table that differs between cells gets their dim
-    return xr.concat(parts, dim, data_vars="all", coords="different", compat="equals", join="outer")

@@ -23,7 +23,7 @@ from gatedlib.simulation.grid import Measure, Tile
 from gatedlib.simulation.record import Quantity
 from gatedlib.simulation.results import VERSIONS, array_description, settings
 
-ENGINE = 1
+ENGINE = 2
 """To be raised whenever a run of this library comes to give other numbers: folders of saved sweeps are then refused."""
 
 PATIENCE = 30

@@ -16,6 +16,7 @@ import xarray as xr
 
 from gatedlib._internal.numerics import bytes_of, shapes_of, with_shapes
 from gatedlib._internal.validation import is_number, require, to_plain
+from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment, check_settings, draw_initial, keys, setting
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network
@@ -86,11 +87,11 @@ def cells_of(experiment: Experiment, axes: dict[str, list]) -> list[Experiment]:
     return cells
 
 
-def check_one_shape(cells: list[Experiment]) -> None:
+def check_one_shape(cells: list[Experiment], schedules: list[Schedule]) -> None:
     """Require cells whose results have one shape, so that all that was recorded of them fits into one array."""
     shapes = []
-    for cell in cells:
-        schedule, parameters = cell.schedule(), cell.network.shapes(*cell.sizes)
+    for cell, schedule in zip(cells, schedules, strict=True):
+        parameters = cell.network.shapes(*cell.sizes)
         shape = {"steps": len(schedule.tasks), "blocks": len(schedule.start), "tasks": cell.teachers.shape[0]}
         shapes.append({**shape, **parameters})
     differ = [name for name in shapes[0] if any(shape[name] != shapes[0][name] for shape in shapes)]
@@ -99,14 +100,14 @@ def check_one_shape(cells: list[Experiment]) -> None:
     require(not differ, "measure", None, rule, remedy)
 
 
-def kinds_of(cells: list[Experiment]) -> list[np.ndarray]:
+def kinds_of(cells: list[Experiment], schedules: list[Schedule]) -> list[np.ndarray]:
     """The indices of cells that one run can serve: those of the same structure, number of steps and inputs."""
     kinds: dict[Any, list[int]] = {}
     for index, cell in enumerate(cells):
         leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
         # a data set is the same if it is the same object: to compare its numbers would take long
         inputs = tuple(leaf if is_number(leaf) else id(leaf) for leaf in jax.tree.leaves(cell.flow.inputs))
-        kind = structure, tuple(np.shape(leaf) for leaf in leaves), len(cell.schedule().tasks), inputs
+        kind = structure, tuple(np.shape(leaf) for leaf in leaves), len(schedules[index].tasks), inputs
         kinds.setdefault(kind, []).append(index)
     return [np.asarray(indices) for indices in kinds.values()]
 
@@ -114,14 +115,14 @@ def kinds_of(cells: list[Experiment]) -> list[np.ndarray]:
 def tiles_of(
     cells: list[Experiment],
     indices: np.ndarray,
+    steps: int,
     seeds: np.ndarray,
     record: tuple[rec.Quantity, ...],
     every: int,
     memory: float,
     runs: int,
 ) -> list[Tile]:
-    """Cut the cells of one kind and the seeds into tiles of equal size, few enough runs in each."""
-    steps = len(cells[indices[0]].schedule().tasks)
+    """Cut the cells of one kind, of so many steps, and the seeds into tiles of equal size, few enough runs in each."""
     frame, ends = _bytes(cells[indices[0]], record)
     # a tile's results are there twice while they are labelled; a step holds its parameters several times over
     runs = max(1, min(runs, int(memory / (2 * (frame * steps // every) + 8 * ends + 4 * steps))))

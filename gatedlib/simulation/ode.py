@@ -98,7 +98,7 @@ def solve(
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
     record, every = checked_record(record, every, len(schedule.tasks))
-    given = None if initial is None else checked_initial(initial, experiment, len(chosen))
+    given = None if initial is None else checked_initial(initial, experiment, chosen)
     learning = _Learning.of(experiment)
 
     teachers, finals, frames = [], [], []
@@ -119,7 +119,18 @@ def solve(
     if fault is not None:
         found = fault._replace(when=every * fault.when)
         raise_nonfinite(found, float(experiment.flow.dt), f"seed {chosen[fault.run]}")
-    return label(experiment, schedule, chosen, record, every, np.stack(teachers), final, together)
+    return label(
+        [experiment],
+        schedule,
+        chosen,
+        record,
+        every,
+        np.stack(teachers),
+        final,
+        together,
+        initial=given,
+        made_by="solve",
+    )
 
 
 def _require_known_kinks(experiment: Experiment) -> None:

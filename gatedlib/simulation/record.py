@@ -184,6 +184,8 @@ def matrix(frame: Frame) -> Array:
 def alignment(frame: Frame) -> Array:
     """The cosine of each teacher with each path's weights, row by row; averaged over rows that share one gate.
 
+    Rows of teachers that are zero have no direction, and are left out of the average.
+
     In a `TwoLayer` network, of each row of each teacher with the weights of each hidden unit.
     """
     teachers, width = frame.teachers, frame.inputs.width(frame.teachers.shape[-1])
@@ -192,7 +194,10 @@ def alignment(frame: Frame) -> Array:
     require(teachers.shape[-1] == width, "inputs of the teachers", teachers.shape[-1], rule, remedy)
     lengths = _length(teachers)[:, None] * frame.weight_lengths()[None]
     cosines = jnp.where(lengths > 0, frame.teacher_rows() / jnp.where(lengths > 0, lengths, 1.0), 0.0)
-    return cosines if "out" in frame.network.gate_dims else jnp.mean(cosines, -1)
+    if "out" in frame.network.gate_dims:
+        return cosines
+    directed = jnp.sum(jnp.any(teachers != 0, -1), -1)[:, None]  # rows of each teacher
+    return jnp.mean(cosines, -1) * (teachers.shape[1] / jnp.maximum(directed, 1))
 
 
 def _products(network: Network) -> tuple[str, ...]:

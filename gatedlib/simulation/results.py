@@ -1,9 +1,11 @@
-"""Results: the arrays of a run with names on their axes, its table of blocks and its settings."""
+"""Results: the arrays of a run with names on their axes, its table of blocks, and what each run is."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Hashable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import equinox as eqx
@@ -14,21 +16,22 @@ import xarray as xr
 from jaxtyping import Array
 
 from gatedlib._internal.identity import fingerprint
-from gatedlib._internal.validation import is_number, require, require_member, to_plain
+from gatedlib._internal.validation import require, require_member, to_plain
 from gatedlib._internal.version import __version__
 from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation.record import Quantity
+from gatedlib.simulation.runs import Run, cell_dims, dt_of, read, runs_of, single_run, spacing, texts_of
 
-MAX_INLINE_SIZE = 10_000
+MAX_INLINE_SIZE = 1000
 """Arrays of at most so many numbers stand in the settings as they are, larger ones with their checksum."""
 
 VERSIONS = {"gatedlib_version": __version__, "jax_version": jax.__version__}
 
 
 def label(
-    experiment: Experiment,
+    cells: Sequence[Experiment],
     schedule: Schedule,
     seeds: np.ndarray,
     record: tuple[Quantity, ...],
@@ -36,39 +39,106 @@ def label(
     teachers: Array | np.ndarray,
     final: Params,
     frames: dict[str, np.ndarray] | dict[str, Array],
+    *,
+    initial: Params | None = None,
     start: int = 0,
+    made_by: str = "simulate",
 ) -> xr.Dataset:
-    """Turn the arrays of some runs into a dataset."""
-    network, dt = experiment.network, float(experiment.flow.dt)
+    """Turn the arrays of some runs into a dataset: all seeds of a cell, then those of the next, along `seed`.
+
+    Cells are labelled together if they share network, schedule and dt, as if they were seeds of one.
+    """
+    network, dt = cells[0].network, float(cells[0].flow.dt)
     steps = np.arange(0, len(schedule.tasks), every)
-    values = {name: np.asarray(value) for name, value in frames.items()}
-    ends = {"final_weights": np.asarray(final.weights), "final_gates": np.asarray(final.gates)}
-
-    variables: dict[str, Any] = {q.name: (("seed", "time", *q.dims_for(network)), values[q.name]) for q in record}
-    variables["teachers"] = (("seed", *experiment.teachers.dims), np.asarray(teachers))
-    variables["final_weights"] = (("seed", *network.weight_dims), ends["final_weights"])
-    variables["final_gates"] = (("seed", *network.gate_dims), ends["final_gates"])
-    coordinates = {
-        "seed": seeds,
-        "component": ("task", (np.arange(len(teachers[0])) < experiment.teachers.components).astype(int)),
-        "time": steps * dt,
-        "step": ("time", steps),
-        "active_task": ("time", schedule.tasks[steps]),
-        "block": np.arange(1, len(schedule.start) + 1),
-        "block_start": ("block", schedule.start),
-        "block_stop": ("block", schedule.stop),
-        "block_task": ("block", schedule.block_tasks),
+    variables: dict[str, Any] = {
+        **{q.name: (("time", *q.dims_for(network)), np.asarray(frames[q.name])) for q in record},
+        "teachers": (cells[0].teachers.dims, np.asarray(teachers)),
+        "final_weights": (network.weight_dims, np.asarray(final.weights)),
+        "final_gates": (network.gate_dims, np.asarray(final.gates)),
     }
-    data = xr.Dataset(variables, coordinates, {**attributes(experiment), "every": every, "start": start, **VERSIONS})
+    data = xr.Dataset(
+        {name: (("seed", *dims), values) for name, (dims, values) in variables.items()},
+        {
+            "seed": np.tile(seeds, len(cells)),
+            "component": ("task", (np.arange(teachers.shape[1]) < cells[0].teachers.components).astype(int)),
+            "time": time_labels(steps, dt),
+            "step": ("time", steps),
+            "active_task": ("time", schedule.tasks[steps]),
+            "block": np.arange(1, len(schedule.start) + 1),
+            "block_start": ("block", schedule.start),
+            "block_stop": ("block", schedule.stop),
+            "block_task": ("block", schedule.block_tasks),
+        },
+        VERSIONS,
+    )
     indices = {str(dim): np.arange(size) for dim, size in data.sizes.items() if dim not in data.coords}
-    return data.assign_coords(indices)
+    met = _tasks_met(schedule, np.asarray(teachers[0]), cells[0].teachers.components)
+    begun = [""] * len(seeds) if initial is None else _checksums(initial)
+    texts = [
+        Run(
+            settings={name: _in_json(value) for name, value in settings(cell).items()},
+            seed=int(seed),
+            start=start,
+            initial=begun[place],
+            made_by=f"{made_by} {data.final_gates.dtype}",
+            steps=len(schedule.tasks),
+            blocks=len(schedule.start),
+            components=cells[0].teachers.components,
+            met=met,
+            gate_dims=list(network.gate_dims),
+            weight_dims=list(network.weight_dims),
+            dims={name: list(dims) for name, (dims, _) in variables.items()},
+            sizes={str(dim): size for dim, size in data.sizes.items() if dim not in ("seed", "time", "block")},
+        ).text()
+        for cell in cells
+        for place, seed in enumerate(seeds)
+    ]
+    return data.assign_coords({**indices, "settings": ("seed", np.array(texts, object))})
 
 
-def attributes(experiment: Experiment) -> dict[str, Any]:
-    """The settings of an experiment, and what its network declares of its axes, for the attributes of results."""
-    network = experiment.network
-    declared = {"unit": network.gate_dims[:1], "gate_dims": network.gate_dims, "weight_dims": network.weight_dims}
-    return {**settings(experiment), **{f"network.{name}": " ".join(dims) for name, dims in declared.items()}}
+def _tasks_met(schedule: Schedule, teachers: np.ndarray, components: int) -> list[int]:
+    """The tasks that were on, by themselves or as a part of a composite, row by row."""
+    on = sorted(set(schedule.block_tasks.tolist()))
+    met = {task for task in on if task < components}
+    for composite in on[len(met) :]:
+        for row in range(teachers.shape[1]):
+            parts = np.linalg.lstsq(teachers[:components, row].T, teachers[composite, row])[0]
+            met |= set(np.flatnonzero(abs(parts) > 1e-3).tolist())
+    return sorted(met)
+
+
+def concat(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
+    """Datasets side by side: values of unequal shapes are padded with nan, a table that differs gets the dim."""
+    if len(parts) == 1:
+        return parts[0]
+    return xr.concat(parts, dim, data_vars="all", coords="different", compat="equals", join="outer")
+
+
+def time_labels(steps: np.ndarray, dt: float) -> np.ndarray:
+    """The times of some steps, as people would write them: 0.7, where 70 times 0.01 is 0.7000000000000001.
+
+    Example:
+        >>> from gatedlib.simulation.results import time_labels
+        >>> time_labels(np.array([70]), 0.01).tolist()
+        [0.7]
+    """
+    _, digits, exponent = Decimal(repr(dt)).as_tuple()
+    whole = int("".join(map(str, digits)))
+    # a quotient of two numbers that doubles hold exactly is the double nearest to the decimal one
+    if isinstance(exponent, int) and 0 <= -exponent <= 22 and whole * int(steps.max(initial=0)) < 2**53:
+        return steps * whole / 10.0**-exponent
+    return steps * dt
+
+
+def _checksums(params: Params) -> list[str]:
+    """A checksum of the parameters of each seed, in the precision that runs of any have."""
+    leaves = [np.asarray(leaf, np.float32) for leaf in params]
+    return [hashlib.sha256(b"".join(leaf[seed].tobytes() for leaf in leaves)).hexdigest()[:16]
+            for seed in range(len(leaves[0]))]  # fmt: skip
+
+
+def _in_json(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def array_description(array: np.ndarray) -> str:
@@ -76,17 +146,30 @@ def array_description(array: np.ndarray) -> str:
     return f"{array.shape}, sha256 {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]}"
 
 
-def settings(part: eqx.Module, prefix: str = "") -> dict[str, Any]:
-    """The settings of an experiment as flat names and plain values, fit for the attributes of a netCDF file.
+def settings(of: eqx.Module | xr.Dataset, prefix: str = "") -> dict[str, Any]:
+    """The settings of an experiment, or of one of its parts, or of results, as flat names and plain values.
+
+    Args:
+        of: an experiment, a part, or what `simulate` or `sweep` returned.
+        prefix: what names begin with.
+
+    Returns:
+        Numbers, texts and lists. In results a setting in which runs differ is an array along the axes where they do.
+
+    Raises:
+        ValueError: if results have lost what says which settings they have, as an average of runs has.
 
     Example:
-        >>> from gatedlib.simulation.results import settings
-        >>> settings(gl.Flow(tau_w=1.3, tau_c=0.03, inputs=gl.Sampled(200)))
+        >>> gl.results.settings(gl.Flow(tau_w=1.3, tau_c=0.03, inputs=gl.Sampled(200)))
         {'tau_w': 1.3, 'tau_c': 0.03, 'dt': 0.001, 'penalties': '', 'inputs': 'Sampled', 'inputs.batch': 200}
+        >>> gl.results.settings(gl.simulate(experiment, seeds=3))["flow.tau_c"]
+        0.03
     """
+    if isinstance(of, xr.Dataset):
+        return {prefix + name: value for name, value in _settings_of_results(of).items()}
     flat: dict[str, Any] = {}
-    for field in dataclasses.fields(part):
-        name, value = prefix + field.name, getattr(part, field.name)
+    for field in dataclasses.fields(of):
+        name, value = prefix + field.name, getattr(of, field.name)
         if isinstance(value, eqx.Module):
             flat[name] = type(value).__name__
             flat |= settings(value, f"{name}.")
@@ -132,50 +215,76 @@ def _is_written_out(value: Any) -> bool:
     return value is None or isinstance(value, str | bytes | int | float | complex)
 
 
-def cell(grid: xr.Dataset, **where: float) -> xr.Dataset:
+def _settings_of_results(results: xr.Dataset) -> dict[str, Any]:
+    texts = texts_of(results)
+    runs = [read(text).settings for text in texts.values.ravel()]
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(name for run in runs for name in run):
+        values = [run.get(name) for run in runs]
+        found[name] = values[0] if all(value == values[0] for value in values) else _varying(texts, values)
+    return found
+
+
+def _varying(texts: xr.DataArray, values: list) -> xr.DataArray:
+    """Values of each run along those axes in which they vary."""
+    plain = all(isinstance(value, int | float) for value in values)
+    array = np.empty(len(values), float if plain else object)
+    array[:] = values
+    found = texts.copy(data=array.reshape(texts.shape)).drop_vars(("settings", "swept"), errors="ignore")
+    for dim in texts.dims:
+        rows = found.transpose(dim, ...).values.tolist()
+        if all(row == rows[0] for row in rows):
+            found = found.isel({dim: 0}, drop=True)
+    return found
+
+
+def cell(grid: xr.Dataset, **where: Any) -> xr.Dataset:
     """One cell of a sweep, as `simulate` would have given it, up to rounding.
 
     Args:
-        grid: what `sweep` returned without `measure`.
+        grid: what `sweep` returned without `measure`, or runs that were joined along an axis of their own.
         **where: a value of every swept setting.
 
     Returns:
-        Results without the swept dims, with the cell's own settings.
+        Results without the swept axes.
 
     Raises:
         ValueError: if these are no results of a sweep, a swept setting is missing or unknown, or has no such value.
 
     Example:
         >>> grid = gl.sweep(experiment, tau_c=[0.03, 1.3], seeds=3)
-        >>> gl.results.cell(grid, tau_c=1.3).attrs["flow.tau_c"]
+        >>> gl.results.settings(gl.results.cell(grid, tau_c=1.3))["flow.tau_c"]
         1.3
     """
-    axes = {name: full for name, full in swept(grid).items() if name in grid.dims}
+    axes = cell_dims(grid)
     rule, remedy = "is no result of a sweep", "Use what gatedlib.sweep returned"
     require(len(axes) > 0, "grid", type(grid).__name__, rule, remedy)
     for name, value in list(where.items()):
         require_member(name, axes, "swept setting")
         values = grid[name].values.tolist()
-        require(is_number(value), name, value, "must be one number", f"Use one of {values}")
         where[name] = value = to_plain(value)
+        single = isinstance(value, int | float | str) and not isinstance(value, bool)
+        require(single, name, value, "must be one value", f"Use one of {values}")
         require(value in values, name, value, "was not swept over", f"Use one of {values}")
     missing = [name for name in axes if name not in where]
     require(not missing, "settings left out", missing, "must be none", "Give a value of each swept setting")
-    taken = grid.sel(where).drop_vars(list(where))
-    taken.attrs = {name: value for name, value in grid.attrs.items() if name != "swept"}
-    taken.attrs |= {axes[name]: value for name, value in where.items()}
-    return taken
+    return grid.sel(where).drop_vars(["swept", *where], errors="ignore")
 
 
-def swept(grid: xr.Dataset) -> dict[str, str]:
-    """The swept settings of a sweep's results, each with its full name in `attrs`; none for other results."""
-    return {name.rpartition(".")[2]: name for name in str(grid.attrs.get("swept", "")).split()}
+class _FinalParams(Params):
+    """Parameters that know whose they are, until something is computed with them."""
+
+    seeds: list[int]
 
 
 def final_params(results: xr.Dataset) -> Params:
     """The parameters at the end of a run, to start another from: shapes (seed, path, out, in) and (seed, path).
 
-    Give `simulate` the number of steps that were taken as `start` too, so that random inputs go on.
+    Give `simulate` the number of steps that were taken as `start` too, so that random inputs go on, and the same seeds,
+    whose teachers these networks have learned.
+
+    Raises:
+        ValueError: if the results hold several runs.
 
     Example:
         >>> import math
@@ -184,4 +293,100 @@ def final_params(results: xr.Dataset) -> Params:
         >>> bool((gates_only.final_weights == trained.weights).all())
         True
     """
-    return Params(jnp.asarray(results.final_weights.values), jnp.asarray(results.final_gates.values))
+    run = single_run(results, "final_weights", "final_gates")
+    found = _FinalParams(*(jnp.asarray(run[name].values) for name in ("final_weights", "final_gates")))
+    found.seeds = run.seed.values.tolist()
+    return found
+
+
+def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
+    """Results of two runs, the second of which went on where the first ended, as those of one.
+
+    `xarray.concat` along time would count time and blocks of the second from zero again.
+
+    Args:
+        first: a run.
+        then: the run of the same seeds that began with the parameters at its end.
+
+    Returns:
+        Results whose time and blocks go on, with the parameters at the end of the second. What the two settings of the
+        curriculum were is not kept.
+
+    Raises:
+        ValueError: if the second does not begin where the first ends, was not given the number of steps as `start`
+            though its inputs are random, or has other settings (but for the curriculum), seeds, quantities or frames.
+
+    Example:
+        >>> first = gl.simulate(experiment, seeds=3)
+        >>> then = gl.simulate(experiment, seeds=3, initial=gl.results.final_params(first), start=200)
+        >>> both = gl.results.join(first, then)
+        >>> both.sizes["block"], float(both.time[-1])
+        (4, 3.99)
+
+    Source: this library.
+    """
+    before, after = (single_run(results) for results in (first, then))
+    seeds, others = before.seed.values.tolist(), after.seed.values.tolist()
+    require(sorted(seeds) == sorted(others), "seeds of then", others, f"must be those of first, {seeds}", "Match these")
+    after = after.isel(seed=[others.index(seed) for seed in seeds])
+    pairs = list(zip(runs_of(before), runs_of(after), strict=True))
+    ends = _checksums(Params(before.final_weights.values, before.final_gates.values))
+    for (old, new), end in zip(pairs, ends, strict=True):
+        _require_goes_on(old, new, end)
+    was, now = (sorted(map(str, each.data_vars)) for each in (before, after))
+    require(was == now, "quantities of then", now, f"must be those of first, {was}", "Record the same in both")
+    steps, blocks, dt = pairs[0][0].steps, pairs[0][0].blocks, dt_of(before)
+    for each, (run, _) in ((before, pairs[0]), (after, pairs[0][::-1])):
+        whole = each.sizes.get("block") == run.blocks and each.step[-1] + spacing(each.step.values, run) >= run.steps
+        rule, remedy = "must hold all blocks, and frames to the end", "Join first, and select from what you get"
+        require(whole and each.step[0] == 0, "results", "a part of a run", rule, remedy)
+    moved = after.assign_coords(
+        time=time_labels(after.step.values + steps, dt),
+        step=after.step + steps,
+        block=after.block + blocks,
+        block_start=after.block_start + steps,
+        block_stop=after.block_stop + steps,
+    )
+    texts = [_joined(old, new).text() for old, new in pairs]
+
+    def together(name: Hashable) -> xr.Variable:
+        parts = [each[name].variable.to_base_variable() for each in (before, moved)]
+        for dim in ("time", "block"):
+            if dim in parts[0].dims:
+                return xr.Variable.concat(parts, dim)
+        return parts[1]
+
+    data = xr.Dataset({name: together(name) for name in moved.data_vars}, attrs=first.attrs)
+    return data.assign_coords(
+        {**{name: together(name) for name in moved.coords}, "settings": ("seed", np.array(texts, object))}
+    )
+
+
+def _require_goes_on(old: Run, new: Run, end: str) -> None:
+    """Require that a run begins where another one ended, with its settings."""
+    remedy = "Give simulate initial=gatedlib.results.final_params(first)"
+    require(
+        new.initial == end, "then", f"seed {new.seed}", "must begin with the parameters at the end of first", remedy
+    )
+    steps = old.start + old.steps
+    counted = new.start == steps or (new.start == 0 and new.settings["flow.inputs"] == "Population")
+    rule = f"must be {steps}, the steps that first took, or random inputs come again"
+    require(counted, "start of then", new.start, rule, f"Give simulate start={steps}")
+    for name in old.settings.keys() | new.settings.keys():
+        was, now = old.settings.get(name), new.settings.get(name)
+        rule, remedy = f"was {was!r} in first, and only the curriculum may differ", "Measure each by itself"
+        require(was == now or name.startswith("curriculum"), name, now, rule, remedy)
+
+
+def _joined(old: Run, new: Run) -> Run:
+    """What two runs are as one."""
+    kept = {name: value for name, value in new.settings.items() if not name.startswith("curriculum")}
+    kinds = [run.settings["curriculum"] for run in (old, new)]
+    return new._replace(
+        settings={**kept, "curriculum": " + ".join(kinds)},
+        start=old.start,
+        initial=old.initial,
+        steps=old.steps + new.steps,
+        blocks=old.blocks + new.blocks,
+        met=sorted({*old.met, *new.met}),
+    )

@@ -21,6 +21,7 @@ from jaxtyping import Array
 from tqdm import tqdm
 
 from gatedlib._internal.numerics import bytes_of, fixed_jax_settings, shapes_of, with_current_settings, with_shapes
+from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment, keys
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
@@ -114,11 +115,11 @@ def simulate(
     chosen = checked_seeds(seeds)
     record, every = checked_record(record, every, len(schedule.tasks))
     start = checked_start(start, len(schedule.tasks))
-    begin = None if initial is None else checked_initial(initial, experiment, len(chosen))
+    begin = None if initial is None else checked_initial(initial, experiment, chosen)
     title = f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps"
     request = Request(chosen, record, every, lambda seed, _: f"seed {chosen[seed]}", title, begin, start)
-    teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], request))
-    return label(experiment, schedule, chosen, record, every, teachers, final, frames, start=start)
+    teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], [schedule], request))
+    return label([experiment], schedule, chosen, record, every, teachers, final, frames, initial=begin, start=start)
 
 
 class Request(NamedTuple):
@@ -157,12 +158,13 @@ def on_one_device(array: np.ndarray, *axes: str | None) -> Array:
 
 
 def run(
-    experiments: Sequence[Experiment], request: Request, place: Place = on_one_device
+    experiments: Sequence[Experiment], schedules: Sequence[Schedule], request: Request, place: Place = on_one_device
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some experiments of one structure and number of steps, which differ in numbers only and share their inputs.
 
     Args:
         experiments: the cells.
+        schedules: the plan of each.
         request: for which seeds, and what to record.
         place: where arrays lie; by default all on one device.
 
@@ -176,7 +178,7 @@ def run(
     if programs.count() >= MAX_PROGRAMS:
         jax.clear_caches()
     one, every = experiments[0], request.every
-    tasks = np.stack([each.schedule().tasks for each in experiments], 1)
+    tasks = np.stack([schedule.tasks for schedule in schedules], 1)
     kinds, network, flow = stacked(experiments, place)
     seeds = place(request.seeds, "seed")
     teachers, params = programs.draw(kinds, network, seeds, one.sizes, len(experiments))

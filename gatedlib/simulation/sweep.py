@@ -16,12 +16,13 @@ from tqdm import tqdm
 
 from gatedlib._internal.numerics import fixed_jax_settings
 from gatedlib._internal.validation import require, require_folder, require_positive
+from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation import record as rec
 from gatedlib.simulation import simulate
 from gatedlib.simulation.arguments import Seeds, as_record, checked_initial, checked_record, checked_seeds
-from gatedlib.simulation.assemble import assemble, measured
+from gatedlib.simulation.assemble import Measuring, assemble, measured
 from gatedlib.simulation.checkpoints import Store
 from gatedlib.simulation.grid import (
     Measure,
@@ -64,8 +65,9 @@ def sweep(
         record: the quantities to keep; see `gatedlib.record`.
         every: keep one frame every so many steps.
         measure: what to keep in the end: a function from results to one value, or array, per seed, such as
-            `gatedlib.metrics.total_alignment`. It sees the runs of several cells at once along `seed`, with the swept
-            settings as coordinates. Without it all that was recorded is kept, of cells of one shape.
+            `gatedlib.metrics.total_alignment`. It sees the runs of a cell along `seed`, with the swept settings as
+            coordinates; several cells at once if that gives the same. Without it all that was recorded is kept, of
+            cells of one shape.
         initial: parameters to start from in every cell instead of random ones, as in `simulate`.
         save: a folder for finished chunks (`~` is your home). A sweep that was stopped goes on from there and ends with
             the same numbers; one that is finished is read.
@@ -100,19 +102,23 @@ def sweep(
     memory = require_positive("memory", memory, "The default is 2**30 bytes")
     record = as_record(record)
     runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
-    for cell, label in zip(cells, cell_settings(axes), strict=True):
+    schedules = [cell.schedule() for cell in cells]
+    for cell, schedule, label in zip(cells, schedules, cell_settings(axes), strict=True):
         with naming_cell(label):
-            record, every = checked_record(record, every, len(cell.schedule().tasks))
-            begin = None if initial is None else checked_initial(initial, cell, len(chosen))
+            record, every = checked_record(record, every, len(schedule.tasks))
+            begin = None if initial is None else checked_initial(initial, cell, chosen)
     if measure is None:
-        check_one_shape(cells)
+        check_one_shape(cells, schedules)
     tiles = [
-        tile for indices in kinds_of(cells) for tile in tiles_of(cells, indices, chosen, record, every, memory, runs)
+        tile
+        for indices in kinds_of(cells, schedules)
+        for tile in tiles_of(cells, indices, len(schedules[indices[0]].tasks), chosen, record, every, memory, runs)
     ]
     sweep_settings = experiment, axes, chosen, record, every, measure, begin
     store = None if folder is None else Store(folder, *sweep_settings, tiles)
     tiles = tiles if store is None else store.tiles
     parts: dict[int, xr.Dataset] = {} if store is None else store.load()
+    measuring = Measuring(measure, all_seeds=all(len(tile.seeds) == len(chosen) for tile in tiles))
 
     title = f"sweep of {len(cells)} cells × {len(chosen)} seeds"
     quiet = {"disable": True} if jax.process_index() > 0 else {}  # else TQDM_DISABLE decides
@@ -120,16 +126,16 @@ def sweep(
         for number, tile in enumerate(tiles):
             if number in parts:
                 continue
-            chunk = [cells[index] for index in tile.cells]
+            chunk, plans = ([each[index] for index in tile.cells] for each in (cells, schedules))
             some = chosen[tile.seeds]
             own = jax.tree.map(lambda leaf, of=tile.seeds: leaf[of], begin)
             request = simulate.Request(some, record, every, partial(_called, some, tile, axes), initial=own)
-            arrays = run_tile(chunk, request, tile.places)
-            parts[number] = measured(chunk, tile.cells, some, axes, record, every, measure, arrays)
+            arrays = run_tile(chunk, plans, request, tile.places)
+            parts[number] = measured(chunk, plans, tile.cells, request, axes, measuring, arrays)
             if store is not None:
                 store.write(number, parts[number])
             progress.update()
-    return assemble([parts[number] for number in range(len(tiles))], experiment, axes, every)
+    return assemble([parts[number] for number in range(len(tiles))], axes)
 
 
 def _called(seeds: np.ndarray, tile: Tile, axes: dict[str, list], seed: int, cell: int) -> str:
@@ -139,7 +145,7 @@ def _called(seeds: np.ndarray, tile: Tile, axes: dict[str, list], seed: int, cel
 
 
 def run_tile(
-    cells: list[Experiment], request: simulate.Request, places: tuple[int, int]
+    cells: list[Experiment], schedules: list[Schedule], request: simulate.Request, places: tuple[int, int]
 ) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
     """Run some cells and seeds on all devices; arrays whose first axes are (seed, cell)."""
     devices = jax.devices()
@@ -149,14 +155,14 @@ def run_tile(
         math.ceil(count / len(devices)) * len(devices) if over else count
         for count, over in zip(places, (by_cell, not by_cell), strict=True)
     )
-    padded = cells + cells[-1:] * (cell_places - len(cells))
+    padded, plans = (each + each[-1:] * (cell_places - len(cells)) for each in (cells, schedules))
     left = seed_places - len(request.seeds)
     seeds, initial = jax.tree.map(
         lambda leaf: np.append(leaf, np.repeat(leaf[-1:], left, 0), 0), (request.seeds, request.initial)
     )
     # on one device the programs are those of `simulate`
     place = simulate.on_one_device if len(devices) == 1 else _over(devices, "cell" if by_cell else "seed")
-    out = simulate.run(padded, request._replace(seeds=seeds, initial=initial), place)
+    out = simulate.run(padded, plans, request._replace(seeds=seeds, initial=initial), place)
     return jax.tree.map(lambda leaf: leaf[: len(request.seeds), : len(cells)], out)
 
 

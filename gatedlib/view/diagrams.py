@@ -12,8 +12,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from gatedlib._internal.validation import require, require_integer
 from gatedlib.analysis import transfer
-from gatedlib.analysis.requirements import of_seed, require_recorded
+from gatedlib.analysis.requirements import of_seed
 from gatedlib.model.experiment import Experiment
+from gatedlib.simulation.runs import single_run
 from gatedlib.view.style import FLEXIBLE, made_of, task_color, task_name
 
 
@@ -31,12 +32,12 @@ def plane(results: xr.Dataset, ax: Axes | None = None, time: float = 0.0, seed: 
 
     Source: paper, Fig. 4A-D.
     """
-    require_recorded(results, "gates", "weights")
-    inputs, outputs = (results.sizes[dim] for dim in ("in", "out"))
+    run = single_run(results, "gates", "weights", "teachers")
+    inputs, outputs = (run.teachers.sizes.get(dim, 0) for dim in ("in", "out"))
     rule, remedy = "a plane has two", "Use teachers of two outputs and one input, such as Given(np.eye(2)[:, :, None])"
     require((outputs, inputs) == (2, 1), "outputs and inputs", (outputs, inputs), rule, remedy)
     ax = ax or plt.gca()
-    shown = of_seed(results, seed)
+    shown = of_seed(run, seed)
     now = shown.sel(time=time, method="nearest")
     for task, teacher in enumerate(shown.teachers.values[..., 0]):
         ax.plot(*teacher, marker="o", markersize=11, color="none", markeredgecolor=task_color(task))
@@ -63,7 +64,7 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
         ax: where to draw.
         seed: which seed of the run.
     """
-    parts = of_seed(transfer.parts(results), seed)
+    parts = of_seed(transfer.parts(single_run(results, "final_weights", "teachers")), seed)
     tasks, remedy = parts.sizes["task"], "Use teachers such as Orthogonal(tasks=3)"
     require(tasks == 3, "tasks that are no composites", tasks, "a triangle has three", remedy)
     ax = ax or plt.gca()

@@ -26,7 +26,8 @@ from matplotlib.axes import Axes
 
 from gatedlib._internal.validation import require
 from gatedlib.analysis import metrics
-from gatedlib.analysis.requirements import outputs_share_units, require_recorded, require_single_run, unit
+from gatedlib.analysis.requirements import outputs_share_units, require_blocks, unit
+from gatedlib.simulation.runs import dt_of, runs_of, single_run
 from gatedlib.view.diagrams import answer, curriculum, judged, mixture_plane, network, plane, second_layer
 from gatedlib.view.style import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
 
@@ -74,10 +75,11 @@ def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
     Returns:
         The axes.
     """
-    require_single_run(results)
-    dt, called = results.attrs["flow.dt"], task_names(results) if names else []
+    run = single_run(results, "teachers")
+    require_blocks(run)
+    dt, called = dt_of(run), task_names(results) if names else []
     named: set[int] = set()
-    for start, stop, task in zip(results.block_start, results.block_stop, results.block_task.values, strict=True):
+    for start, stop, task in zip(run.block_start, run.block_stop, run.block_task.values, strict=True):
         left, right = float(start) * dt, float(stop) * dt
         ax.axvspan(left, right, color=task_color(task), alpha=0.10, linewidth=0)
         if names and int(task) not in named:
@@ -86,7 +88,7 @@ def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
             color = task_color(task)
             ax.text(middle, 1.02, called[task], color=color, transform=on_top, ha="center", va="bottom", **turned)
             named.add(int(task))
-    ax.set_xlim(0, float(results.block_stop[-1]) * dt)
+    ax.set_xlim(0, runs_of(run)[0].steps * dt)
     ax.set_xlabel("time")
     return ax
 
@@ -128,10 +130,9 @@ def loss(results: xr.Dataset, ax: Axes | None = None, **line: Any) -> Axes:
 
     Source: paper, Fig. 2A.
     """
-    require_single_run(results)
-    require_recorded(results, "loss")
+    run = single_run(results, "loss")
     ax = ax or plt.gca()
-    over_seeds(results.loss, ax, **line)
+    over_seeds(run.loss, ax, **line)
     ax.set_ylabel("loss")
     ax.set_ylim(bottom=0)
     return ax
@@ -152,15 +153,15 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Source: paper, Fig. 2B.
     """
-    require_single_run(results)
-    require_recorded(results, "gates")
+    kept = [name for name in ("gates", "alignment") if name == "gates" or name in results]
+    run = single_run(results, *kept)
     rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
-    require(not outputs_share_units(results), "dims of gates", results.gates.dims, rule, remedy)
+    require(not outputs_share_units(run), "dims of gates", run.gates.dims, rule, remedy)
     ax = ax or plt.gca()
-    path_of_task = None if "alignment" in results else metrics.matching_by_gates(results)
-    matched = metrics.reorder_paths(results, path_of_task)
-    for path in range(matched.sizes[unit(results)]):
-        gates = matched.gates.isel({unit(results): path})
+    path_of_task = None if "alignment" in run else metrics.matching_by_gates(run)
+    matched = metrics.reorder_paths(run, path_of_task)
+    for path in range(matched.sizes[unit(run)]):
+        gates = matched.gates.isel({unit(run): path})
         line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
         if "out" not in gates.dims:
             over_seeds(gates, ax, **line)
@@ -186,20 +187,19 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Source: paper, Fig. 2C.
     """
-    require_single_run(results)
-    require_recorded(results, "alignment")
+    run = single_run(results, "alignment")
     rule, remedy = "alignment with paths is drawn over time", "Use plotting.second_layer for hidden units"
-    require(not outputs_share_units(results), "dims of alignment", results.alignment.dims, rule, remedy)
+    require(not outputs_share_units(run), "dims of alignment", run.alignment.dims, rule, remedy)
     ax = ax or plt.gca()
-    matched = metrics.components(metrics.reorder_paths(results))
-    paths = matched.sizes[unit(results)]
+    matched = metrics.components(metrics.reorder_paths(run))
+    paths = matched.sizes[unit(run)]
     for task in range(matched.sizes["task"]):
         for path in range(paths):
             own = task == path
             label = f"teacher {task_name(task)} with " + (
                 "its own path" if own else "the other" if paths == 2 else f"path {path + 1}"
             )
-            values = matched.alignment.isel({"task": task, unit(results): path})
+            values = matched.alignment.isel({"task": task, unit(run): path})
             values = values.mean("out") if "out" in values.dims else values
             over_seeds(values, ax, color=task_color(task), linestyle="-" if own else ":", label=label)
     ax.set_ylabel("alignment")
@@ -241,16 +241,16 @@ def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) 
 
     Source: this library.
     """
-    require_single_run(results)
-    require_recorded(results, "loss")
+    run = single_run(results, "loss")
+    require_blocks(run)
     ax = ax or plt.gca()
-    dt = results.attrs["flow.dt"]
-    typical = results.loss.median("seed")
-    shades = plt.get_cmap("viridis_r")(np.linspace(0.08, 1.0, results.sizes["block"]))
-    blocks = zip(results.block_start.values, results.block_stop.values, shades, strict=True)
+    dt = dt_of(run)
+    typical = run.loss.median("seed")
+    shades = plt.get_cmap("viridis_r")(np.linspace(0.08, 1.0, run.sizes["block"]))
+    blocks = zip(run.block_start.values, run.block_stop.values, shades, strict=True)
     for number, (start, stop, shade) in enumerate(blocks, start=1):
         inside = typical.where((typical.step >= start) & (typical.step < stop), drop=True)
-        label = f"block {number}" if number in (1, results.sizes["block"]) else None
+        label = f"block {number}" if number in (1, run.sizes["block"]) else None
         ax.plot((inside.step - start) * dt, inside, color=shade, linewidth=1.4, label=label)
     ax.set(xlim=(0, until), xlabel="time since the switch", ylabel="loss")
     ax.set_ylim(bottom=0)

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from gatedlib._internal.validation import require_integer
-from gatedlib.analysis import metrics
+from gatedlib.simulation.runs import runs_of, single_run
 
 TASK_COLORS = ("#0072B2", "#D55E00", "#B8860B", "#56B4E9", "#7A3E9D", "#333333")
 FLEXIBLE = {"color": "#008060", "label": "flexible"}
@@ -35,8 +35,9 @@ def task_color(task: int) -> str:
 
 def made_of(results: xr.Dataset) -> np.ndarray:
     """How much of each component is in each composite, shape (composite, component)."""
-    drawn = results.teachers.isel(seed=0).transpose("task", ...).values
-    flat, components = drawn.reshape(len(drawn), -1), metrics.components(results).sizes["task"]
+    run = single_run(results, "teachers")
+    drawn, components = run.teachers.values[0], runs_of(run)[0].components
+    flat = drawn.reshape(len(drawn), -1)
     return np.linalg.lstsq(flat[:components].T, flat[components:].T)[0].T
 
 

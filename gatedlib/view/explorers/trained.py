@@ -11,11 +11,12 @@ from matplotlib.image import imsave
 
 from gatedlib._internal.validation import require, require_instance
 from gatedlib.analysis import metrics, transfer
-from gatedlib.analysis.requirements import of_seed, require_recorded
+from gatedlib.analysis.requirements import of_seed
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.inputs import Examples
 from gatedlib.model.networks import Params
 from gatedlib.simulation.results import final_params
+from gatedlib.simulation.runs import single_run
 from gatedlib.view import plotting
 from gatedlib.view.explorers.explorer import Explorer, coordinates, flow_of, in_population, panels, rounded
 
@@ -32,7 +33,7 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
 
     Source: paper, Fig. 1B.
     """
-    trained = of_seed(metrics.reorder_paths(results), seed)
+    trained = of_seed(metrics.reorder_paths(single_run(results)), seed)
     sizes = trained.sizes["task"], trained.sizes.get("path", 0)
     rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
@@ -64,8 +65,7 @@ def switch(flexible: xr.Dataset, forgetful: xr.Dataset) -> Explorer:
 
     Source: paper, Fig. 4A-D.
     """
-    for results in (flexible, forgetful):
-        require_recorded(results, "gates", "weights")
+    flexible, forgetful = (single_run(results, "gates", "weights", "teachers") for results in (flexible, forgetful))
     figure, both = panels(2)
     last, runs = float(flexible.time[-1]), []
     for ax, results, title in zip(both, (flexible, forgetful), ("flexible", "forgetful"), strict=True):
@@ -102,8 +102,9 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     Source: paper, Fig. 3C.
     """
     base, known = in_population(experiment), experiment.teachers.components
-    of_seed(results, seed)
-    trained = metrics.reorder_paths(results.sel(seed=[seed]))
+    run = single_run(results)
+    of_seed(run, seed)
+    trained = metrics.reorder_paths(run.sel(seed=[seed]))
     weights = [0.5, 0.5, *[0.0] * known][:known]
     figure, (left, right) = panels(2)
     for gates_only, color, line, label in (
@@ -153,14 +154,15 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
     require_instance("examples", examples, Examples, "Use features.held_out()")
     count, rule = len(images), "must be one for each of the examples"
     require(len(examples.classes) == count > 0, "number of pictures", count, rule, "Take the same ones of both")
-    steps = min(results.sizes["time"] for results in runs.values())
+    runs = {name: single_run(results, "matrix", "teachers").isel(seed=0) for name, results in runs.items()}
+    steps = min(run.sizes["time"] for run in runs.values())
     first = min(5, steps - 1)
     figure, axes = panels(count, len(runs))
     shown = []
-    for row, (name, results) in zip(axes.reshape(-1, count), runs.items(), strict=True):
-        matrices = results.matrix.isel(time=slice(steps)).values
+    for row, (name, run) in zip(axes.reshape(-1, count), runs.items(), strict=True):
+        matrices = run.matrix.isel(time=slice(steps)).values
         called = np.argmax(np.einsum("tij,sj->tsi", matrices, np.asarray(examples.features)), -1)
-        task = results.teachers.sel(task=int(results.active_task[0])).values
+        task = run.teachers.sel(task=int(run.active_task[0])).values
         wanted = np.argmax(examples.labels(task), -1)
         shown.append({"name": name, "called": called.tolist(), "wanted": wanted.tolist()})
         for ax, image, answer, right in zip(row, images, called[first], wanted, strict=True):
