@@ -7,8 +7,9 @@ import hashlib
 import importlib
 import inspect
 import re
+import sysconfig
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -16,9 +17,20 @@ import jax
 import numpy as np
 import xarray as xr
 
+_TRACED: list[Any] = []
+"""Caches of what was found by tracing."""
+
+_SEEN: dict[Any, tuple[Any, str]] = {}
+"""Code that was traced, kept alive with what it was then."""
+
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 INSTALLED = re.compile(r"(gatedlib(?!\.paper)|numpy|jax|xarray|scipy)\b")
 """Modules whose functions are known by their names and by what they hold; those of this library by their code too."""
+
+APART = ("builtins", "abc", "typing", "equinox._module._module")
+"""Modules of classes that every part has among its bases."""
+
+_PLACES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def digest(text: str) -> str:
@@ -43,6 +55,54 @@ def _name(thing: Any) -> str:
     return getattr(thing, "__qualname__", type(thing).__qualname__).removesuffix(".fn")
 
 
+def cache_of_traces(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Cache what a function finds by tracing, until code that was traced reads other values than then."""
+    cached = functools.lru_cache(maxsize=256)(function)
+    _TRACED.append(cached)
+    return cached
+
+
+def forget_if_changed(code: Iterable[Any]) -> None:
+    """Drop everything compiled and traced if a function or class reads other values than when it was last traced.
+
+    JAX knows a function by what it is, and compiles in what it reads: the constants of its module, for instance.
+    """
+    changed = False
+    for thing in code:
+        text = class_fingerprint(thing) if isinstance(thing, type) else fingerprint(thing)
+        marks: dict[Any, str] = {id(thing): text}
+        if isinstance(thing, types.FunctionType):  # a new function from the same place may call what was compiled
+            place = thing.__module__, thing.__qualname__, thing.__code__.co_firstlineno
+            marks[place] = digest(canonical_repr(_read_outside(thing)))
+        for mark, told in marks.items():
+            changed |= _SEEN.setdefault(mark, (thing, told))[1] != told
+            _SEEN[mark] = thing, told
+    if changed:
+        jax.clear_caches()
+        for cached in _TRACED:
+            cached.cache_clear()
+
+
+def _read_outside(function: types.FunctionType) -> dict[str, Any]:
+    """What a function may read from its module, and from modules of the user's."""
+    names = _names(function.__code__)
+    return {name: _values(function.__globals__[name], names) for name in names if name in function.__globals__}
+
+
+def _values(thing: Any, names: list[str]) -> Any:
+    """A value that a function reads; of a module that is not installed, those of its values that it may read."""
+    if not isinstance(thing, types.ModuleType) or _is_installed(thing):
+        return thing
+    own = {name: vars(thing)[name] for name in names if name in vars(thing)}
+    return {name: _values(value, names) for name, value in own.items() if value is not thing}
+
+
+def _is_installed(module: types.ModuleType) -> bool:
+    """Whether a module comes with Python or was installed, and so does not change while a program runs."""
+    file = getattr(module, "__file__", None)
+    return file is None or bool(INSTALLED.match(module.__name__)) or file.startswith(_PLACES)
+
+
 def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
     """A text that is the same in every process, and differs where behaviour does as far as can be seen."""
     if id(thing) in within:  # a function that calls itself, or what holds itself
@@ -55,7 +115,7 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
         if INSTALLED.match(thing.__module__):
             code = code_digest(thing.__module__) if thing.__module__.startswith("gatedlib") else ""
             return f"{thing.__module__} {_name(thing)} {code} {canonical_repr((thing.__defaults__, held), within)}"
-        used = {name: thing.__globals__[name] for name in _names(thing.__code__) if name in thing.__globals__}
+        used = _read_outside(thing)
         constants = tuple(each for each in thing.__code__.co_consts if each != thing.__doc__)
         parts = (thing.__code__.replace(co_consts=constants), thing.__defaults__, thing.__kwdefaults__, held, used)
         return f"{_name(thing)} {canonical_repr(parts, within)}"
@@ -72,7 +132,12 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
     if isinstance(thing, tuple | list | collections.deque):
         return f"[{', '.join(canonical_repr(each, within) for each in thing)}]"
     if isinstance(thing, np.ndarray | jax.Array):
-        return f"{np.asarray(thing).tolist()}"
+        array = np.asarray(thing)
+        if array.dtype == object:
+            return canonical_repr(array.tolist(), within)
+        return f"{array.shape} {array.dtype} {hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
+    if isinstance(thing, property):
+        return canonical_repr((thing.fget,), within)
     if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
         return thing.__name__
     if isinstance(thing, xr.DataArray | xr.Dataset):  # whose text leaves out the middle of what is long
@@ -87,10 +152,10 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
 
 
 def class_fingerprint(kind: type) -> str:
-    """What a class that its user wrote is: its name and its code; those of this library are known by their names."""
-    own = [each for each in kind.__mro__ if not INSTALLED.match(each.__module__) and each.__module__ != "builtins"]
+    """What a class that its user wrote is: its name, code and values; classes of this library are their names."""
+    own = [each for each in kind.__mro__ if not INSTALLED.match(each.__module__) and each.__module__ not in APART]
     code = {f"{each.__qualname__}.{name}": value for each in own for name, value in sorted(vars(each).items())
-            if isinstance(value, types.FunctionType) and not name.startswith("__")}  # fmt: skip
+            if name == "__call__" or not name.startswith(("_abc_", "__"))}  # fmt: skip
     return f"{kind.__qualname__} {digest(canonical_repr(code))}" if code else kind.__qualname__
 
 
@@ -106,8 +171,7 @@ def code_digest(module: str) -> str:
 
 def jax_settings() -> dict[str, str]:
     """The settings of JAX on which the numbers of a run depend, by what they mean."""
-    names = {"double precision": "jax_enable_x64", "matrix products": "jax_default_matmul_precision"}
-    return {meaning: str(getattr(jax.config, name)) for meaning, name in names.items()}
+    return {"double precision": str(jax.config.jax_enable_x64)}  # type: ignore[attr-defined]
 
 
 def _names(code: types.CodeType) -> list[str]:

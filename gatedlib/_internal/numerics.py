@@ -70,8 +70,12 @@ def random_key(seed: int | Array) -> Key[Array, ""]:
     return jax.random.wrap_key_data(_seed(jnp.asarray(seed)), impl=GENERATOR)
 
 
-SETTINGS = {"numpy_rank_promotion": "allow", "numpy_dtype_promotion": "standard"}
-"""Settings of JAX on which the bits of a seed, or the way this library writes its sums, depend."""
+SETTINGS = {
+    "numpy_rank_promotion": "allow",
+    "numpy_dtype_promotion": "standard",
+    "default_matmul_precision": "highest",  # which other libraries change for the whole process (dynamax 1.0.3)
+}
+"""Settings of JAX on which the numbers of a seed, or the way this library writes its sums, depend."""
 
 
 @contextlib.contextmanager

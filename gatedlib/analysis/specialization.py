@@ -361,7 +361,7 @@ def total_alignment(results: xr.Dataset) -> xr.DataArray:
     taken = _of_matched(results.final_weights, path_of_task, unit(results), otherwise=0.0)
     dots = (taken * teachers).sum(("task", "in"))
     squares = (teachers**2).sum(("task", "in"))
-    lengths = np.sqrt((taken**2).sum(("task", "in")) * squares)
+    lengths = ((taken**2).sum(("task", "in")) * squares) ** 0.5
     cosines = (dots / lengths.where(lengths > 0)).fillna(0.0)
     return cosines.where(squares > 0).mean("out").rename("total_alignment")
 

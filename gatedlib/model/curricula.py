@@ -144,6 +144,22 @@ class Curriculum(eqx.Module):
         """The plan in whole steps of `dt`."""
 
 
+def checked_schedule(curriculum: Curriculum, dt: float) -> Schedule:
+    """The plan of a curriculum, which must be a whole one."""
+    plan = curriculum.schedule(dt)
+    name, remedy = f"{type(curriculum).__name__}.schedule", "Return gatedlib.Schedule.of_blocks(...) or of_tasks(...)"
+    require(isinstance(plan, Schedule), name, type(plan).__name__, "must give a Schedule", remedy)
+    whole = all(isinstance(table, np.ndarray) and table.ndim == 1 and table.dtype.kind in "iu" for table in plan)
+    require(whole, name, plan, "must give arrays of whole numbers", remedy)
+    steps = len(plan.tasks)
+    tiled = len(plan.start) > 0 and np.array_equal(np.append(plan.start[1:], steps), plan.stop) and plan.start[0] == 0
+    tiled = tiled and bool((plan.stop > plan.start).all())
+    require(bool(tiled), name, "start and stop", f"must cut its {steps} steps into blocks", remedy)
+    named = np.array_equal(plan.tasks, np.repeat(plan.block_tasks, plan.stop - plan.start))
+    require(named, name, "tasks and block_tasks", "must name the same task in each block", remedy)
+    return plan
+
+
 class Blocked(Curriculum):
     r"""Tasks in turn, each on for a block of the same length: A, B, A, B, …
 
@@ -258,7 +274,7 @@ class Phases(Curriculum):
         require(kinds, "phases", self.phases, "must be curricula, at least one", remedy)
 
     def schedule(self, dt: float) -> Schedule:
-        plans = [phase.schedule(dt) for phase in self.phases]
+        plans = [checked_schedule(phase, dt) for phase in self.phases]
         _check_steps(sum(len(plan.tasks) for plan in plans))
         begin = np.cumsum([0, *(len(plan.tasks) for plan in plans[:-1])])
         starts = [plan.start + first for plan, first in zip(plans, begin, strict=True)]

@@ -12,9 +12,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from gatedlib._internal.identity import forget_if_changed
 from gatedlib._internal.numerics import fixed_jax_settings, random_key
 from gatedlib._internal.validation import require, require_instance, require_integer, require_member
-from gatedlib.model.curricula import Curriculum, Schedule
+from gatedlib.model import checks
+from gatedlib.model.curricula import Curriculum, Schedule, checked_schedule
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
 from gatedlib.model.penalties import Penalty
@@ -58,9 +60,15 @@ class Experiment(eqx.Module):
         for name, kind in kinds.items():
             part = getattr(self, name)
             require_instance(name, part, kind, f"See gatedlib.{kind.__name__}")
+        require_whole(self, "an experiment")
         _check_leaves(self)
-        tasks = self.teachers.shape[0]
-        unknown = sorted(set(self.schedule().block_tasks.tolist()) - set(range(tasks)))
+        forget_if_changed(code_of(self))
+        for part in parts_of(self.teachers):
+            checks.require_teachers(part)
+        tasks, _, d_in = self.teachers.shape
+        plan = self.schedule()
+        _require_steady(self, plan)
+        unknown = sorted(set(plan.block_tasks.tolist()) - set(range(tasks)))
         require(
             not unknown,
             "tasks in the curriculum",
@@ -69,7 +77,13 @@ class Experiment(eqx.Module):
             "Add teachers, or name these tasks only",
         )
         self.flow.inputs.check(self.teachers)
-        gates = self.network.shapes(*self.sizes)["gates"]
+        shapes = self.network.shapes(*self.sizes)
+        gates = shapes["gates"]
+        checks.require_network(self.network, *self.sizes)
+        checks.require_inputs(self.flow.inputs, self.sizes, d_in)
+        for part in parts_of(self.flow):
+            if isinstance(part, Penalty):
+                checks.require_penalty(part, shapes)
         stiffness = sum(float(penalty.stiffness(gates)) for penalty in self.flow.penalties)
         longest = 2 * float(self.flow.tau_c) / stiffness if stiffness > 0 else np.inf
         require(
@@ -82,7 +96,7 @@ class Experiment(eqx.Module):
 
     def schedule(self) -> Schedule:
         """The curriculum in whole steps of this experiment's dt."""
-        return self.curriculum.schedule(float(self.flow.dt))
+        return checked_schedule(self.curriculum, float(self.flow.dt))
 
     @fixed_jax_settings()
     def draw(self, seed: int | Array | np.ndarray) -> tuple[Float[Array, "task out in"], Params]:
@@ -106,6 +120,35 @@ class Experiment(eqx.Module):
         """
         check_settings(self, settings)
         return _rebuilt(self, settings)
+
+
+def require_whole(experiment: Experiment, what: str) -> None:
+    """Require an experiment of which JAX sees all fields, and whose numbers are not traced."""
+    for part in parts_of(experiment):
+        checks.require_fields(part)
+    checks.require_concrete(experiment, what)
+
+
+def code_of(experiment: Experiment) -> list[Any]:
+    """The classes that a user wrote for this experiment, and the functions that these hold."""
+    own = [part for part in parts_of(experiment) if not checks.is_ours(type(part))]
+    held = [getattr(part, field.name) for part in own for field in dataclasses.fields(part)]
+    return [
+        *{type(part): None for part in own},
+        *(value for value in held if callable(value) and not isinstance(value, eqx.Module)),
+    ]
+
+
+def _require_steady(experiment: Experiment, plan: Schedule) -> None:
+    """Require a curriculum of a user's that gives the same plan each time it is asked."""
+    if all(checks.is_ours(type(part)) for part in parts_of(experiment.curriculum)):
+        return
+    for _ in range(4):
+        again = experiment.schedule()
+        same = all(map(np.array_equal, plan, again))
+        rule = "gives another plan each time it is asked, so nobody could say which task was on when"
+        remedy = "Shuffle with a generator made anew in schedule: numpy.random.default_rng(self.seed)"
+        require(same, "curriculum", type(experiment.curriculum).__name__, rule, remedy)
 
 
 def draw_initial(

@@ -5,7 +5,6 @@ learning step is written once, in `learning`.
 """
 
 import abc
-import functools
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from gatedlib._internal.identity import cache_of_traces
 from gatedlib._internal.numerics import normal, random_key, shapes_of, with_shapes
 from gatedlib._internal.validation import require, require_integer, require_nonnegative, to_plain, to_real
 
@@ -85,9 +85,9 @@ class Network(eqx.Module):
         return _shapes(*shapes_of(self), d_out, d_in)
 
 
-@functools.lru_cache(maxsize=256)
+@cache_of_traces
 def _shapes(structure: Any, shapes: tuple, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
-    """The same for a network of this structure, found by tracing: no number is drawn."""
+    """Found by tracing: nothing is drawn."""
     traced = with_shapes(structure, shapes)
     drawn = jax.eval_shape(lambda network: network.init(random_key(0), d_out, d_in), traced)
     arrays = isinstance(drawn, Params) and all(hasattr(leaf, "shape") for leaf in drawn)

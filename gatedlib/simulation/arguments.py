@@ -1,11 +1,13 @@
 """What a caller asks of a run, checked: seeds, what to record, where to start."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from gatedlib._internal.validation import as_real_array, refusal, require, require_integer, to_plain
-from gatedlib.model.experiment import Experiment
+from gatedlib.model.checks import require_concrete
+from gatedlib.model.experiment import Experiment, code_of
 from gatedlib.model.networks import Params
 from gatedlib.simulation import record as rec
 
@@ -21,6 +23,7 @@ RESERVED = {"teachers", "final_weights", "final_gates", "component", "active_tas
 
 def checked_seeds(seeds: Seeds) -> np.ndarray:
     """The seeds that a number or a list asks for."""
+    require_concrete({"seeds": seeds}, "a run")
     remedy = "Ask for a number such as 10, or for a list such as [0, 1, 2]"
     plain = to_plain(seeds)
     if isinstance(plain, int):
@@ -77,6 +80,12 @@ def checked_record(record: Iterable[rec.Quantity], every: int, steps: int) -> tu
     return record, every
 
 
+def code_to_run(experiment: Experiment, record: tuple[rec.Quantity, ...]) -> list[Any]:
+    """What a user wrote of what a run compiles: classes of parts, and functions of quantities."""
+    own = [q.fn for q in record if not (getattr(q.fn, "__module__", None) or "").startswith("gatedlib.simulation.")]
+    return [*code_of(experiment), *own]
+
+
 def checked_initial(initial: Params, experiment: Experiment, seeds: np.ndarray) -> Params:
     """Initial parameters with a seed axis, after a check of whose they are and of their shapes."""
     rule, remedy = "must be Params", "Write gatedlib.Params(weights, gates), or use gatedlib.results.final_params"
@@ -87,6 +96,7 @@ def checked_initial(initial: Params, experiment: Experiment, seeds: np.ndarray) 
     )
     remedy = f"Use seeds={owners}, or initial=gatedlib.Params(*initial) if other teachers are meant"
     require(owners == seeds.tolist(), "seeds of initial", owners, rule, remedy)
+    require_concrete({"initial": initial}, "a run")
     leaves = {}
     for name, shape in experiment.network.shapes(*experiment.sizes).items():
         given = as_real_array(f"initial {name}", getattr(initial, name), "Compare network.shapes(d_out, d_in)")

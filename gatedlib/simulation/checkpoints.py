@@ -20,11 +20,15 @@ from gatedlib._internal.validation import require
 from gatedlib.model.experiment import Experiment, parts_of
 from gatedlib.model.networks import Params
 from gatedlib.simulation.grid import Measure, Tile
+from gatedlib.simulation.netcdf import decoded, encoded
 from gatedlib.simulation.record import Quantity
 from gatedlib.simulation.results import VERSIONS, array_description, settings
 
 ENGINE = 2
 """To be raised whenever a run of this library comes to give other numbers: folders of saved sweeps are then refused."""
+
+MAX_TOLD = 60
+"""Characters of a value of a plan that stand in a message."""
 
 PATIENCE = 30
 """Seconds to wait for a file that another process has seen."""
@@ -90,7 +94,7 @@ class Store:
             except (OSError, ValueError):
                 whole_plan = None
             rule = "is damaged, so that nothing can be said of the chunks beside it"
-            remedy = "Remove that folder, or choose another path"
+            remedy = "Choose another path, or remove that folder if you can do without it"
             require(whole_plan is not None, "plan", str(plan), rule, remedy)
             self._resume(whole_plan, json.loads(json.dumps(identity)))
         self.mark = digest(json.dumps([identity, [[tile.cells.tolist(), tile.seeds.tolist()] for tile in self.tiles]]))
@@ -99,8 +103,9 @@ class Store:
         there = plan["sweep"]
         saved, new = ({name: json.dumps(value) for name, value in each.items()} for each in (there, here))
         differ = sorted(name for name in saved.keys() | new.keys() if saved.get(name) != new.get(name))
-        rule = f"holds another sweep, which differs in {', '.join(differ)}"
-        require(not differ, "save", str(self.path), rule, "Choose another path, or remove that folder")
+        told = ", ".join(f"{name} ({_short(saved.get(name))} there, {_short(new.get(name))} here)" for name in differ)
+        rule = f"holds another sweep, which differs in {told}"
+        require(not differ, "save", str(self.path), rule, "Choose another path; what is there stays as it is")
         self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in plan["tiles"]]
 
     def _file(self, number: int) -> Path:
@@ -117,7 +122,7 @@ class Store:
         if jax.process_count() > 1:  # all must agree on what is left to do
             done = multihost_utils.broadcast_one_to_all(done)
         there = np.flatnonzero(done).tolist()
-        parts = {number: xr.load_dataset(found[number] or self._awaited(number)) for number in there}
+        parts = {number: decoded(xr.load_dataset(found[number] or self._awaited(number))) for number in there}
         for number, part in parts.items():
             rule, remedy = "holds another chunk", "Remove that file"
             require(part.attrs.pop("chunk", None) == number, "file", str(found[number]), rule, remedy)
@@ -135,4 +140,10 @@ class Store:
     def write(self, number: int, part: xr.Dataset) -> None:
         """Put a finished chunk on the disk, whole or not at all."""
         if jax.process_index() == 0:
-            atomic_write(self._file(number), part.assign_attrs(chunk=number).to_netcdf, sealed=True)
+            atomic_write(self._file(number), encoded(part.assign_attrs(chunk=number)).to_netcdf, sealed=True)
+
+
+def _short(value: str | None) -> str:
+    """A value of a plan as it is told: as it is if it is short, or else its beginning."""
+    text = "nothing" if value is None else value
+    return text if len(text) <= MAX_TOLD else f"{text[:MAX_TOLD]}…"

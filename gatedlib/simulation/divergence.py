@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gatedlib._internal.validation import require
+from gatedlib._internal.validation import refusal
 
 
 class DivergenceError(ValueError):
@@ -36,7 +36,7 @@ def first_nonfinite(values: dict[str, Any], runs: int = 2) -> Fault | None:
 def raise_nonfinite(fault: Fault, dt: float, run: str) -> None:
     """Say that a quantity is not finite, though weights and gates are."""
     rule = f"is nan or inf at time {fault.when * dt:.6g} ({run}), where weights and gates are not"
-    require(False, "quantity", fault.name, rule, "Mend it")
+    raise refusal("quantity", fault.name, rule, "Remove nan and inf from what it gives")
 
 
 def raise_divergence(fault: Fault, dt: float, run: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from gatedlib._internal.identity import cache_of_traces
 from gatedlib._internal.numerics import bytes_of, shapes_of, with_shapes
 from gatedlib._internal.validation import is_number, require, to_plain
 from gatedlib.model.curricula import Schedule
@@ -143,7 +143,7 @@ def _bytes(cell: Experiment, record: tuple[rec.Quantity, ...]) -> tuple[int, int
     return _bytes_of(*shapes_of((cell.teachers, cell.network, cell.flow)), cell.sizes, record)
 
 
-@functools.lru_cache(maxsize=64)
+@cache_of_traces
 def _bytes_of(
     structure: Any, shapes: tuple, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]
 ) -> tuple[int, int]:

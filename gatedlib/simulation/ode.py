@@ -20,14 +20,15 @@ import numpy as np
 import xarray as xr
 from scipy.integrate import solve_ivp
 
+from gatedlib._internal.identity import forget_if_changed
 from gatedlib._internal.numerics import fixed_jax_settings
 from gatedlib._internal.validation import require, require_positive
-from gatedlib.model.experiment import Experiment, require_penalties_on_gates
+from gatedlib.model.experiment import Experiment, require_penalties_on_gates, require_whole
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
 from gatedlib.model.penalties import Penalty
 from gatedlib.simulation import record as rec
-from gatedlib.simulation.arguments import Seeds, checked_initial, checked_record, checked_seeds
+from gatedlib.simulation.arguments import Seeds, checked_initial, checked_record, checked_seeds, code_to_run
 from gatedlib.simulation.divergence import first_nonfinite, raise_nonfinite
 from gatedlib.simulation.results import label
 
@@ -83,6 +84,7 @@ def solve(
 
     Source: this library. A. F. Filippov, Differential Equations with Discontinuous Righthand Sides, 1988.
     """
+    require_whole(experiment, "solve")
     rtol = require_positive("rtol", rtol, "Use 1e-9")
     require(1e-12 <= rtol <= 0.1, "rtol", rtol, "must be from 1e-12 to 0.1", "Use 1e-9")
     for name, part, kind in (
@@ -99,6 +101,7 @@ def solve(
     chosen = checked_seeds(seeds)
     record, every = checked_record(record, every, len(schedule.tasks))
     given = None if initial is None else checked_initial(initial, experiment, chosen)
+    forget_if_changed(code_to_run(experiment, record))
     learning = _Learning.of(experiment)
 
     teachers, finals, frames = [], [], []

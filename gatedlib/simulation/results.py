@@ -21,8 +21,11 @@ from gatedlib._internal.version import __version__
 from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
+from gatedlib.simulation.netcdf import load, save
 from gatedlib.simulation.record import Quantity
 from gatedlib.simulation.runs import Run, cell_dims, dt_of, read, runs_of, single_run, spacing, texts_of
+
+__all__ = ["cell", "final_params", "join", "load", "save", "settings"]
 
 MAX_INLINE_SIZE = 1000
 """Arrays of at most so many numbers stand in the settings as they are, larger ones with their checksum."""
@@ -260,7 +263,7 @@ def cell(grid: xr.Dataset, **where: Any) -> xr.Dataset:
     rule, remedy = "is no result of a sweep", "Use what gatedlib.sweep returned"
     require(len(axes) > 0, "grid", type(grid).__name__, rule, remedy)
     for name, value in list(where.items()):
-        require_member(name, axes, "swept setting")
+        require_member(name, map(str, axes), "swept setting")
         values = grid[name].values.tolist()
         where[name] = value = to_plain(value)
         single = isinstance(value, int | float | str) and not isinstance(value, bool)

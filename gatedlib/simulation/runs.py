@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,7 +114,7 @@ def in_each_run(*names: str) -> Callable[[Metric], Metric]:
         def of_all(results: xr.Dataset, *args: Any, **kwargs: Any) -> Any:
             data, cells = _checked(results, names)
 
-            def of_cell(argument: Any, where: dict[str, int]) -> Any:
+            def of_cell(argument: Any, where: dict[Hashable, int]) -> Any:
                 if not isinstance(argument, xr.DataArray | xr.Dataset):
                     return argument
                 for dim, at in where.items():
@@ -124,11 +124,11 @@ def in_each_run(*names: str) -> Callable[[Metric], Metric]:
                         argument = argument.isel({dim: at}, drop=True)
                 return argument
 
-            def over(left: Sequence[str], where: dict[str, int]) -> Any:
+            def over(left: Sequence[Hashable], where: dict[Hashable, int]) -> Any:
                 if not left:
                     given = [of_cell(argument, where) for argument in args]
                     named = {name: of_cell(argument, where) for name, argument in kwargs.items()}
-                    found = metric(_run(data.isel(where, drop=True), names), *given, **named)
+                    found = metric(_run(data.isel(where, drop=True)), *given, **named)
                     return found.drop_vars(("settings", "swept"), errors="ignore") if names else found
                 dim, *others = left
                 parts = [over(others, {**where, dim: at}) for at in range(data.sizes[dim])]
@@ -148,7 +148,7 @@ def single_run(results: xr.Dataset, *names: str) -> xr.Dataset:
     data, cells = _checked(results, names)
     rule = "these results hold a sweep, or several runs side by side"
     require(not cells, "results", cells, rule, "Take one cell out with gatedlib.results.cell, or measure in the sweep")
-    return _run(data, names)
+    return _run(data)
 
 
 def texts_of(results: xr.Dataset) -> xr.DataArray:
@@ -156,7 +156,7 @@ def texts_of(results: xr.Dataset) -> xr.DataArray:
     return _checked(results, ())[0].settings
 
 
-def cell_dims(results: xr.Dataset) -> list[str]:
+def cell_dims(results: xr.Dataset) -> list[Hashable]:
     """The axes along which settings vary, beside seed."""
     return _checked(results, ())[1]
 
@@ -169,7 +169,7 @@ def _one_seed(found: Any) -> Any:
     return chosen
 
 
-def _checked(results: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, list[str]]:
+def _checked(results: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, list[Hashable]]:
     """The variables of these names, or all, with an axis seed, and the axes along which settings vary."""
     if not isinstance(results, xr.Dataset):
         remedy = "Give what simulate or sweep returned"
@@ -190,22 +190,26 @@ def _checked(results: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, lis
     rule, remedy = "runs of other axes were joined, and have none in common", "Measure each, and join what you get"
     require(all(isinstance(text, str) for text in texts), "settings", "nan", rule, remedy)
     own = read(texts[0])
-    for dim in held:
-        rule, remedy = f"runs were joined along {dim}", "Use gatedlib.results.join(first, then)"
-        require(dim == "seed" or (dim != "time" and dim not in own.sizes), "axes of settings", held, rule, remedy)
-    cells: list[str] = []
-    for name, array in data.data_vars.items():
-        known = {"seed", *own.dims.get(str(name), array.dims)}
+    for along in held:
+        rule, remedy = f"runs were joined along {along}", "Use gatedlib.results.join(first, then)"
+        apart = along == "seed" or (along != "time" and along not in own.sizes)
+        require(apart, "axes of settings", held, rule, remedy)
+    cells: list[Hashable] = []
+    for variable, array in data.data_vars.items():
+        known: set[Hashable] = {"seed", *own.dims.get(str(variable), array.dims)}
         for dim in array.dims:
             if dim in known or dim in cells:
                 continue
-            rule = f"{dim!r} is no axis of a run, and settings do not vary along it, or were lost"
-            remedy = "Rename it back, or measure each run and join what you get"
-            require(dim in held or array.sizes[dim] == 1, f"axes of {name}", array.dims, rule, remedy)
+            rule = f"{dim!r} is no axis of it in a run, and settings do not vary along it"
+            remedy = (
+                "Rename it back; join runs by xarray.concat(..., coords='different'), and a run with the one that goes "
+                "on from it by gatedlib.results.join"
+            )
+            require(dim in held or array.sizes[dim] == 1, f"axes of {variable}", array.dims, rule, remedy)
             levels = data.indexes[dim].nlevels if dim in data.indexes else 1
             rule, remedy = f"{dim} is an index of several levels", f"Unstack it: results.unstack({dim!r})"
-            require(levels == 1, f"axes of {name}", array.dims, rule, remedy)
-            cells.append(str(dim))
+            require(levels == 1, f"axes of {variable}", array.dims, rule, remedy)
+            cells.append(dim)
     return data, sorted(cells, key=lambda dim: held.index(dim) if dim in held else len(held))
 
 
@@ -247,7 +251,7 @@ def require_recorded(results: xr.Dataset, *names: str) -> None:
         )
 
 
-def _run(data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
+def _run(data: xr.Dataset) -> xr.Dataset:
     """Check the data of one cell, and bring them into one form: all axes in their order, each complete."""
     described = runs_of(data)
     own = described[0]

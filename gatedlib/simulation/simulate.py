@@ -6,7 +6,6 @@ While a chunk is learned, the inputs of the next one are drawn, and the frames o
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,10 @@ from jax.experimental import multihost_utils
 from jaxtyping import Array
 from tqdm import tqdm
 
+from gatedlib._internal.identity import cache_of_traces, forget_if_changed
 from gatedlib._internal.numerics import bytes_of, fixed_jax_settings, shapes_of, with_current_settings, with_shapes
 from gatedlib.model.curricula import Schedule
-from gatedlib.model.experiment import Experiment, keys
+from gatedlib.model.experiment import Experiment, keys, require_whole
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
 from gatedlib.model.teachers import Teachers
@@ -34,6 +34,7 @@ from gatedlib.simulation.arguments import (
     checked_record,
     checked_seeds,
     checked_start,
+    code_to_run,
 )
 from gatedlib.simulation.divergence import Fault, first_nonfinite, raise_divergence, raise_nonfinite
 from gatedlib.simulation.programs import Frames
@@ -111,11 +112,13 @@ def simulate(
 
     Source: paper, section 2.
     """
+    require_whole(experiment, "simulate")
     schedule = experiment.schedule()
     chosen = checked_seeds(seeds)
     record, every = checked_record(record, every, len(schedule.tasks))
     start = checked_start(start, len(schedule.tasks))
     begin = None if initial is None else checked_initial(initial, experiment, chosen)
+    forget_if_changed(code_to_run(experiment, record))
     title = f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps"
     request = Request(chosen, record, every, lambda seed, _: f"seed {chosen[seed]}", title, begin, start)
     teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], [schedule], request))
@@ -292,7 +295,7 @@ def batch_bytes(experiment: Experiment) -> int:
     return _batch_bytes(*shapes_of(experiment.flow.inputs), experiment.teachers.shape[1:])
 
 
-@functools.lru_cache(maxsize=64)
+@cache_of_traces
 def _batch_bytes(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
     return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), with_shapes(structure, shapes)))
 

@@ -14,14 +14,22 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 from tqdm import tqdm
 
+from gatedlib._internal.identity import forget_if_changed
 from gatedlib._internal.numerics import fixed_jax_settings
 from gatedlib._internal.validation import require, require_folder, require_positive
 from gatedlib.model.curricula import Schedule
-from gatedlib.model.experiment import Experiment
+from gatedlib.model.experiment import Experiment, require_whole
 from gatedlib.model.networks import Params
 from gatedlib.simulation import record as rec
 from gatedlib.simulation import simulate
-from gatedlib.simulation.arguments import Seeds, as_record, checked_initial, checked_record, checked_seeds
+from gatedlib.simulation.arguments import (
+    Seeds,
+    as_record,
+    checked_initial,
+    checked_record,
+    checked_seeds,
+    code_to_run,
+)
 from gatedlib.simulation.assemble import Measuring, assemble, measured
 from gatedlib.simulation.checkpoints import Store
 from gatedlib.simulation.grid import (
@@ -95,6 +103,7 @@ def sweep(
     """
     if measure is not None:
         require(callable(measure), "measure", measure, "must be a function of results", "Use one of metrics")
+    require_whole(experiment, "sweep")
     folder = None if save is None else require_folder("save", save, "Name a folder")
     axes = checked_axes(experiment, grid)
     cells = cells_of(experiment, axes)
@@ -107,6 +116,7 @@ def sweep(
         with naming_cell(label):
             record, every = checked_record(record, every, len(schedule.tasks))
             begin = None if initial is None else checked_initial(initial, cell, chosen)
+    forget_if_changed(code_to_run(experiment, record))
     if measure is None:
         check_one_shape(cells, schedules)
     tiles = [
@@ -155,7 +165,8 @@ def run_tile(
         math.ceil(count / len(devices)) * len(devices) if over else count
         for count, over in zip(places, (by_cell, not by_cell), strict=True)
     )
-    padded, plans = (each + each[-1:] * (cell_places - len(cells)) for each in (cells, schedules))
+    extra = cell_places - len(cells)
+    padded, plans = cells + cells[-1:] * extra, schedules + schedules[-1:] * extra
     left = seed_places - len(request.seeds)
     seeds, initial = jax.tree.map(
         lambda leaf: np.append(leaf, np.repeat(leaf[-1:], left, 0), 0), (request.seeds, request.initial)
