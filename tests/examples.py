@@ -4,9 +4,12 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 import gatedlib as gl
+from gatedlib.simulation.runs import Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,10 +27,19 @@ def small(**settings) -> gl.Experiment:
     return experiment.replace(**settings)
 
 
-def declared(*gate_dims, unit="path"):
-    """What results of a network of matrices keep of its axes, for results that are made by hand."""
-    dims = {"unit": (unit,), "gate_dims": (unit, *gate_dims), "weight_dims": (unit, "out", "in")}
-    return {f"network.{name}": " ".join(each) for name, each in dims.items()}
+def by_hand(variables, *gate_dims, steps=1, coordinates=None):
+    """Results of seed 0 and a network of matrices that are made by hand, from variables with their axes after seed."""
+    data = xr.Dataset({name: (("seed", *dims), np.asarray(values)[None]) for name, (dims, values) in variables.items()})
+    sizes = {dim: size for dim, size in data.sizes.items() if dim not in ("seed", "time")}
+    tasks, blocks = sizes.get("task", 2), len((coordinates or {}).get("block", [0]))
+    run = Run(
+        settings={"flow.dt": 0.5, "flow.inputs": "Population"}, seed=0, start=0, initial="", made_by="hand",
+        steps=steps, blocks=blocks, components=tasks, met=list(range(tasks)), gate_dims=["path", *gate_dims],
+        weight_dims=["path", "out", "in"], sizes=sizes,
+        dims={name: list(dims) for name, (dims, _) in variables.items()},
+    )  # fmt: skip
+    labels = {dim: range(size) for dim, size in sizes.items()}
+    return data.assign_coords({"seed": [0], **labels, **(coordinates or {}), "settings": ("seed", [run.text()])})
 
 
 SHOWN = "README.md", "book/api_vision.md"

@@ -76,6 +76,8 @@ def matching(results: xr.Dataset) -> xr.DataArray:
 
 
 def _matching(run: xr.Dataset) -> xr.DataArray:
+    if all(each.in_order for each in runs_of(run)):
+        return _in_order(run)
     dim = unit(run)
     frames = len(range(0, runs_of(run)[0].steps, spacing(run.step.values[-2:], runs_of(run)[0])))
     count = max(1, frames // 10)
@@ -87,6 +89,16 @@ def _matching(run: xr.Dataset) -> xr.DataArray:
     matched = late.isel({dim: 0}, drop=True).copy(data=found.reshape(late.shape[:-1]))
     matched = matched.reindex(task=run.task, fill_value=-1).transpose("seed", "task", ...)
     return matched.drop_vars("component", errors="ignore").rename("matching")
+
+
+def _in_order(run: xr.Dataset) -> xr.DataArray:
+    """The matching after paths were reordered, which needs no frames of the end any more."""
+    own, tasks = runs_of(run)[0], xr.DataArray(run.task.values, {"task": run.task.variable}, ("task",))
+    found = tasks
+    if "out" in own.gate_dims:
+        outs = xr.DataArray(range(own.sizes["out"]), {"out": range(own.sizes["out"])}, ("out",))
+        found = tasks * len(outs) + outs if outputs_share_units(run) else tasks + 0 * outs
+    return found.where(tasks < own.components, -1).expand_dims(seed=run.seed.values).rename("matching")
 
 
 def _is_matched(run: xr.Dataset) -> xr.DataArray:
@@ -127,7 +139,7 @@ def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None)
         path_of_task: which path serves each task; by default `matching`, which needs `alignment` recorded.
 
     Returns:
-        Results of the same form.
+        Results of the same form. They know their order: cut to some frames, they need no `matching` any more.
 
     Raises:
         ValueError: if there are fewer paths than tasks, or outputs are reordered one by one and a quantity of paths
@@ -174,7 +186,9 @@ def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None)
                 require(set(index.dims) <= set(values.dims), str(name), values.dims, rule, "Leave it out")
                 picked = values.drop_vars(each).isel({each: index})
                 reordered[name] = picked.transpose(*values.dims)
-    return reordered
+    whole = (path_of_task >= 0).all([name for name in path_of_task.dims if name != "seed"]).values.tolist()
+    texts = [each._replace(in_order=each_task).text() for each, each_task in zip(runs_of(results), whole, strict=True)]
+    return reordered.assign_coords(settings=("seed", np.array(texts, object)))
 
 
 def _one_to_one(row: list[int], units: int) -> bool:

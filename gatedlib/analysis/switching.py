@@ -172,13 +172,12 @@ def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.
         >>> dict(gl.metrics.end_of_block(results.gates, results).sizes)
         {'seed': 3, 'path': 2, 'block': 2}
     """
+    fraction = require_positive("fraction", fraction, "Use 0.05 for the last 5 %")
+    require(fraction <= 1, "fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
     return _end_of_block(values, table_of_frames(results), fraction)
 
 
 def _end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.05) -> xr.DataArray:
-    fraction = require_positive("fraction", fraction, "Use 0.05 for the last 5 %")
-    require(fraction <= 1, "fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
-
     def end(block: np.ndarray) -> np.ndarray:
         return block[..., -max(1, round(fraction * block.shape[-1])) :].mean(-1)
 

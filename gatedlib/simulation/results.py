@@ -328,7 +328,9 @@ def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
 
     Source: this library.
     """
-    before, after = (single_run(results) for results in (first, then))
+    for results in (first, then):
+        single_run(results, "final_weights", "final_gates")
+    before, after = single_run(first), single_run(then)
     seeds, others = before.seed.values.tolist(), after.seed.values.tolist()
     require(sorted(seeds) == sorted(others), "seeds of then", others, f"must be those of first, {seeds}", "Match these")
     after = after.isel(seed=[others.index(seed) for seed in seeds])
@@ -339,10 +341,13 @@ def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
     was, now = (sorted(map(str, each.data_vars)) for each in (before, after))
     require(was == now, "quantities of then", now, f"must be those of first, {was}", "Record the same in both")
     steps, blocks, dt = pairs[0][0].steps, pairs[0][0].blocks, dt_of(before)
-    for each, (run, _) in ((before, pairs[0]), (after, pairs[0][::-1])):
-        whole = each.sizes.get("block") == run.blocks and each.step[-1] + spacing(each.step.values, run) >= run.steps
-        rule, remedy = "must hold all blocks, and frames to the end", "Join first, and select from what you get"
-        require(whole and each.step[0] == 0, "results", "a part of a run", rule, remedy)
+    apart = [spacing(each.step.values, run) for each, run in ((before, pairs[0][0]), (after, pairs[0][1]))]
+    rule, remedy = "both must have frames equally far apart", "Use one every in both"
+    require(apart[0] == apart[1], "steps between frames", apart, rule, remedy)
+    for each, run in ((before, pairs[0][0]), (after, pairs[0][1])):
+        whole = each.sizes.get("block") == run.blocks and int(each.step[-1]) + apart[0] >= run.steps
+        rule, remedy = "must hold all blocks, and all frames", "Join first, and select from what you get"
+        require(whole and int(each.step[0]) == 0, "results", "a part of a run", rule, remedy)
     moved = after.assign_coords(
         time=time_labels(after.step.values + steps, dt),
         step=after.step + steps,

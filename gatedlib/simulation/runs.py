@@ -37,6 +37,7 @@ class Run(NamedTuple):
         gate_dims, weight_dims: the axes of gates and weights.
         dims: the axes of every variable, but for seed and cells of a sweep.
         sizes: how long each of them is, but for time.
+        in_order: whether paths were reordered, so that path m serves task m.
     """
 
     settings: dict[str, Any]
@@ -52,6 +53,7 @@ class Run(NamedTuple):
     weight_dims: list[str]
     dims: dict[str, list[str]]
     sizes: dict[str, int]
+    in_order: bool = False
 
     def text(self) -> str:
         """The run as it stands in the coordinate `settings`."""
@@ -256,7 +258,7 @@ def _run(data: xr.Dataset) -> xr.Dataset:
     described = runs_of(data)
     own = described[0]
     for each in described:
-        alike = each[5:] == own[5:] and each.settings["flow.dt"] == own.settings["flow.dt"]
+        alike = each[5:-1] == own[5:-1] and each.settings["flow.dt"] == own.settings["flow.dt"]
         rule, remedy = "runs along seed must have one form", "Join others along an axis of their own"
         require(alike, "settings", "runs of other sizes, blocks or steps", rule, remedy)
     if "seed" not in data.coords:
@@ -288,9 +290,9 @@ def _complete(data: xr.Dataset, dim: str, own: Run) -> xr.Dataset:
         whole = sorted(labels.tolist()) == list(range(own.components))
     rule, remedy = f"must be all of the run, 0 to {own.sizes[dim] - 1}", "Measure first, and select from what you get"
     require(whole, f"labels of {dim}", labels.tolist(), rule, remedy)
-    if np.array_equal(labels, np.arange(len(labels))):
-        return data
-    return data.isel({dim: np.argsort(labels)})
+    if not np.array_equal(labels, np.arange(len(labels))):
+        data = data.isel({dim: np.argsort(labels)})
+    return data if dim in data.coords else data.assign_coords({dim: labels})
 
 
 def _check_frames(data: xr.Dataset, own: Run) -> None:

@@ -79,7 +79,8 @@ def test_euler_is_of_first_order():
 def charges(results):
     """tau_c c_p^2 - tau_w ||W_p||^2 for each path, over time."""
     squares = results.weight_products.where(results.path == results.other_path).sum("other_path")
-    return results.attrs["flow.tau_c"] * results.gates**2 - results.attrs["flow.tau_w"] * squares
+    told = gl.results.settings(results)
+    return told["flow.tau_c"] * results.gates**2 - told["flow.tau_w"] * squares
 
 
 @pytest.mark.usefixtures("x64")

@@ -110,7 +110,8 @@ def test_results_have_the_form_of_simulated_ones():
     exact, steps = gl.solve(small(), 2), gl.simulate(small(), 2)
     assert exact.sizes == steps.sizes
     assert set(exact.variables) == set(steps.variables)
-    assert repr(exact.attrs) == repr(steps.attrs)
+    assert exact.attrs == steps.attrs
+    assert gl.results.settings(exact) == gl.results.settings(steps)
     assert exact.gates.dtype == np.float64
     np.testing.assert_allclose(exact.teachers, steps.teachers, atol=1e-6)
     np.testing.assert_allclose(exact.gate_speed[:, 0], steps.gate_speed[:, 0], rtol=1e-5)

@@ -111,11 +111,14 @@ def test_another_precision_is_another_sweep(tmp_path):
         swept(tmp_path)
 
 
-def test_measures_may_not_mix_cells_nor_read_what_is_swept():
+def test_measures_keep_the_order_of_seeds():
     with pytest.raises(ValueError, match=r"must keep their order. Sort after the sweep"):
-        gl.sweep(small(), seeds=2, measure=lambda run: run.loss.mean("time").sortby("seed"), **GRID)
-    with pytest.raises(ValueError, match=r"measure = 'gamma': reads 'flow.tau_c'.*Sweep without measure"):
-        gl.sweep(small(), seeds=2, measure=gl.reduction.gamma, **GRID)
+        gl.sweep(small(), seeds=2, measure=lambda run: run.loss.mean("time").sortby("seed", ascending=False), **GRID)
+
+
+def test_a_measure_may_read_what_is_swept(grid):
+    inside = gl.sweep(small(), seeds=3, measure=gl.reduction.gamma, **GRID).gamma
+    xr.testing.assert_allclose(inside, gl.reduction.gamma(grid).transpose(*inside.dims), atol=1e-5)
 
 
 CUT = [
@@ -152,7 +155,7 @@ def test_arguments_that_belong_to_cells_are_taken_in_each(grid):
 
 REFUSED = [
     (lambda run: metrics.alignment_matched(run.drop_vars("alignment")), "must include 'alignment'"),
-    (lambda run: metrics.matching(run.isel(seed=0)), r"Keep it: results.isel\(seed=\[0\]\)"),
+    (lambda run: metrics.matching(run.mean("seed")), r"they are lost with the axis seed, as after an average"),
     (lambda run: metrics.reorder_paths(run, metrics.matching(run).isel(seed=[0])), "must be those of the results"),
     (lambda run: metrics.reorder_paths(run, 0 * metrics.matching(run)), "must name another path for each task"),
     (lambda run: gl.transfer.loss_with(run, run.final_gates.isel(path=[0])), r"paths of gates = \[0\]"),

@@ -276,8 +276,8 @@ BAD = [
         "weights that are not finite = 1: must be 0. Remove nan and inf.",
     ),
     (
-        lambda: gl.transfer.parts(gl.sweep(small(), tau_c=[0.1, 0.2])),
-        "results = ['tau_c']: these results hold a sweep. Take one cell out with gatedlib.results.cell, "
+        lambda: gl.plotting.loss(gl.sweep(small(), tau_c=[0.1, 0.2])),
+        "results = ['tau_c']: these results hold a sweep, or several runs side by side. Take one cell out with gatedlib.results.cell, "
         "or measure in the sweep.",
     ),
     (
@@ -491,7 +491,7 @@ BAD = [
     ),
     (
         lambda: gl.simulate(small(), initial=P(np.full((2, 2, 6), np.inf), np.ones(2))),
-        "initial weights = 'nan or inf': must be finite. Mend them.",
+        "initial weights = 'nan or inf': must be finite. Remove nan and inf.",
     ),
     (
         lambda: gl.simulate(small()).pipe(metrics.time_to_criterion, -1),

@@ -306,7 +306,7 @@ def test_another_process_finds_the_same_numbers_bit_for_bit():
 
 
 def test_results_tell_what_made_them():
-    attributes = gl.simulate(small(), 1).attrs
-    assert attributes["gatedlib_version"] == gl.__version__
-    assert attributes["jax_version"]
-    assert attributes["flow.tau_c"] == 0.1
+    results = gl.simulate(small(), 1)
+    assert results.attrs["gatedlib_version"] == gl.__version__
+    assert results.attrs["jax_version"]
+    assert gl.results.settings(results)["flow.tau_c"] == 0.1

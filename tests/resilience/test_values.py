@@ -186,7 +186,7 @@ def test_lists_of_any_kind_are_taken(kind, run):
 def test_numbers_come_out_of_results_and_go_in_again(grid):
     """What a cell of a sweep was measured at is a setting again."""
     assert small(tau_c=grid.tau_c[1]) == small(tau_c=0.2)
-    assert gl.results.cell(grid, tau_c=grid.tau_c[1]).attrs["flow.tau_c"] == 0.2
+    assert gl.results.settings(gl.results.cell(grid, tau_c=grid.tau_c[1]))["flow.tau_c"] == 0.2
     assert gl.Nonnegative(np.longdouble(0.25)).a == gl.Nonnegative(np.float16(0.25)).a == 0.25
     assert gl.Nonnegative(xr.DataArray(0.25)).a == gl.Nonnegative(jnp.array(0.25)).a == 0.25
 

@@ -41,7 +41,7 @@ def pinned(results: xr.Dataset) -> xr.DataArray:
 def drift(results: xr.Dataset) -> xr.DataArray:
     """How far the pair's invariant is from where it began, in units of tau_c, dims seed and time."""
     invariant = reduction.pair_invariant(results).isel(path=0, other_path=1)
-    return abs(invariant - invariant.isel(time=0)) / float(results.attrs["flow.tau_c"])
+    return abs(invariant - invariant.isel(time=0)) / gl.results.settings(results)["flow.tau_c"]
 
 
 @claim(

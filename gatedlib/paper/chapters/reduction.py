@@ -91,7 +91,7 @@ RANKED = FLEXIBLE.replace(tau_c=0.06, inputs=gl.Population())
 def crossing_time(results: xr.Dataset) -> xr.DataArray:
     """Time from the first step of a block until both gates are equal, between steps by a straight line."""
     apart = results.gates.isel(path=0) - results.gates.isel(path=1)
-    dt = float(results.attrs["flow.dt"])
+    dt = gl.results.settings(results)["flow.dt"]
 
     def crossing(values: np.ndarray) -> np.ndarray:
         values = values * np.sign(values[..., :1])

@@ -137,7 +137,7 @@ def redundant(free: gl.Experiment = FREE, costly: gl.Experiment = COSTLY, weaker
 
 def likeness(results: xr.Dataset) -> xr.Dataset:
     """How fast the loss decays right after the last switch; specialization and gates in the end."""
-    dt = float(results.attrs["flow.dt"])
+    dt = gl.results.settings(results)["flow.dt"]
     steps = max(1, round(0.01 / dt))
     decay = metrics.per_block(
         results.loss, results, lambda loss: np.log(loss[..., 0] / loss[..., steps]) / (steps * dt)

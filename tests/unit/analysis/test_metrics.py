@@ -4,20 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import metrics
-from tests.examples import declared
+from tests.examples import by_hand
 
 
 def handmade(losses, **variables):
-    """Results of one seed with two blocks of four steps of 0.5."""
-    data = {"loss": (("seed", "time"), np.array([losses], float)), **variables}
+    """Results of one seed with two blocks of four steps of 0.5, and teachers for whom no answer costs 8."""
+    teachers = ("task", "out", "in"), np.full((variables.pop("tasks", 2), 1, 4), 2.0)
+    data = {"loss": (("time",), np.array(losses, float)), "teachers": teachers, **variables}
     coordinates = {
-        "seed": [0],
         "step": ("time", np.arange(8)),
         "time": np.arange(8) * 0.5,
         "active_task": ("time", np.repeat([0, 1], 4)),
@@ -26,7 +25,7 @@ def handmade(losses, **variables):
         "block_stop": ("block", [4, 8]),
         "block_task": ("block", [0, 1]),
     }
-    return xr.Dataset(data, coordinates, {"flow.dt": 0.5, "every": 1, **declared()})
+    return by_hand(data, steps=8, coordinates=coordinates)
 
 
 def test_time_to_criterion():
@@ -46,9 +45,9 @@ def test_losses_at_the_switch_and_at_the_end():
 
 def aligned(scores):
     """Results of one seed with constant alignments of the given shape (task, path)."""
-    constant = np.broadcast_to(np.asarray(scores, float), (1, 8, *np.shape(scores)))
-    results = handmade(np.ones(8), alignment=(("seed", "time", "task", "path"), constant))
-    return results.assign_coords(task=np.arange(constant.shape[2]), path=np.arange(constant.shape[3]))
+    constant = np.broadcast_to(np.asarray(scores, float), (8, *np.shape(scores)))
+    gates = ("time", "path"), np.zeros((8, constant.shape[2]))
+    return handmade(np.ones(8), tasks=len(scores), alignment=(("time", "task", "path"), constant), gates=gates)
 
 
 @settings(max_examples=50)

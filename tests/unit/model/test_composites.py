@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import gatedlib as gl
 from gatedlib import metrics, transfer
 from gatedlib.model.curricula import Curriculum
-from tests.examples import CONSTRAINTS, declared, small
+from tests.examples import CONSTRAINTS, by_hand, small
 
 pytestmark = pytest.mark.slow
 
@@ -113,19 +113,18 @@ def test_every_row_conserves_its_pair_invariant_while_its_gates_are_positive(pen
     assert 7 < coarse / fine < 13
 
 
-def by_hand(scores):
+def aligned(scores):
     """Results of one seed at one time, with alignments (task, path, out)."""
-    alignment = ("seed", "time", "task", "path", "out"), np.asarray(scores)[None, None]
-    data = xr.Dataset({"alignment": alignment}, attrs=declared("out"))
-    sizes = {dim: np.arange(size) for dim, size in data.sizes.items()}
-    return data.assign_coords(sizes)
+    alignment = ("time", "task", "path", "out"), np.asarray(scores)[None]
+    frame = {"time": [0.0], "step": ("time", [0]), "active_task": ("time", [0])}
+    return by_hand({"alignment": alignment}, "out", coordinates=frame)
 
 
 @settings(max_examples=40)
 @given(tasks=st.integers(1, 3), outs=st.integers(1, 4), seed=st.integers(0, 999))
 def test_each_neuron_is_matched_by_itself_and_best(tasks, outs, seed):
     scores = np.random.default_rng(seed).uniform(-1, 1, (tasks, 3, outs))
-    results = by_hand(scores)
+    results = aligned(scores)
     chosen = metrics.matching(results).transpose("task", "out", "seed").values[..., 0]
     for out in range(outs):
         best = max(sum(scores[range(tasks), list(p), out]) for p in itertools.permutations(range(3), tasks))
@@ -228,11 +227,11 @@ def test_nonnegative_gates_cannot_be_improved(neuron, seed):
     """Slopes are zero where gates are open and upward where they are shut: the optimum of a convex problem."""
     random = np.random.default_rng(seed)
     gate_dims = ("path", "out") if neuron else ("path",)
-    results = xr.Dataset({
-        "final_weights": (("seed", "path", "out", "in"), random.normal(size=(1, 3, 2, 5))),
-        "teachers": (("seed", "task", "out", "in"), random.normal(size=(1, 4, 2, 5))),
-        "final_gates": (("seed", *gate_dims), np.ones((1, 3, 2)[: 1 + len(gate_dims)])),
-    }, attrs=declared(*gate_dims[1:])).assign_coords(path=range(3))  # fmt: skip
+    results = by_hand({
+        "final_weights": (("path", "out", "in"), random.normal(size=(3, 2, 5))),
+        "teachers": (("task", "out", "in"), random.normal(size=(4, 2, 5))),
+        "final_gates": (gate_dims, np.ones((3, 2)[: len(gate_dims)])),
+    }, *gate_dims[1:])  # fmt: skip
     gates = transfer.best_gates(results, nonnegative=True)
     error = (gates * results.final_weights).sum("path") - results.teachers
     slopes = (error * results.final_weights).sum([dim for dim in ("out", "in") if dim not in gate_dims])

@@ -44,9 +44,7 @@ def test_every_cell_is_its_own_simulation(inputs):
             alone = gl.simulate(experiment.replace(**where), seeds=[4, 1], every=10)
             taken = gl.results.cell(grid, **where)
             xr.testing.assert_allclose(taken, alone, atol=2e-5)
-            assert {name: str(value) for name, value in taken.attrs.items()} == {
-                name: str(value) for name, value in alone.attrs.items()
-            }
+            assert taken.attrs == alone.attrs
 
 
 @pytest.mark.slow
@@ -120,7 +118,7 @@ def test_the_cut_into_chunks_changes_nothing(monkeypatch, memory, together):
 )
 def test_tiles_cover_every_run_once(cells, seeds, runs, memory, shuffle):
     experiment, indices = small(), np.random.default_rng(shuffle).permutation(cells)
-    tiles = grid.tiles_of([experiment] * cells, indices, np.arange(seeds), KEEP, 50, memory, runs)
+    tiles = grid.tiles_of([experiment] * cells, indices, 200, np.arange(seeds), KEEP, 50, memory, runs)
     covered = [(cell, seed) for tile in tiles for cell in tile.cells for seed in tile.seeds]
     assert sorted(covered) == [(cell, seed) for cell in range(cells) for seed in range(seeds)]
     for tile in tiles:
@@ -219,7 +217,9 @@ def test_a_finished_sweep_is_read_and_not_run(tmp_path, monkeypatch):
 def test_a_folder_with_another_sweep_is_refused(tmp_path, change, named):
     call = {"experiment": timed(), "seeds": 2, "record": KEEP, "measure": metrics.switch_loss, **GRID}
     gl.sweep(**call, save=tmp_path)
-    with pytest.raises(ValueError, match=f"holds another sweep, which differs in {named}. Choose another path"):
+    with pytest.raises(
+        ValueError, match=rf"holds another sweep, which differs in {named} \(.* there, .* here\). Choose another path"
+    ):
         gl.sweep(**{**call, **change}, save=tmp_path)
 
 
@@ -437,7 +437,7 @@ def test_bad_grids_fail_before_anything_runs(monkeypatch, call, value, rule, rem
 
 
 def test_other_bad_calls(tmp_path):
-    with pytest.raises(ValueError, match=r"dims of loss = \{\}: must keep the dim seed, of size 6"):
+    with pytest.raises(ValueError, match=r"dims of loss = \{\}: must keep the dim seed, of size 2"):
         gl.sweep(timed(), seeds=2, measure=lambda results: results.loss.mean(), tau_c=[0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match="measure's value = 'float': must give a DataArray"):
         gl.sweep(timed(), seeds=2, measure=lambda results: 1.0, tau_c=[0.1])
