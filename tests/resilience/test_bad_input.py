@@ -277,8 +277,8 @@ BAD = [
     ),
     (
         lambda: gl.plotting.loss(gl.sweep(small(), tau_c=[0.1, 0.2])),
-        "results = ['tau_c']: these results hold a sweep, or several runs side by side. Take one cell out with gatedlib.results.cell, "
-        "or measure in the sweep.",
+        "results = ['tau_c']: these results hold a sweep, or several runs side by side. Take one cell out with "
+        "gatedlib.results.cell, or measure in the sweep.",
     ),
     (
         lambda: gl.transfer.adapt(small(scale=3.0), gl.simulate(small()), [1, 0]),
