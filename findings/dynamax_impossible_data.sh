@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # dynamax 1.0.3 with jax 0.10.2, hidden Markov models with zeros in their transitions, starts or emissions.
 # Expected: data that a model excludes have log-likelihood minus infinity.
-# Found: a step of probability zero counts as one of probability one. Impossible data get a finite log-likelihood, which
-# may exceed that of data that the model likes, and be 0.0, as if they were certain. The filtered probabilities of such a
-# step are all zero; nothing is said.
-# For gatedlib: whoever compares an observer from dynamax, in which blocks cannot end early, with one of ours may see the
-# wrong one win. Check that each row of `filtered_probs` sums to one before a likelihood is used.
+# Found: a step of probability zero counts as one of probability one. Impossible data get a finite log-likelihood, above
+# that of possible data, and even 0.0, as if they were certain. The filtered probabilities of such a step are all zero.
+# For gatedlib: when observers are compared by likelihood, one from dynamax that excludes the data may win. Check that
+# each row of `filtered_probs` sums to one before a likelihood is used.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -50,4 +49,3 @@ for name in ("ABBA", "BAAA"):
     assert found[name][1] == -np.inf
     assert found["AABB"][0] < found[name][0] <= 0
 PY
-

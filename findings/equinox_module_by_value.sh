@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # equinox 0.13.8 with joblib 1.6.0 (loky) and cloudpickle 3.1.3, jax 0.10.2.
 # Expected: a Module whose class is written in a script or notebook reaches a worker process as it was, or not at all.
-# Found: its class is rebuilt in the worker, and JAX sees none of its own fields there. jax.tree.leaves is empty, and
-# jitted code computes with the defaults that stand in the class; outside of jit all values look right. Nothing is said.
-# Known in part as patrick-kidger/equinox#231, where a field without a default raises AttributeError.
-# For gatedlib: put a student or penalty of your own into a module (a file), not a notebook's cell, before it goes to
-# joblib, dask or any other worker.
+# Found: its class is rebuilt there, and JAX sees none of its own fields. jax.tree.leaves is empty, and jitted code uses
+# the defaults that stand in the class; outside of jit all looks right. Nothing is said. (patrick-kidger/equinox#231 has
+# a field without a default, which raises AttributeError.)
+# For gatedlib: put a student or penalty of your own into a file that is imported before joblib or dask sends it off.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -41,4 +40,3 @@ assert here == ([7.0], 7.0, 7.0)
 assert there == ([], 7.0, 1.0)
 PY
 venv/bin/python in_main.py
-

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # jax 0.10.2, persistent compilation cache.
 # Expected: a cache's folder can be renamed, or mounted elsewhere on the next machine, and still serves its entries.
-# Found: no hit, because the absolute path of the folder is part of every key: it names a subfolder for XLA's own caches,
-# on CPUs too, which do not use them. With JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES=none the same moved folder hits.
+# Found: no hit. Each key holds the absolute path of a subfolder that is set aside for XLA's own caches, on CPUs too.
+# With JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES=none the same renamed folder hits.
 # For gatedlib: to carry a cache from job to job (CI, containers, scratch disks), keep one absolute path, or set that
 # variable before the first process fills the cache.
 set -euo pipefail
@@ -46,4 +46,3 @@ for caches in default none; do
     test "$same" = "hits 1 misses 0"
     if [ "$caches" = none ]; then test "$moved" = "hits 1 misses 0"; else test "$moved" = "hits 0 misses 1"; fi
 done
-

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # jax 0.10.2, persistent compilation cache.
-# Expected: an entry that cannot be read (shortened here on purpose, as a full disk or a kill may leave it) is replaced
-# by the program that is compiled in its stead, so that only the first process is slow.
+# Expected: an entry that cannot be read (here one that was shortened on purpose) is replaced by the program that is
+# compiled in its stead, so that only the first process is slow.
 # Found: every later process warns, compiles anew and leaves the entry as it is. The cache never heals.
 # For gatedlib: results stay right, but a long compilation is paid in each process. If JAX warns of "Error reading
 # persistent compilation cache entry", delete the entry, or the cache's folder.
@@ -56,4 +56,3 @@ test "$second" = "hits 1 misses 0 warnings 0"
 test "$third" = "hits 0 misses 1 warnings 1"
 test "$fourth" = "$third"
 cmp shortened "$entry"
-

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # pip 26.1 (the marker code inside it) and uv 0.13.9.
 # Expected: of `python_full_version < '3.12'` and `>= '3.12'` exactly one holds, and installers agree on which.
-# Found: for 3.12.0rc1 neither holds in pip, which leaves out a requirement that is split in two by them, without a word.
-# uv leaves the "rc1" aside, and the second holds. (PEP 440: `<` excludes pre-releases of its version.)
+# Found: for 3.12.0rc1 neither holds in pip, which leaves out a requirement that is split in two by them, without a
+# word. uv leaves the "rc1" aside, and the second holds. (PEP 440: `<` excludes pre-releases of its version.)
 # For gatedlib: files that uv exports, such as requirements.txt, split jax, numpy and scipy in this way. On a release
 # candidate of such a Python, install them with uv.
 set -euo pipefail
@@ -32,4 +32,3 @@ echo "uv on 3.12.0rc1 takes:"
 cat uv.txt
 diff pip.txt <(printf 'six==1.16.0 False\nsix==1.17.0 False\n')
 diff uv.txt <(echo six==1.17.0)
-

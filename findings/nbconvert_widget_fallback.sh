@@ -3,8 +3,8 @@
 # Expected: an output that brings text/html beside its widget shows that HTML where no widget can be had.
 # Found: if the notebook holds the widget's state, the HTML is not in the page at all. The page asks two other sites for
 # scripts before it can show anything, so that offline the place stays empty. Without that state the HTML is shown.
-# For gatedlib: an explorer's still picture is such a text/html. It is kept by `make book`; a notebook that is exported
-# with `jupyter nbconvert --to html` shows no explorer offline.
+# For gatedlib: an explorer's still picture is such a text/html, which `make book` keeps. A notebook that keeps its
+# widgets' state shows no explorer offline once it went through `jupyter nbconvert --to html`.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -46,4 +46,3 @@ assert "a still picture" in stateless
 assert "a still picture" not in beside
 assert len(sites) == 2
 PY
-

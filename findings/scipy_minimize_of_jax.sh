@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # scipy 1.17.1 with jax 0.10.2 in its default, single precision.
 # Expected: minimize(f, x0) of a smooth jax function moves, or says that it could not; its steps fit the numbers' type.
-# Found: it stays at x0 and reports success, as its differences of 1e-8 vanish in single precision: gradient exactly zero
-# (scipy/scipy#17636, for numpy.float32). least_squares and curve_fit see the type, widen the step and find the minimum.
-# For gatedlib: fits of settings to data, with a loss made by the library, must pass jac=jax.grad(f), or use
-# least_squares, or enable jax_enable_x64. A success with nit == 0 is none.
+# Found: it stays at x0 and reports success. Its differences of 1e-8 vanish in single precision, so that the gradient is
+# exactly zero (scipy/scipy#17636, for numpy.float32). least_squares sees the type, widens its step and moves.
+# For gatedlib: fits of settings to data, with a loss made by the library, should pass jac=jax.grad(f), use least_squares,
+# or enable jax_enable_x64. Look whether x has left x0 before you believe a success.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -43,4 +43,3 @@ print("least_squares: x", squares.x.round(3))
 assert np.allclose(told.x, 3, atol=1e-3)
 assert np.allclose(squares.x, 3, atol=1e-3)
 PY
-

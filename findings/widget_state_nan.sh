@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # ipywidgets 8.1.9 and anywidget 0.11.0, with jupyter_client 8.10.0.
 # Expected: a number that is NaN or infinite (a run that diverged, a criterion never met) survives in a widget's state.
-# Found: ipywidgets.embed writes NaN into the page's one block of state, which is then no JSON and is refused as a whole
-# by strict parsers, as in browsers. It holds all widgets made so far: one that the page does not show spoils the others.
-# In a live notebook the same number arrives as the text "nan", with a warning of deprecation on the kernel's side.
+# Found: ipywidgets.embed writes NaN into the page's one block of state, which is then no JSON: strict parsers, as in
+# browsers, refuse it as a whole. It holds all widgets made so far: one that is not shown spoils those that are. In a live
+# notebook the number arrives as the text "nan"; only the kernel's side is warned.
 # For gatedlib: in explorers of your own, send None where there is no number, and let the script test for null.
 set -euo pipefail
 folder=$(mktemp -d)
@@ -23,7 +23,8 @@ import traitlets
 from ipywidgets.embed import embed_snippet
 from jupyter_client.session import json_packer
 
-print("ipywidgets", ipywidgets.__version__, "anywidget", anywidget.__version__, "jupyter_client", jupyter_client.__version__)
+for package in (ipywidgets, anywidget, jupyter_client):
+    print(package.__name__, package.__version__)
 
 
 class Reading(anywidget.AnyWidget):
@@ -58,4 +59,3 @@ assert alone == "accepted"
 assert beside == "refused for 'NaN'"
 assert json.loads(live) == {"loss": "nan"}
 PY
-

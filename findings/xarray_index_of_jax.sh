@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # xarray 2026.9.0 around jax 0.10.2.
 # Expected: a DataArray behaves alike whatever array it holds; isel beyond the end raises IndexError.
-# Found: xarray keeps a jax array as it is, and with it JAX's rule for indices: isel beyond the end returns the last entry.
-# Sums keep 32 bits too, and wrap around. The same calls on the numpy array raise, or give the right number.
-# For gatedlib: results hold numpy arrays. Before you put what a jitted function returned beside them, call numpy.asarray.
+# Found: xarray keeps a jax array as it is, and with it JAX's rule for indices: isel beyond the end gives the last
+# entry. Sums keep 32 bits too, and wrap around. The same calls on the numpy array raise, or give the right number.
+# For gatedlib: results hold numpy arrays. Call numpy.asarray on what jitted code returned before you put it beside them.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -39,4 +39,3 @@ print(*traced)
 assert plain == ("numpy", "IndexError", "IndexError", 3 * 2**30)
 assert traced == ("jaxlib", 2**30, [2**30, 2**30], 3 * 2**30 - 2**32)
 PY
-

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # xarray 2026.9.0 with scipy 1.17.1.
 # Expected: Dataset.interp(method="nearest") takes all variables from the same row, the one that sel would take.
-# Found: half-way between two rows, numbers come from the row before (scipy's rule), but text, flags and the coordinates
-# along it from the row after (pandas' rule, as in sel and reindex). One call returns a value beside its neighbour's name.
-# And for one time in place of a list of one, with any method, interp leaves text and flags out.
-# For gatedlib: times of a run that are resampled at half steps get the loss of one block with the name or the task of the
-# next. Use sel or reindex with method="nearest", which are consistent.
+# Found: half-way between two rows, numbers come from the row before (scipy's rule), but flags, text and labels from the
+# row after (pandas' rule, as in sel and reindex). For a single time, not in a list, flags and text are left out.
+# For gatedlib: a run that is resampled at half steps gets the loss of one block with the task of the next. Use sel or
+# reindex with method="nearest".
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -46,4 +45,3 @@ assert set(at(0.4).values()) == {rows[0]}
 assert set(at(0.6).values()) == {rows[1]}
 assert at(0.5) == {"interp": (10.0, True, "B"), "sel": rows[1], "reindex": rows[1]}
 PY
-

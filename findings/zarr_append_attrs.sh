@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # xarray 2026.9.0 with zarr 3.1.6.
 # Expected: to_zarr(append_dim="time") adds times to a store, whose description stays or must agree.
-# Found: the attributes of the dataset are replaced by those of the piece (pydata/xarray#8755), even by none at all; those
-# of its variables stay, and are not compared: milliseconds are appended to seconds. Nothing is said.
-# For gatedlib: results carry their settings in `attrs`. A piece that went through arithmetic or concat has lost them, and
-# appending it takes them from the store: give each piece the attributes of the whole, or save with netCDF.
+# Found: the dataset's attributes are replaced by those of the piece (pydata/xarray#8755), even by none at all; those of
+# its variables stay and are not compared: milliseconds are appended to seconds. Nothing is said.
+# For gatedlib: results carry their settings in `attrs`. A piece that was put together from single variables has none,
+# and appending it takes them from the store: give each piece the attributes of the whole.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -37,4 +37,3 @@ assert store.delay.attrs == {"units": "s"}
 assert store.delay.values.tolist() == [1.0, 2.0, 1.0, 2.0]
 assert not caught
 PY
-
