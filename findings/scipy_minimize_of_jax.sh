@@ -3,7 +3,7 @@
 # Expected: minimize(f, x0) of a smooth jax function moves, or says that it could not; its steps fit the numbers' type.
 # Found: it stays at x0 and reports success. Its differences of 1e-8 vanish in single precision, so that the gradient is
 # exactly zero (scipy/scipy#17636, for numpy.float32). least_squares sees the type, widens its step and moves.
-# For gatedlib: fits of settings to data, with a loss made by the library, should pass jac=jax.grad(f), use least_squares,
+# For gatedlib: fits of settings to data should pass jac=jax.grad(f), use least_squares,
 # or enable jax_enable_x64. Look whether x has left x0 before you believe a success.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -2,8 +2,8 @@
 # ipywidgets 8.1.9 and anywidget 0.11.0, with jupyter_client 8.10.0.
 # Expected: a number that is NaN or infinite (a run that diverged, a criterion never met) survives in a widget's state.
 # Found: ipywidgets.embed writes NaN into the page's one block of state, which is then no JSON: strict parsers, as in
-# browsers, refuse it as a whole. It holds all widgets made so far: one that is not shown spoils those that are. In a live
-# notebook the number arrives as the text "nan"; only the kernel's side is warned.
+# browsers, refuse it as a whole. It holds all widgets made so far: one that is not shown spoils those that are. In a
+# live notebook the number arrives as the text "nan"; only the kernel's side is warned.
 # For gatedlib: in explorers of your own, send None where there is no number, and let the script test for null.
 set -euo pipefail
 folder=$(mktemp -d)

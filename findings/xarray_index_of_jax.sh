@@ -3,7 +3,7 @@
 # Expected: a DataArray behaves alike whatever array it holds; isel beyond the end raises IndexError.
 # Found: xarray keeps a jax array as it is, and with it JAX's rule for indices: isel beyond the end gives the last
 # entry. Sums keep 32 bits too, and wrap around. The same calls on the numpy array raise, or give the right number.
-# For gatedlib: results hold numpy arrays. Call numpy.asarray on what jitted code returned before you put it beside them.
+# For gatedlib: results hold numpy arrays. Call numpy.asarray on what jitted code returned before it is put beside them.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
