@@ -16,6 +16,7 @@ import anywidget
 import numpy as np
 import traitlets
 import xarray as xr
+from IPython.display import display
 from matplotlib.figure import Figure
 
 from gatedlib._internal.validation import require, require_instance
@@ -35,6 +36,11 @@ KNOWN_PENALTIES = (Nonnegative, UnitNorm, WeightDecay)
 PLACE = """<div class="explorer-place" data-explorer="{name}" style="--room: {room[0]}rem; --room-phone: {room[1]}rem">\
 <script type="application/json">{state}</script>\
 <img class="still" alt="{words}" src="data:image/png;base64,{still}"></div>"""
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+NO_STILL = "\n:is(.explorer-place, .jp-OutputArea-child:has(.explorer-place)) { display: none; }\n"
+"""What the widget's style adds: where there is a widget, no still picture, and in JupyterLab no empty line for it."""
 
 
 def read(name: str) -> str:
@@ -58,7 +64,7 @@ class Explorer(anywidget.AnyWidget):
     """A picture that follows its reader's hands, without a kernel, in notebooks and in pages.
 
     In a notebook it is a widget. In a page its place holds the same data, and the page's script brings it to life;
-    where no script runs, the still picture stands there.
+    where no script runs, or no widget manager is, the still picture stands there.
 
     Args:
         name: the module of JavaScript, a file beside this one.
@@ -75,16 +81,24 @@ class Explorer(anywidget.AnyWidget):
     def __init__(
         self, name: str, state: dict[str, Any], still: Figure, words: str, room: tuple[float, float] = (33, 50)
     ) -> None:
-        super().__init__(_esm=source(name), _css=read("explorers.css"), state=state)
+        super().__init__(_esm=source(name), _css=read("explorers.css") + NO_STILL, state=state)
         picture = io.BytesIO()
         still.savefig(picture, format="png", dpi=110)
         shown = base64.b64encode(picture.getvalue()).decode()
         data = json.dumps({"state": state}, separators=(",", ":")).replace("<", "\\u003c")
         self.page = PLACE.format(name=name, state=data, words=html.escape(words), still=shown, room=room)
 
-    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
-        return {**data, "text/html": self.page}, metadata
+    def _ipython_display_(self) -> None:
+        """Show its place with the still picture, and then the widget, whose style hides the place.
+
+        These are two outputs: of one that holds both, nbconvert takes the widget alone. And ipywidgets 7 shows what
+        this method shows, without a look at `_repr_mimebundle_`.
+        """
+        display({"text/plain": object.__repr__(self), "text/html": self.page}, raw=True)
+        shown = self.comm and super()._repr_mimebundle_()
+        if shown:  # the widget was not closed
+            data, metadata = shown
+            display({VIEW: data[VIEW]}, metadata=metadata, raw=True)
 
 
 def rounded(values: Any, digits: int = 10) -> Any:

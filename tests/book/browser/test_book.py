@@ -74,6 +74,16 @@ def test_page(browser, address, name, screen):
     page.close()
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_no_code_is_cut_in_print(browser, address, name):
+    page = browser.new_page(viewport={"width": 718, "height": 1000})  # A4 within margins of a centimetre
+    page.emulate_media(media="print")
+    page.goto(f"{address}/book/{name}.html")
+    cut = "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.innerText)"
+    assert page.eval_on_selector_all("article pre", cut) == []
+    page.close()
+
+
 def test_chapters_have_their_numbered_figures(browser, address):
     page = browser.new_page()
     told = {"intro": 2, "model": 2, "dynamics": 5, "regimes": 3, "robustness": 7}

@@ -93,6 +93,7 @@ def test_a_chapter_runs_and_its_explorer_moves_while_the_kernel_is_idle(browser,
     page.wait_for_selector(IDLE)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert page.locator(".explorer").count() == 1
+    assert not page.locator(".jp-OutputArea-child:has(img.still)").is_visible()
     explorer = page.locator(".explorer")
     explorer.scroll_into_view_if_needed()
     before, messages = explorer.locator(".plots").inner_html(), len(sent)

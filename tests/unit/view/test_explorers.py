@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from IPython.core.formatters import DisplayFormatter
 
 import gatedlib as gl
 from gatedlib import explore
@@ -59,9 +60,7 @@ EXPLORERS = {
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_a_page_holds_small_plain_data_and_a_still_picture_with_words(name):
     made = EXPLORERS[name]()
-    bundle, _ = made._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    page = bundle["text/html"]
+    page = made.page
     assert f'data-explorer="{name}"' in page
     (data,) = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
     assert json.loads(data, parse_constant=pytest.fail) == {"state": made.state}
@@ -70,6 +69,20 @@ def test_a_page_holds_small_plain_data_and_a_still_picture_with_words(name):
     assert len(words) > 30
     assert base64.b64decode(picture).startswith(b"\x89PNG")
     assert len(page) < 300_000
+
+
+def test_a_notebook_is_given_the_page_and_then_the_widget(monkeypatch):
+    """As two outputs: of one that holds both, nbconvert takes the widget alone."""
+    shown = []
+    monkeypatch.setattr(explorer, "display", lambda data, **_: shown.append(data))
+    made = EXPLORERS["smallest"]()
+    assert DisplayFormatter().format(made) == ({}, {})
+    page, widget = shown
+    assert page["text/html"] == made.page
+    assert list(widget) == ["application/vnd.jupyter.widget-view+json"]
+    made.close()
+    DisplayFormatter().format(made)
+    assert shown[2:] == [page]
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
