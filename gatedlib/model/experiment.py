@@ -118,6 +118,8 @@ class Experiment(eqx.Module):
             ValueError: if no part has a setting of that name, more than one has, or one that is replaced in the same
                 call has; or if the new value is refused.
         """
+        for part in parts_of(self):
+            checks.require_fields(part)
         check_settings(self, settings)
         return _rebuilt(self, settings)
 

@@ -85,8 +85,11 @@ def simulate(
 
     Returns:
         A dataset with dims seed, time, task, path, …, of the recorded quantities, `teachers`, `final_weights`,
-        `final_gates`, the table of blocks (`block_start` and `block_stop` in steps, `block_task`), and the settings
-        in `attrs`. `results.to_netcdf(path)` and `xarray.load_dataset(path)` keep it without loss.
+        `final_gates`, the table of blocks (`block_start` and `block_stop` in steps, `block_task`), and in the
+        coordinate `settings` a text for each seed that says what its run is, as `gatedlib.results.settings` reads it:
+        select, join and thin as you like, metrics take what is left or say why not. `gatedlib.results.save` and `load`
+        keep all of it. For a table, take one quantity: `results.loss.to_series()`; `results.to_dataframe()` has a row
+        for every combination of all axes, here of weights and times too.
 
     Raises:
         ValueError: if there is no seed, a seed is repeated, `every` does not divide the steps, two quantities share

@@ -107,7 +107,8 @@ def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
     rule, remedy = "must be seed and one other", "Average over the others, or choose along them"
     require(len(values.dims) == 2 and "seed" in values.dims, "dims of values", values.dims, rule, remedy)
     (along,) = (dim for dim in values.dims if dim != "seed")
-    quantiles = values.quantile([0.1, 0.5, 0.9], "seed")
+    # to look for nan one by one takes fifty times as long
+    quantiles = values.quantile([0.1, 0.5, 0.9], "seed", skipna=bool(values.isnull().any()))
     (drawn,) = ax.plot(values[along], quantiles.sel(quantile=0.5), **line)
     band = quantiles.sel(quantile=0.1), quantiles.sel(quantile=0.9)
     ax.fill_between(values[along], *band, color=drawn.get_color(), alpha=0.2, linewidth=0)
@@ -299,7 +300,7 @@ def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -
     """A fine map of a number from 0 to 1 over two swept settings, first up, second across.
 
     Args:
-        values: dims (up, across).
+        values: dims (up, across), settings in any order.
         ax: where to draw.
         log: which axes are logarithmic: "", "x", "y" or "xy".
 
@@ -307,21 +308,42 @@ def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -
         The axes.
 
     Raises:
-        ValueError: if the values have other than two dims.
+        ValueError: if the values have other than two dims, a setting is given twice or is no number, or `log` is none
+            of these, or asks for a logarithm of 0.
 
     Source: this library.
     """
     up, across = _two_settings(values)
+    require(log in ("", "x", "y", "xy"), "log", log, "must be '', 'x', 'y' or 'xy'", "Use 'xy' for two")
+    for dim in (up, across):
+        fits = (
+            dim in values.coords and values[dim].dtype.kind in "iuf" and len(np.unique(values[dim])) == len(values[dim])
+        )
+        require(
+            fits, f"values of {dim}", values.coords.get(dim), "must be different numbers", "Use what was swept over"
+        )
+    values = values.sortby([up, across])
     ax = ax or plt.gca()
-    ax.pcolormesh(
-        values[across], values[up], values, cmap="Greens", vmin=0, vmax=1.35, shading="nearest", rasterized=True
-    )
+    edges = _edges(values[across].values, "x" in log), _edges(values[up].values, "y" in log)
+    ax.pcolormesh(*edges, values, cmap="Greens", vmin=0, vmax=1.35, rasterized=True)
     ax.set(xlabel=setting_name(across), ylabel=setting_name(up))
     if "x" in log:
         ax.set_xscale("log")
     if "y" in log:
         ax.set_yscale("log")
     return ax
+
+
+def _edges(values: np.ndarray, log: bool) -> np.ndarray:
+    """The borders between some values in their order, half way between two; on a logarithmic axis in proportion."""
+    if log:
+        rule, remedy = "must be above 0 on a logarithmic axis", "Leave that axis out of log"
+        require(values[0] > 0, "lowest value", values[0], rule, remedy)
+        return np.exp(_edges(np.log(values), log=False))
+    middles = (values[1:] + values[:-1]) / 2
+    if len(values) == 1:
+        return np.array([values[0] - 0.5, values[0] + 0.5])
+    return np.concatenate([[2 * values[0] - middles[0]], middles, [2 * values[-1] - middles[-1]]])
 
 
 def setting_name(setting: Hashable) -> str:

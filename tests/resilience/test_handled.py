@@ -233,7 +233,8 @@ def test_rows_without_direction_are_left_out_of_both_alignments():
     assert float(metrics.alignment_matched(run).isel(time=-1).min()) > 0.95
     assert float(metrics.total_alignment(run).min()) > 0.95
     neurons = gl.simulate(experiment.replace(network=gl.NeuronGated(), penalties=()), 3)
-    assert float(metrics.alignment_matched(neurons).isel(time=-1).min()) > 0.8
+    matched = metrics.alignment_matched(neurons).isel(time=-1)  # of paths that share the tasks: a half, not a sixth
+    assert float(matched.min()) > 0.45
 
 
 def test_a_criterion_that_no_answer_meets_is_refused():

@@ -33,6 +33,7 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
 
     Source: paper, Fig. 1B.
     """
+    single_run(results, "teachers", "final_weights")
     trained = of_seed(metrics.reorder_paths(single_run(results)), seed)
     sizes = trained.sizes["task"], trained.sizes.get("path", 0)
     rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
@@ -102,6 +103,7 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     Source: paper, Fig. 3C.
     """
     base, known = in_population(experiment), experiment.teachers.components
+    single_run(results, "teachers", "final_weights", "final_gates")
     run = single_run(results)
     of_seed(run, seed)
     trained = metrics.reorder_paths(run.sel(seed=[seed]))

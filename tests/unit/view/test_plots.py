@@ -39,9 +39,40 @@ def test_maps_and_tables_put_every_cell_in_its_place():
     assert table.get_ylabel() == "block length"
     plotting.phase_diagram(values, diagram, log="x")
     (mesh,) = diagram.collections
-    np.testing.assert_allclose(mesh.get_array(), values)
+    np.testing.assert_allclose(mesh.get_array(), values.sortby(list(values.dims)))
     assert diagram.get_xscale() == "log"
     plt.close(figure)
+
+
+def test_cells_of_a_phase_diagram_have_equal_room_on_logarithmic_axes():
+    axes = {"tau_w": [1.0, 0.01, 0.1], "tau_c": [0.1, 0.3]}
+    values = xr.DataArray(np.arange(6.0).reshape(3, 2), axes, ("tau_w", "tau_c"))
+    figure, ax = plt.subplots()
+    plotting.phase_diagram(values, ax, log="xy")
+    (mesh,) = ax.collections
+    across, up = np.moveaxis(mesh.get_coordinates(), -1, 0)
+    np.testing.assert_allclose(up[:, 0], 10.0 ** np.array([-2.5, -1.5, -0.5, 0.5]))
+    np.testing.assert_allclose(across[0, 1], 0.03**0.5)
+    np.testing.assert_allclose(mesh.get_array(), values.values[[1, 2, 0]])  # in the order of the settings
+    plt.close(figure)
+    for bad, log, words in (
+        (values.assign_coords(tau_c=[0.0, 0.1]), "x", "must be above 0 on a logarithmic axis"),
+        (values.assign_coords(tau_c=[0.1, 0.1]), "", "must be different numbers"),
+        (values.assign_coords(tau_c=["a", "b"]), "", "must be different numbers"),
+        (values, "z", "must be '', 'x', 'y' or 'xy'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            plotting.phase_diagram(bad, log=log)
+    plt.close("all")
+
+
+def test_a_line_of_many_points_is_that_of_their_quantiles():
+    values = xr.DataArray(np.random.default_rng(0).normal(size=(7, 50)), dims=("seed", "time"))
+    for each in (values, values.where(values < 1)):
+        figure, ax = plt.subplots()
+        plotting.over_seeds(each, ax)
+        np.testing.assert_allclose(ax.lines[0].get_ydata(), np.nanmedian(each, 0), rtol=1e-12)
+        plt.close(figure)
 
 
 def test_tables_may_name_their_rows_and_say_how_many_digits():
