@@ -3,8 +3,8 @@
 # Expected: an import adds names and leaves JAX's settings alone, above all one that the user has made.
 # Found: `import dynamax` sets jax_default_matmul_precision to "float32" for the whole process, over the user's choice.
 # Every matrix product that is traced later asks for the highest precision, in code that has nothing to do with dynamax.
-# For gatedlib: runs beside an observer from dynamax may differ on accelerators from runs without it, and a saved sweep
-# or cached claim counts as another. Import dynamax first, then set the precision that you want.
+# For gatedlib: its own runs compute in full precision whatever is set. Of other code beside it: import dynamax first,
+# then set the precision that you want.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

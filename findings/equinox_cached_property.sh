@@ -3,8 +3,7 @@
 # Expected: reading a functools.cached_property of a Module, which is frozen, changes nothing that JAX or equinox sees.
 # Found: once it was read, the Module has another tree structure than its twin. Jitted code is compiled anew, and
 # eqx.tree_equal says that the two differ, without a word (asked about in patrick-kidger/equinox#539).
-# For gatedlib: in parts of your own, use property or a method. A look at a cached property between two runs costs a
-# compilation, and makes equal experiments look unequal.
+# For gatedlib: an experiment with such a part is refused; use property or a method.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -4,7 +4,8 @@
 # Found: its class is rebuilt there, and JAX sees none of its own fields. jax.tree.leaves is empty, and jitted code uses
 # the defaults that stand in the class; outside of jit all looks right. Nothing is said. (patrick-kidger/equinox#231 has
 # a field without a default, which raises AttributeError.)
-# For gatedlib: put a student or penalty of your own into a file that is imported before joblib or dask sends it off.
+# For gatedlib: such an experiment is refused in the worker. Put a student or penalty of your own into a file that is
+# imported before joblib or dask sends it off.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,8 +3,8 @@
 # Expected: a cache's folder can be renamed, or mounted elsewhere on the next machine, and still serves its entries.
 # Found: no hit. Each key holds the absolute path of a subfolder that is set aside for XLA's own caches, on CPUs too.
 # With JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES=none the same renamed folder hits.
-# For gatedlib: to carry a cache from job to job (CI, containers, scratch disks), keep one absolute path, or set that
-# variable before the first process fills the cache.
+# For gatedlib: its make commands set that variable. To carry a cache of your own from job to job, set it too, before
+# the first process fills the cache, or keep one absolute path.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

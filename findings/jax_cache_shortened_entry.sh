@@ -3,8 +3,8 @@
 # Expected: an entry that cannot be read (here one that was shortened on purpose) is replaced by the program that is
 # compiled in its stead, so that only the first process is slow.
 # Found: every later process warns, compiles anew and leaves the entry as it is. The cache never heals.
-# For gatedlib: results stay right, but a long compilation is paid in each process. If JAX warns of "Error reading
-# persistent compilation cache entry", delete the entry, or the cache's folder.
+# For gatedlib: results stay right, but a compilation is paid in each process. Its make commands remove such entries; of
+# a cache of your own, delete the entry that JAX's warning names, or the folder.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,8 +3,8 @@
 # Expected: of `python_full_version < '3.12'` and `>= '3.12'` exactly one holds, and installers agree on which.
 # Found: for 3.12.0rc1 neither holds in pip, which leaves out a requirement that is split in two by them, without a
 # word. uv leaves the "rc1" aside, and the second holds. (PEP 440: `<` excludes pre-releases of its version.)
-# For gatedlib: files that uv exports, such as requirements.txt, split jax, numpy and scipy in this way. On a release
-# candidate of such a Python, install them with uv.
+# For gatedlib: requirements.txt, which uv exports, splits jax, numpy and scipy by Python; `make lock` writes markers of
+# python_version there, of which one holds in both.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

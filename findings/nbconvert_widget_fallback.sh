@@ -3,8 +3,7 @@
 # Expected: an output that brings text/html beside its widget shows that HTML where no widget can be had.
 # Found: if the notebook holds the widget's state, the HTML is not in the page at all. The page asks two other sites for
 # scripts before it can show anything, so that offline the place stays empty. Without that state the HTML is shown.
-# For gatedlib: an explorer's still picture is such a text/html, which `make book` keeps. A notebook that keeps its
-# widgets' state shows no explorer offline once it went through `jupyter nbconvert --to html`.
+# For gatedlib: an explorer gives its still picture as an output of its own, which exported pages keep.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,8 +3,8 @@
 # Expected: if a file cannot be written because another process reads it, it stays as it is.
 # Found: the writer gets a PermissionError, but only after the file was cut to 0 bytes (Unidata/netcdf4-python#1423,
 # pydata/xarray#10679). And the reader, who had opened it lazily, now reads zeros of the right shape, with no error.
-# For gatedlib: read saved results with xarray.load_dataset, not open_dataset, and write to a new name that is then
-# moved into place with os.replace. Means over zeros look like networks that have learned everything.
+# For gatedlib: gl.results.save writes under a new name and moves it into place; read with gl.results.load or
+# xarray.load_dataset, not open_dataset. Means over zeros look like networks that have learned everything.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,8 +3,8 @@
 # Expected: to_zarr(append_dim="time") adds times to a store, whose description stays or must agree.
 # Found: the dataset's attributes are replaced by those of the piece (pydata/xarray#8755), even by none at all; those of
 # its variables stay and are not compared: milliseconds are appended to seconds. Nothing is said.
-# For gatedlib: results carry their settings in `attrs`. A piece that was put together from single variables has none,
-# and appending it takes them from the store: give each piece the attributes of the whole.
+# For gatedlib: settings stand in a coordinate, and nothing is read from attributes. Keep attributes of your own beside
+# the store, or give each piece those of the whole.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -278,8 +278,8 @@ def adapt(
         teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.BlockSequence((tasks,), (duration,))
     )
     frozen = new.replace(tau_w=math.inf) if gates_only else new
-    own = runs_of(trained)[0]
-    return simulate(frozen, trained.seed.values, record, initial=final_params(results), start=own.start + own.steps)
+    own, seeds = runs_of(trained)[0], [each.seed for each in runs_of(trained)]
+    return simulate(frozen, seeds, record, initial=final_params(results), start=own.start + own.steps)
 
 
 def adaptation_time(distance: float, size: float, tau_c: float, theta: float, specialization: float = 1.0) -> float:

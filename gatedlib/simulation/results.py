@@ -298,7 +298,7 @@ def final_params(results: xr.Dataset) -> Params:
     """
     run = single_run(results, "final_weights", "final_gates")
     found = _FinalParams(*(jnp.asarray(run[name].values) for name in ("final_weights", "final_gates")))
-    found.seeds = run.seed.values.tolist()
+    found.seeds = [each.seed for each in runs_of(run)]
     return found
 
 
@@ -331,7 +331,7 @@ def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
     for results in (first, then):
         single_run(results, "final_weights", "final_gates")
     before, after = single_run(first), single_run(then)
-    seeds, others = before.seed.values.tolist(), after.seed.values.tolist()
+    seeds, others = ([each.seed for each in runs_of(run)] for run in (before, after))
     require(sorted(seeds) == sorted(others), "seeds of then", others, f"must be those of first, {seeds}", "Match these")
     after = after.isel(seed=[others.index(seed) for seed in seeds])
     pairs = list(zip(runs_of(before), runs_of(after), strict=True))
