@@ -109,12 +109,15 @@ package: environment ## build the wheel, and try it in an empty environment
 benchmarks: environment ## measure speed and memory
 	$(RUN) benchmarks
 
-# For every Python that pyproject.toml admits; Binder installs what a reader needs, and no tools.
+# For every Python that pyproject.toml admits; Binder installs what a reader needs, and no tools. A release candidate,
+# such as 3.12.0rc1, is neither below nor above 3.12 by its full version; by its version it is 3.12.
 EXPORT := uv export --quiet --frozen --all-extras --no-hashes --no-emit-project --no-annotate --no-header
 lock: ## pin the newest versions anew (needs uv)
 	uv lock --upgrade
 	$(EXPORT) -o requirements.txt
 	$(EXPORT) --no-default-groups -o binder/requirements.txt
+	sed -i.bak "s/python_full_version \([<>=]*\) '\(3\.[0-9]*\)'/python_version \1 '\2'/" requirements.txt binder/requirements.txt
+	rm requirements.txt.bak binder/requirements.txt.bak
 
 clean: ## remove what was built
 	rm -rf _build .venv* .node .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build dist
