@@ -19,6 +19,8 @@ html notebooks unit checks test: export OPENBLAS_NUM_THREADS := $(NPROC)
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
+# Else what a program is known by holds the folder's path, in JAX before 0.12, and another folder has to compile it anew.
+export JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES := none
 # What its user set for other programs changes neither the book nor its tests.
 unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS
 html notebooks: export IPYTHONDIR := $(CURDIR)/.ipython
@@ -40,6 +42,7 @@ help: ## what can be made
 # The one that is there is kept if it was made by this Python, in this folder, from these requirements.
 environment: ## .venv, with everything that requirements.txt names
 	@$(PYTHON) .ci/environment.py $(VENV) $(REQUIREMENTS)
+	@$(VENV)/bin/python .ci/compiled.py "$$JAX_COMPILATION_CACHE_DIR"
 
 book: environment ## execute every chapter and build _build/html (some five minutes on two cores)
 	rm -rf .results

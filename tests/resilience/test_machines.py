@@ -146,20 +146,66 @@ def say(tmp_path):
     return say
 
 
-def make(*words, **settings):
+def make(*words, old="environment", **settings):
     """What make says, with the environment of these tests as the one that is there."""
     for name in ("JAX_PLATFORMS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
         settings.setdefault(name, "")
     environment = {name: value for name, value in {**os.environ, **settings}.items() if value}
     here = Path(sys.prefix)
     venv = here.relative_to(ROOT) if here.is_relative_to(ROOT) else here  # ROOT may bear any name
-    command = ["make", "--no-print-directory", "--old-file", "environment", f"VENV={venv}", *words]
+    command = ["make", "--no-print-directory", "--old-file", old, f"VENV={venv}", *words]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(("set_by_user", "platform"), [("", "cpu"), ("cuda", "cuda")])
 def test_the_book_is_built_on_the_cpu_unless_its_user_says_otherwise(say, set_by_user, platform):
     assert say("JAX_PLATFORMS", JAX_PLATFORMS=set_by_user) == f"[{platform}]"
+
+
+PROGRAM = "import jax; [jax.jit(lambda x: n * x)(1.0) for n in range(1, 6)]"
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    """The programs in a folder, by name, after a process with the settings of the Makefile has asked for five."""
+
+    def compiled(folder, command=f"-W error::UserWarning -c '{PROGRAM}'"):
+        rule = tmp_path / "compile.mk"
+        rule.write_text(f"compile: ; @$(VENV)/bin/python {command}\n", encoding="utf-8")
+        asked = ["--file", "Makefile", "--file", str(rule), "compile", f"JAX_COMPILATION_CACHE_DIR={folder}"]
+        assert not (ran := make(*asked)).returncode, ran.stdout + ran.stderr
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+    return compiled
+
+
+def test_compiled_programs_serve_in_a_folder_that_was_renamed(compiled, tmp_path):
+    first = set(compiled(tmp_path / "clone"))
+    assert len(first) == 5
+    assert set(compiled((tmp_path / "clone").rename(tmp_path / "renamed"))) == first
+
+
+def test_a_compiled_program_that_is_being_written_fails_no_test_beside(compiled, tmp_path):
+    folder = tmp_path / "kept"
+    for name, content in compiled(folder).items():
+        (folder / name).write_bytes(content[:-1])
+    (tmp_path / "test_it.py").write_text(f"def test_it():\n    {PROGRAM}\n", encoding="utf-8")
+    assert len(compiled(folder, f"-m pytest -c pyproject.toml {tmp_path}/test_it.py")) == 5
+
+
+def test_compiled_programs_that_cannot_be_read_are_removed(compiled, tmp_path):
+    folder = tmp_path / "kept"
+    before = compiled(folder)
+    whole, empty, half, shorter, other = before
+    (folder / empty).write_bytes(b"")
+    (folder / half).write_bytes(before[half][: len(before[half]) // 2])
+    (folder / shorter).write_bytes(before[shorter][:-1])
+    (folder / other).write_bytes(b"compressed otherwise")
+    ran = make("environment", "PYTHON=true", f"JAX_COMPILATION_CACHE_DIR={folder}", old="nothing")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == f"4 of 5 compiled programs in {folder} could not be read, and were removed.\n"
+    assert [path.name for path in folder.iterdir()] == [whole]
+    assert set(compiled(folder)) == set(before)
 
 
 @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS", "MPLBACKEND"])
