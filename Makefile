@@ -93,7 +93,7 @@ claims: environment ## measure the claims of the paper; FIGURE=2 for those of on
 lab: environment ## open the chapters in JupyterLab
 	@case "$$PWD" in *[][*?]*) \
 		echo "In a folder whose name holds [, ], * or ? JupyterLab finds no extensions: explorers will not move. Rename it.";; esac
-	$(RUN) jupyterlab --notebook-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(RUN) jupyterlab --notebook-dir book --MappingKernelManager.transport_encryption=auto $(if $(filter 0,$(shell id -u)),--allow-root)
 
 serve: environment ## show the built book at localhost; PORT=8001 for another port
 	@$(VENV)/bin/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
