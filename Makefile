@@ -31,7 +31,7 @@ export JAX_PLATFORMS ?= cpu
 TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser --ignore tests/types
 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
-book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
+book test notebooks: export GATEDLIB_RESULTS := $(CURDIR)/.results
 
 .PHONY: help environment book html notebooks test checks browser quick unit lint claims lab serve matrix package lock benchmarks clean
 
@@ -54,8 +54,8 @@ html: environment
 	TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
-notebooks: environment ## run every chapter under nbval
-	$(RUN) pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
+notebooks: environment ## run every cell of every chapter under nbval, twice
+	$(RUN) pytest -p tests.twice -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
 quick: environment ## lint, types, and every test that answers soon (two minutes)
