@@ -19,6 +19,8 @@ html notebooks unit checks test: export OPENBLAS_NUM_THREADS := $(NPROC)
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
+# Else what a program is known by holds the folder's path, in JAX before 0.12, and another folder has to compile it anew.
+export JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES := none
 # What its user set for other programs changes neither the book nor its tests.
 unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSTARTUP PYTHONWARNINGS
 html notebooks: export IPYTHONDIR := $(CURDIR)/.ipython
@@ -29,7 +31,7 @@ export JAX_PLATFORMS ?= cpu
 TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser --ignore tests/types
 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
-book test: export GATEDLIB_RESULTS := $(CURDIR)/.results
+book test notebooks: export GATEDLIB_RESULTS := $(CURDIR)/.results
 
 .PHONY: help environment book html notebooks test checks browser quick unit lint claims lab serve matrix package lock benchmarks clean
 
@@ -40,6 +42,7 @@ help: ## what can be made
 # The one that is there is kept if it was made by this Python, in this folder, from these requirements.
 environment: ## .venv, with everything that requirements.txt names
 	@$(PYTHON) .ci/environment.py $(VENV) $(REQUIREMENTS)
+	@$(VENV)/bin/python .ci/compiled.py "$$JAX_COMPILATION_CACHE_DIR"
 
 book: environment ## execute every chapter and build _build/html (some five minutes on two cores)
 	rm -rf .results
@@ -51,8 +54,8 @@ html: environment
 	TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
 
-notebooks: environment ## run every chapter under nbval
-	$(RUN) pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
+notebooks: environment ## run every cell of every chapter under nbval, twice
+	$(RUN) pytest -p tests.twice -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
 quick: environment ## lint, types, and every test that answers soon (two minutes)
@@ -90,7 +93,7 @@ claims: environment ## measure the claims of the paper; FIGURE=2 for those of on
 lab: environment ## open the chapters in JupyterLab
 	@case "$$PWD" in *[][*?]*) \
 		echo "In a folder whose name holds [, ], * or ? JupyterLab finds no extensions: explorers will not move. Rename it.";; esac
-	$(RUN) jupyterlab --notebook-dir book $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(RUN) jupyterlab --notebook-dir book --MappingKernelManager.transport_encryption=auto $(if $(filter 0,$(shell id -u)),--allow-root)
 
 serve: environment ## show the built book at localhost; PORT=8001 for another port
 	@$(VENV)/bin/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
@@ -109,12 +112,15 @@ package: environment ## build the wheel, and try it in an empty environment
 benchmarks: environment ## measure speed and memory
 	$(RUN) benchmarks
 
-# For every Python that pyproject.toml admits; Binder installs what a reader needs, and no tools.
+# For every Python that pyproject.toml admits; Binder installs what a reader needs, and no tools. A release candidate,
+# such as 3.12.0rc1, is neither below nor above 3.12 by its full version; by its version it is 3.12.
 EXPORT := uv export --quiet --frozen --all-extras --no-hashes --no-emit-project --no-annotate --no-header
 lock: ## pin the newest versions anew (needs uv)
 	uv lock --upgrade
 	$(EXPORT) -o requirements.txt
 	$(EXPORT) --no-default-groups -o binder/requirements.txt
+	sed -i.bak "s/python_full_version \([<>=]*\) '\(3\.[0-9]*\)'/python_version \1 '\2'/" requirements.txt binder/requirements.txt
+	rm requirements.txt.bak binder/requirements.txt.bak
 
 clean: ## remove what was built
 	rm -rf _build .venv* .node .ipython .jax_cache .results screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build dist

@@ -21,6 +21,7 @@ from nbclient.exceptions import CellExecutionError
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from traitlets.config import Config
 
 from gatedlib.paper.chapters import LONGEST_FIRST
 
@@ -40,6 +41,7 @@ class Chapter:
         self.client = NotebookClient(
             self.notebook,
             timeout=timeout,
+            config=Config(KernelManager={"transport_encryption": "auto"}),  # else each kernel warns that it has none
             record_timing=False,  # which the cache would take for another notebook
             resources={"metadata": {"path": str(self.path.parent)}},
             on_cell_start=self._count,  # so that a kernel can be ended in its first cell

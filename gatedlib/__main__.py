@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,26 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
     return card.as_expected
 
 
+def _main_into_pipe() -> int:
+    """Run the command line, and end quietly if whoever reads what it prints has gone, as `head -1` has.
+
+    Returns:
+        The exit status of `main`, or that of a program which was ended by SIGPIPE.
+    """
+    try:
+        try:
+            return main()
+        finally:
+            sys.stdout.flush()  # here, for Python's own flush at exit cannot be caught
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # both may have been the pipe, and are flushed once more at exit
+            os.dup2(nowhere, stream.fileno())
+        return 128 + 13
+
+
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # not every terminal and file knows every letter
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    sys.exit(main())
+    sys.exit(_main_into_pipe())

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +58,14 @@ def need(claim):
     if not claim.measurable:
         assert not os.environ.get("CI"), f"CI must measure {claim.id}, and has no {claim.data}"
         pytest.skip(f"{claim.data} is not here")
+
+
+def make(*words, old="environment", **settings):
+    """What make says, with the environment of these tests as the one that is there."""
+    for name in ("JAX_PLATFORMS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        settings.setdefault(name, "")
+    environment = {name: value for name, value in {**os.environ, **settings}.items() if value}
+    here = Path(sys.prefix)
+    venv = here.relative_to(ROOT) if here.is_relative_to(ROOT) else here  # ROOT may bear any name
+    command = ["make", "--no-print-directory", "--old-file", old, f"VENV={venv}", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

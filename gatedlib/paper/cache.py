@@ -53,6 +53,8 @@ def _own(folder: Path) -> Path:
 def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
     """Let a function of plain arguments look for its result in the folder first, if there is one.
 
+    A function of a notebook never does: no folder tells what it was when its result was put there.
+
     Example:
         >>> from gatedlib.paper.cache import cached
         >>> cached(lambda x: x + 1)(2)
@@ -68,7 +70,7 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
     @functools.wraps(compute)
     def look(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         named = os.environ.get("GATEDLIB_RESULTS")
-        if not named:
+        if not named or compute.__module__ == "__main__":
             return compute(*args, **kwargs)
         state = digest(f"{source_digest('**/*.py')} {sorted(VERSIONS.items())} {jax_settings()}")
         folder = _own(require_folder("GATEDLIB_RESULTS", named, "Name a folder")) / state

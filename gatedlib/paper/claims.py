@@ -209,13 +209,17 @@ def claim(
     published: Mapping[str, Any] | None = None,
     **facts: Any,
 ) -> Callable[[Callable[..., Outcome]], Claim]:
-    """Register a function as the measure of a claim; the other arguments are those of `Claim`."""
+    """Register a function as the measure of a claim; the other arguments are those of `Claim`.
+
+    A function that is defined again, as when a cell of a notebook is run twice, replaces the one of its name.
+    """
     reference, published = (
         {name: np.asarray(value, float) for name, value in (values or {}).items()} for values in (reference, published)
     )
 
     def register(measure: Callable[..., Outcome]) -> Claim:
-        require(id not in REGISTRY, "claim id", id, "is taken", "Give each claim an id of its own")
+        taken = id in REGISTRY and _place(REGISTRY[id].measure) != _place(measure)
+        require(not taken, "claim id", id, "is taken", "Give each claim an id of its own")
         shared = cached(measure)  # by chapters, scorecard and tests
         made = Claim(id, figure, statement, shared, reference=reference, published=published, **facts)
         require_member(made.form, FORMS, "form")
@@ -223,6 +227,11 @@ def claim(
         return made
 
     return register
+
+
+def _place(function: Callable[..., Outcome]) -> tuple[str, str]:
+    """Where a function is defined."""
+    return function.__module__, function.__qualname__
 
 
 def registry(figure: str | None = None) -> list[Claim]:

@@ -170,6 +170,17 @@ def test_what_is_pinned_is_what_was_locked():
     assert told == {canonicalize_name(Requirement(each).name) for each in asked}
 
 
+@pytest.mark.parametrize("python", ["3.11.7", "3.12.0rc1", "3.12.0", "3.13.0"])
+@pytest.mark.parametrize("name", ["requirements.txt", "binder/requirements.txt"])
+def test_every_python_finds_one_version_of_what_is_pinned(name, python):
+    """A release candidate too, which is neither below nor above its release by PEP 440."""
+    here = {"python_full_version": python, "python_version": python[:4]}
+    pinned = [Requirement(line) for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
+    held = [each.name for each in pinned if each.marker is None or each.marker.evaluate(here)]
+    assert len(held) == len(set(held))
+    assert {"contourpy", "jax", "jaxlib", "numpy", "scipy"} <= set(held)
+
+
 def test_every_figure_of_the_paper_that_has_a_claim_is_in_the_index(monkeypatch):
     from gatedlib.paper.claims import registry
 

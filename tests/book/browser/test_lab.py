@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -37,6 +38,7 @@ def lab(tmp_path_factory):
     own |= {"JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data")}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--notebook-dir={folder}"]
     command += [f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token=", "--LabApp.extension_manager=readonly"]
+    command += re.findall(r"--MappingKernelManager\S+", (ROOT / "Makefile").read_text(encoding="utf-8"))
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=folder, env=os.environ | own, stdout=log, stderr=log)
     try:
@@ -51,6 +53,7 @@ def lab(tmp_path_factory):
         else:
             pytest.fail((folder / "log").read_text())
         yield address
+        assert "without encryption" not in (folder / "log").read_text()  # ipykernel's warning, once a kernel
     finally:
         server.terminate()
         try:

@@ -42,6 +42,18 @@ def test_nothing_is_kept_unless_asked_for(monkeypatch, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_function_of_a_notebook_which_may_be_defined_again_is_always_computed(tmp_path):
+    def given(result):
+        def function():
+            return result
+
+        function.__module__, function.__qualname__ = "__main__", "function"
+        return cache.cached(function)()
+
+    assert [given("one"), given("other")] == ["one", "other"]
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("changed", ["argument", "keyword", "experiment", "program"])
 def test_what_differs_is_computed_anew(changed, monkeypatch):
     final_loss(small(), 2, tau_w=1.0)
