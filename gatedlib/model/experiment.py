@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -103,7 +104,7 @@ class Experiment(eqx.Module):
         """The teachers and the initial parameters that a seed draws, as `simulate` would."""
         if not isinstance(seed, jax.core.Tracer):
             seed = require_integer("seed", seed, 0, "Seeds are 0, 1, …")
-        return draw_initial(self.teachers, self.network, seed, self.sizes)
+        return _drawn(self.teachers, self.network, seed, self.sizes)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -151,6 +152,11 @@ def _require_steady(experiment: Experiment, plan: Schedule) -> None:
         rule = "gives another plan each time it is asked, so nobody could say which task was on when"
         remedy = "Shuffle with a generator made anew in schedule: numpy.random.default_rng(self.seed)"
         require(same, "curriculum", type(experiment.curriculum).__name__, rule, remedy)
+
+
+@partial(jax.jit, static_argnames="sizes")  # else each operation is compiled by itself
+def _drawn(teachers: Teachers, network: Network, seed: Array | int, sizes: tuple[int, int]) -> tuple[Array, Params]:
+    return draw_initial(teachers, network, seed, sizes)
 
 
 def draw_initial(
