@@ -27,6 +27,8 @@ from gatedlib.paper.chapters import LONGEST_FIRST
 
 logger = logging.getLogger(__name__)
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 LAST = ("scorecard",)
 """Chapters that show what others compute come last, and those that take long first."""
 
@@ -116,6 +118,9 @@ def _finish(future, chapter, cache, folder):
     except CellExecutionError as failure:
         raise ExtensionError(f"{chapter.path.name}: a cell failed\n{failure}") from None
     stderr.report(chapter.page, chapter.notebook)
+    for cell in chapter.notebook.cells:
+        if cell.cell_type == "code":  # an explorer's place is an output of its own; a page has no manager for widgets
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     folder.mkdir(exist_ok=True)
     nbformat.write(chapter.notebook, folder / chapter.path.name)  # for `python -m benchmarks.builds`
     data = {"execution_seconds": chapter.wall}
