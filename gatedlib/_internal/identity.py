@@ -132,7 +132,8 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
     if isinstance(thing, tuple | list | collections.deque):
         return f"[{', '.join(canonical_repr(each, within) for each in thing)}]"
     if isinstance(thing, np.ndarray | jax.Array):
-        array = np.asarray(thing)
+        key = isinstance(thing, jax.Array) and jax.dtypes.issubdtype(thing.dtype, jax.dtypes.prng_key)
+        array = np.asarray(jax.random.key_data(thing) if key else thing)
         if array.dtype == object:
             return canonical_repr(array.tolist(), within)
         return f"{array.shape} {array.dtype} {hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
@@ -141,7 +142,7 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
     if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
         return thing.__name__
     if isinstance(thing, xr.DataArray | xr.Dataset):  # whose text leaves out the middle of what is long
-        return canonical_repr(thing.to_dict(), within)
+        return canonical_repr(thing.to_dict(data="array"), within)
     text = repr(thing)
     if isinstance(thing, eqx.Module) or ADDRESS.search(text):  # whose texts tell no numbers, or a place in memory
         slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]

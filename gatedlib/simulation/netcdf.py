@@ -82,7 +82,7 @@ def save(results: xr.Dataset, path: str | Path) -> None:
     Source: this library.
     """
     require_extra("netcdf", "saving results")
-    atomic_write(Path(path), encoded(results).to_netcdf)
+    atomic_write(Path(path).expanduser(), encoded(results).to_netcdf)
 
 
 def load(path: str | Path) -> xr.Dataset:
@@ -101,7 +101,7 @@ def load(path: str | Path) -> xr.Dataset:
     Source: this library.
     """
     require_extra("netcdf", "loading results")
-    return decoded(xr.load_dataset(path))
+    return decoded(xr.load_dataset(Path(path).expanduser()))
 
 
 def _encoded_variable(name: str, variable: xr.Variable) -> xr.Variable:

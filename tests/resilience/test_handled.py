@@ -141,6 +141,8 @@ def test_runs_of_two_settings_joined_are_measured_each_by_its_own(run):
 
 def test_runs_joined_without_their_settings_are_refused(run):
     """As `xarray.concat` does with its new defaults, which keep the coordinates of the first."""
+    if "use_new_combine_kwarg_defaults" not in xr.get_options():
+        pytest.skip("this xarray has the old defaults only")
     with xr.set_options(use_new_combine_kwarg_defaults=True):
         both = xr.concat([run, gl.simulate(small(tau_c=0.3), 3)], xr.Variable("tau_c", [0.1, 0.3]))
     with pytest.raises(ValueError, match=r"'tau_c' is no axis of it in a run.*coords='different'"):

@@ -282,6 +282,13 @@ def test_parts_that_give_what_they_should_are_taken():
         curriculum=Loose(dict),
     )
     assert gl.simulate(fine, 2).sizes["time"] == 4
+    key = jax.random.key(5)  # a constant of the trace
+
+    def layered(weights, gates):
+        shaken = weights + 1e-3 * jax.random.normal(key, weights.shape)
+        return gl.Params(jax.nn.silu(jax.nn.relu(shaken)), jax.nn.softmax(gates))
+
+    assert gl.simulate(small(network=OwnNetwork(layered)), 2, every=50).sizes["seed"] == 2
     constant = small(teachers=OwnTeachers(lambda x: jnp.ones((3, 2, 6))))  # the same for each seed is not random
     assert gl.simulate(constant, 2, every=50).sizes["seed"] == 2
 
