@@ -232,7 +232,8 @@ def _varying(texts: xr.DataArray, values: list) -> xr.DataArray:
     """Values of each run along those axes in which they vary."""
     plain = all(isinstance(value, int | float) for value in values)
     array = np.empty(len(values), float if plain else object)
-    array[:] = values
+    for place, value in enumerate(values):  # one by one: lists of equal length would be taken for a table
+        array[place] = value
     found = texts.copy(data=array.reshape(texts.shape)).drop_vars(("settings", "swept"), errors="ignore")
     for dim in texts.dims:
         rows = found.transpose(dim, ...).values.tolist()

@@ -139,6 +139,19 @@ def test_runs_of_two_settings_joined_are_measured_each_by_its_own(run):
     xr.testing.assert_identical(gl.results.cell(both, tau_c=0.3), other)
 
 
+def test_settings_of_any_kind_are_told_where_they_vary(run):
+    turned, free = (gl.simulate(small(**change), 3) for change in ({"order": (1, 0)}, {"penalties": ()}))
+    told = gl.results.settings(joined(run, turned, free, dim="network"))
+    assert told["curriculum.order"].values.tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert told["flow.penalties"].values.tolist() == ["Nonnegative + UnitNorm"] * 2 + [""]
+    assert told["flow.penalties.UnitNorm.b"].values.tolist() == [0.909, 0.909, None]
+    assert told["flow.tau_w"] == 1.3
+    per_seed = joined(run.isel(seed=[0]), gl.simulate(small(tau_c=0.3), [5]), dim="seed")
+    assert gl.results.settings(per_seed)["flow.tau_c"].to_series().to_dict() == {0: 0.1, 5: 0.3}
+    law = gl.reduction.gamma(per_seed)  # each network by its own time constants
+    xr.testing.assert_allclose(law.sel(seed=5), gl.reduction.gamma(gl.simulate(small(tau_c=0.3), [5])).sel(seed=5))
+
+
 def test_runs_joined_without_their_settings_are_refused(run):
     """As `xarray.concat` does with its new defaults, which keep the coordinates of the first."""
     if "use_new_combine_kwarg_defaults" not in xr.get_options():
