@@ -114,7 +114,7 @@ def test_two_parts_of_a_run_are_the_whole(inputs, first):
         parts = np.concatenate([begun[name], ended[name]], 1)
         np.testing.assert_allclose(parts, whole[name], atol=1e-5, err_msg=name)
     np.testing.assert_allclose(ended.final_weights, whole.final_weights, atol=1e-5)
-    assert read(ended.settings.item()).start == steps
+    assert read(ended.settings.values[0]).start == steps
     assert float(ended.time[0]) == 0
 
 

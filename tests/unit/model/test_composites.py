@@ -116,8 +116,9 @@ def test_every_row_conserves_its_pair_invariant_while_its_gates_are_positive(pen
 def aligned(scores):
     """Results of one seed at one time, with alignments (task, path, out)."""
     alignment = ("time", "task", "path", "out"), np.asarray(scores)[None]
+    teachers = ("task", "out", "in"), np.ones((len(scores), np.shape(scores)[-1], 2))
     frame = {"time": [0.0], "step": ("time", [0]), "active_task": ("time", [0])}
-    return by_hand({"alignment": alignment}, "out", coordinates=frame)
+    return by_hand({"alignment": alignment, "teachers": teachers}, "out", coordinates=frame)
 
 
 @settings(max_examples=40)
