@@ -260,7 +260,7 @@ def in_words(refusal, when):
         pytest.fail(f"{when}: {told}")
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(
     changes=st.lists(st.sampled_from(sorted(CHANGES)), min_size=1, max_size=4, unique=True),
     every=st.sampled_from(EVERY),
