@@ -23,7 +23,18 @@ from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation.netcdf import load, save
 from gatedlib.simulation.record import Quantity
-from gatedlib.simulation.runs import Run, cell_dims, dt_of, read, runs_of, single_run, spacing, texts_of
+from gatedlib.simulation.runs import (
+    JOINED,
+    Run,
+    cell_dims,
+    dt_of,
+    read,
+    require_recorded,
+    runs_of,
+    single_run,
+    spacing,
+    texts_of,
+)
 
 __all__ = ["cell", "final_params", "join", "load", "save", "settings"]
 
@@ -111,10 +122,8 @@ def _tasks_met(schedule: Schedule, teachers: np.ndarray, components: int) -> lis
 
 
 def concat(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
-    """Datasets side by side: values of unequal shapes are padded with nan, a table that differs gets the dim."""
-    if len(parts) == 1:
-        return parts[0]
-    return xr.concat(parts, dim, data_vars="all", coords="different", compat="equals", join="outer")
+    """Parts of one sweep side by side; a single one has the dim already."""
+    return parts[0] if len(parts) == 1 else xr.concat(parts, dim, **JOINED)
 
 
 def time_labels(steps: np.ndarray, dt: float) -> np.ndarray:
@@ -329,9 +338,9 @@ def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
 
     Source: this library.
     """
-    for results in (first, then):
-        single_run(results, "final_weights", "final_gates")
     before, after = single_run(first), single_run(then)
+    for part in (before, after):
+        require_recorded(part, "final_weights", "final_gates")
     seeds, others = ([each.seed for each in runs_of(run)] for run in (before, after))
     require(sorted(seeds) == sorted(others), "seeds of then", others, f"must be those of first, {seeds}", "Match these")
     after = after.isel(seed=[others.index(seed) for seed in seeds])

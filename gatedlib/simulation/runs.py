@@ -22,6 +22,11 @@ TABLES = ("settings", "swept", "step", "active_task", "component", "block_start"
 """The coordinates of results beside the labels of their axes."""
 
 
+JOINED: dict[str, Any] = {"data_vars": "all", "coords": "different", "compat": "equals", "join": "outer"}
+"""How `xarray.concat` puts runs side by side: values of unequal shapes are padded with nan, a table that differs, such
+as the settings, gets the axis too."""
+
+
 class Run(NamedTuple):
     """What one run is.
 
@@ -135,7 +140,7 @@ def in_each_run(*names: str) -> Callable[[Metric], Metric]:
                 dim, *others = left
                 parts = [over(others, {**where, dim: at}) for at in range(data.sizes[dim])]
                 along = data[dim].variable if dim in data.coords else dim
-                return xr.concat(parts, along, data_vars="all", coords="different", compat="equals", join="outer")
+                return xr.concat(parts, along, **JOINED)
 
             found = over(cells, {})
             return found if "seed" in results.dims else _one_seed(found)

@@ -16,7 +16,7 @@ from gatedlib.model.experiment import Experiment
 from gatedlib.model.inputs import Examples
 from gatedlib.model.networks import Params
 from gatedlib.simulation.results import final_params
-from gatedlib.simulation.runs import single_run
+from gatedlib.simulation.runs import require_recorded, single_run
 from gatedlib.view import plotting
 from gatedlib.view.explorers.explorer import Explorer, coordinates, flow_of, in_population, panels, rounded
 
@@ -33,8 +33,9 @@ def gates_by_hand(results: xr.Dataset, seed: int = 0) -> Explorer:
 
     Source: paper, Fig. 1B.
     """
-    single_run(results, "teachers", "final_weights")
-    trained = of_seed(metrics.reorder_paths(single_run(results)), seed)
+    run = single_run(results)
+    require_recorded(run, "teachers", "final_weights")
+    trained = of_seed(metrics.reorder_paths(run), seed)
     sizes = trained.sizes["task"], trained.sizes.get("path", 0)
     rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
     require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
@@ -103,8 +104,8 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     Source: paper, Fig. 3C.
     """
     base, known = in_population(experiment), experiment.teachers.components
-    single_run(results, "teachers", "final_weights", "final_gates")
     run = single_run(results)
+    require_recorded(run, "teachers", "final_weights", "final_gates")
     of_seed(run, seed)
     trained = metrics.reorder_paths(run.sel(seed=[seed]))
     weights = [0.5, 0.5, *[0.0] * known][:known]
