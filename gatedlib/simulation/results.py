@@ -327,7 +327,8 @@ def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
 
     Raises:
         ValueError: if the second does not begin where the first ends, was not given the number of steps as `start`
-            though its inputs are random, or has other settings (but for the curriculum), seeds, quantities or frames.
+            though its inputs are random, has other settings (but for the curriculum), seeds, quantities or frames, or
+            its paths were reordered.
 
     Example:
         >>> first = gl.simulate(experiment, seeds=3)
@@ -386,6 +387,8 @@ def _require_goes_on(old: Run, new: Run, end: str) -> None:
     require(
         new.initial == end, "then", f"seed {new.seed}", "must begin with the parameters at the end of first", remedy
     )
+    remedy = "Join first, and reorder what you get"
+    require(not new.in_order, "paths of then", "reordered", "must be those that first has, in their order", remedy)
     steps = old.start + old.steps
     counted = new.start == steps or (new.start == 0 and new.settings["flow.inputs"] == "Population")
     rule = f"must be {steps}, the steps that first took, or random inputs come again"

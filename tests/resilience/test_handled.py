@@ -101,6 +101,7 @@ def test_what_does_not_go_on_is_not_joined(run):
         ((first, again), "start of then = 0: must be 200"),
         ((run, goes_on.isel(seed=[0])), "seeds of then"),
         ((run, goes_on.drop_vars("loss")), "quantities of then"),
+        ((run, metrics.reorder_paths(goes_on)), "paths of then = 'reordered'.*Join first, and reorder what you get"),
         ((run.isel(time=slice(0, 100)), goes_on), "must hold all blocks, and all frames"),
         ((run.isel(time=slice(None, None, 2)), goes_on), "equally far apart"),
     ]:
