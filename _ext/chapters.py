@@ -23,7 +23,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from traitlets.config import Config
 
-from gatedlib.paper.chapters import LONGEST_FIRST
+from gatedlib_book.chapters import LONGEST_FIRST
 
 logger = logging.getLogger(__name__)
 

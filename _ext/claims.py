@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from docutils import nodes
 from sphinx.util.docutils import SphinxRole
 
-from gatedlib.paper.claims import registry
+from gatedlib_book.claims import registry
 
 
 def listed(patterns):

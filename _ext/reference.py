@@ -1,7 +1,7 @@
 """Reference pages: a table of public names with a sentence each, and below it what their docstrings say.
 
 `.. reference:: Experiment(replace, draw) simulate metrics` names things in `gatedlib`: classes with members to show,
-and modules, which stand for all their public names. `:within: paper.claims` looks for them in that module.
+and modules, which stand for all their public names. `:within: gatedlib_book.claims` looks for them in that module.
 """
 
 import inspect

@@ -10,18 +10,18 @@ import jax
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from gatedlib_book import experiments, regimes
+from gatedlib_book.experiments import FLEXIBLE
 
 import gatedlib as gl
 from gatedlib import metrics, plotting
-from gatedlib.paper.chapters import regimes
-from gatedlib.paper.chapters.dynamics import FLEXIBLE
 from gatedlib.simulation import sweep
 
 PICTURES = Path(__file__).parent / "pictures"
 SEEDS = 10
 KEEP = {"record": (gl.record.alignment,), "every": 100}
 GRIDS = (
-    (regimes.BY_SPEED, {"block_length": regimes.TAU_B, "tau_c": regimes.TAU_C}),
+    (experiments.BY_SPEED, {"block_length": regimes.TAU_B, "tau_c": regimes.TAU_C}),
     (regimes.BY_PENALTY, {"block_length": regimes.TAU_B, "strength": regimes.STRENGTHS}),
 )
 INPUTS = (gl.Population(), gl.Sampled(200))
@@ -66,7 +66,7 @@ def grids():
         together = seconds(lambda i=inputs: both_grids(i))
         name = type(inputs).__name__
         print(f"{name:12} one by one {single:7.2f} s, swept {together:7.3f} s: {single / together:5.1f} times as fast")
-    experiment = regimes.BY_SPEED.replace(inputs=gl.Population())
+    experiment = experiments.BY_SPEED.replace(inputs=gl.Population())
     for side, seeds in ((24, 8), (64, 16)):
         axes = {"block_length": np.linspace(0.05, 1, side).round(3), "tau_c": np.geomspace(0.003, 0.1, side)}
         start = time.perf_counter()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+PACKAGE = Path(__file__).parents[1]
+
 
 def atomic_write(path: Path, write: Callable[[Path], Any], *, sealed: bool = False, new: bool = False) -> None:
     """Write a file under another name, then rename it: what bears its name is whole, whoever is interrupted.
@@ -94,10 +96,10 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @functools.cache
-def source_digest(pattern: str) -> str:
-    """A checksum of those files of this package that fit a pattern, such as `*.py`."""
+def source_digest(pattern: str, folder: Path = PACKAGE) -> str:
+    """A checksum of those files of a folder, by default of this package, that fit a pattern, such as `*.py`."""
     checksum = hashlib.sha256()
-    for source in sorted(Path(__file__).parents[1].glob(pattern)):
+    for source in sorted(folder.glob(pattern)):
         checksum.update(source.read_bytes())
     return checksum.hexdigest()[:16]
 

@@ -24,7 +24,7 @@ _SEEN: dict[Any, tuple[Any, str]] = {}
 """Code that was traced, kept alive with what it was then."""
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-INSTALLED = re.compile(r"(gatedlib(?!\.paper)|numpy|jax|xarray|scipy)\b")
+INSTALLED = re.compile(r"(gatedlib|numpy|jax|xarray|scipy)\b")
 """Modules whose functions are known by their names and by what they hold; those of this library by their code too."""
 
 APART = ("builtins", "abc", "typing", "equinox._module._module")

@@ -182,7 +182,7 @@ def test_every_python_finds_one_version_of_what_is_pinned(name, python):
 
 
 def test_every_figure_of_the_paper_that_has_a_claim_is_in_the_index(monkeypatch):
-    from gatedlib.paper.claims import registry
+    from gatedlib_book.claims import registry
 
     monkeypatch.syspath_prepend(ROOT / "_ext")
     listed = importlib.import_module("claims").listed

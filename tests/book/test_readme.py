@@ -6,9 +6,9 @@ import re
 import subprocess
 
 import pytest
-
 from gatedlib.__main__ import main
-from gatedlib.paper.claims import registry
+from gatedlib_book.claims import registry
+
 from tests.examples import ROOT, SHOWN, shown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from gatedlib_book import dynamics, experiments, regimes, robustness
+from gatedlib_book.claims import Claim, Outcome, registry
+from gatedlib_book.estimates import exact, fraction, mean, median
 from scipy import stats
 
 from gatedlib import __main__ as command
 from gatedlib import metrics
-from gatedlib.paper.chapters import dynamics, regimes, robustness
-from gatedlib.paper.claims import Claim, Outcome, registry
-from gatedlib.paper.estimates import exact, fraction, mean, median
 from tests.examples import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.claims]
@@ -89,7 +89,7 @@ def test_json_has_all_that_was_promised(capsys):
     assert len(recovery["numbers"]["time_to_criterion_flexible"]) == 20
     assert recovery["mean"] == {name: recovery["numbers"][name] for name in recovery["reference"]}
     end = next(row for row in told if row["id"] == "2A")
-    samples = metrics.end_loss(dynamics.run(dynamics.FORGETFUL)).mean("seed")
+    samples = metrics.end_loss(dynamics.run(experiments.FORGETFUL)).mean("seed")
     np.testing.assert_allclose(end["mean"]["end_loss_forgetful"], samples, rtol=1e-6)
 
 
@@ -120,7 +120,7 @@ def test_claims_whose_data_are_missing_are_told_and_do_not_count(capsys, monkeyp
     one = median(xr.DataArray(np.ones(6), dims="seed"))
     claims = [Claim(name, "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True}), data=data)
               for name, data in (("X", None), ("Y", "fashion"))]  # fmt: skip
-    monkeypatch.setattr("gatedlib.paper.claims.REGISTRY", {claim.id: claim for claim in claims})
+    monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {claim.id: claim for claim in claims})
     monkeypatch.setattr("gatedlib.images.here", lambda name: False)
     assert command.main(["claims"]) == 0
     printed = capsys.readouterr()
@@ -144,7 +144,7 @@ def test_what_was_measured_before_the_end_is_told(capsys, monkeypatch, ending):
 
     claims = [Claim("X", "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True})),
               Claim("Y", "2", "Another.", ended)]  # fmt: skip
-    monkeypatch.setattr("gatedlib.paper.claims.REGISTRY", {claim.id: claim for claim in claims})
+    monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {claim.id: claim for claim in claims})
     with pytest.raises(type(ending)):
         command.main(["claims", "--jobs", "1"])
     printed = capsys.readouterr()
@@ -173,7 +173,7 @@ def test_the_published_grid_agrees_with_itself():
 
 
 def test_two_tasks_on_one_path_count_as_its_mean_cosine_with_both():
-    results = dynamics.run(dynamics.FLEXIBLE)
+    results = dynamics.run(experiments.FLEXIBLE)
     one = regimes.on_one_path(results).transpose("seed", "path").values
     teachers, weights = (results[name].transpose("seed", ...).values for name in ("teachers", "final_weights"))
     for seed in range(3):
@@ -195,7 +195,7 @@ def test_rounds_until_fast_counts_rounds_not_blocks():
 def test_a_failing_claim_is_shown_as_failing(capsys, monkeypatch):
     one = median(xr.DataArray(np.ones(6), dims="seed"))
     claim = Claim("X", "2", "One is two.", lambda: Outcome({"one": one}, {"it is 2": False, "it is 1": True}))
-    monkeypatch.setattr("gatedlib.paper.claims.REGISTRY", {"X": claim})
+    monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {"X": claim})
     assert command.main(["claims"]) == 1
     printed = capsys.readouterr().out
     assert "FAILS" in printed
@@ -251,6 +251,6 @@ def test_a_reference_to_no_number_is_refused():
 
 
 def test_the_order_is_that_of_the_book_whatever_was_imported_first():
-    code = "import gatedlib.paper.chapters.depth, gatedlib.paper.claims as claims; print(claims.registry()[0].chapter)"
+    code = "import gatedlib_book.depth, gatedlib_book.claims as claims; print(claims.registry()[0].chapter)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == registry()[0].chapter == "dynamics"

@@ -236,7 +236,7 @@ def test_a_plan_that_is_another_file_is_told(tmp_path):
 
 
 KEPT = """
-    from gatedlib.paper import cache
+    from gatedlib_book import cache
 
     def loss(blocks):
         return gl.simulate(small(blocks=blocks), 2).loss.values

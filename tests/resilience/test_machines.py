@@ -238,8 +238,8 @@ def test_a_claim_that_fails_is_told_and_a_program_that_broke_is_an_error(tmp_pat
 import sys
 if sys.argv[:1] == ["-m"]:
     import numpy as np
-    import gatedlib.paper.claims as claims
-    from gatedlib.paper.estimates import exact
+    import gatedlib_book.claims as claims
+    from gatedlib_book.estimates import exact
 
     def measure():
         return claims.Outcome({{"one": exact(1.0)}}, {{"it is one": {holds}}}) if not {breaks} else 1 / 0

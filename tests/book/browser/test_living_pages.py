@@ -7,9 +7,9 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from gatedlib_book import composition, experiments, reduction
 
 import gatedlib as gl
-from gatedlib.paper.chapters import composition, reduction, regimes
 from tests.examples import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -183,8 +183,8 @@ def given(name):
     """What the code of an explorer takes for granted: what the explorer was made from."""
     if name == "composition":
         return {
-            "experiment": composition.single(composition.LONGER),
-            "results": composition.trained(composition.LONGER),
+            "experiment": experiments.single(experiments.LONGER),
+            "results": composition.trained(experiments.LONGER),
         }
     if name == "model":
         return {
@@ -195,7 +195,7 @@ def given(name):
         }
     if name == "reduction":
         return {
-            "flexible": reduction.one_switch(reduction.TOY, reduction.SPECIALIST),
+            "flexible": reduction.one_switch(experiments.TOY, experiments.SPECIALIST),
             "forgetful": reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
         }
     return {}
@@ -280,8 +280,8 @@ def test_the_map_is_walked_on_and_drawn_anew_as_the_library_would(browser):
     assert shares.shape == (24, 24)
     assert 0 < shares.mean() < 1
     up, across = (axis["values"] for axis in told["axes"])
-    short = gl.Orthogonal(tasks=2, d_in=20, d_out=10, scale=regimes.BY_SPEED.teachers.scale / 4)
-    base = regimes.BY_SPEED.replace(teachers=short, inputs=gl.Population())
+    short = gl.Orthogonal(tasks=2, d_in=20, d_out=10, scale=experiments.BY_SPEED.teachers.scale / 4)
+    base = experiments.BY_SPEED.replace(teachers=short, inputs=gl.Population())
     rows, columns = (3, 12, 23), (0, 8, 16, 23)
     grid = {"block_length": [round(up[row] / 1e-3) * 1e-3 for row in rows], "tau_c": [across[c] for c in columns]}
     kept = {"record": (gl.record.alignment,), "every": 100, "measure": gl.metrics.total_alignment}

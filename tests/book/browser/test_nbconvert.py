@@ -9,8 +9,8 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 CELL = """import gatedlib as gl
-from gatedlib.paper.chapters import reduction
-gl.explore.smallest(reduction.TOY)"""
+from gatedlib_book import experiments
+gl.explore.smallest(experiments.TOY)"""
 
 
 def test_a_page_without_a_network_shows_the_still_picture_of_an_explorer(browser, tmp_path):

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from gatedlib_book import observer
+from gatedlib_book.estimates import Estimate
+from gatedlib_book.predictions import effect, needed, sample_size, standardized
 from scipy import stats
-
-from gatedlib.paper.chapters import observer
-from gatedlib.paper.chapters.predictions import effect, needed, sample_size, standardized
-from gatedlib.paper.estimates import Estimate
 
 
 @pytest.mark.parametrize(("d", "n"), [(0.2, 394), (0.5, 64), (0.8, 26)])

@@ -5,10 +5,9 @@ import subprocess
 import sys
 
 import pytest
-
-from gatedlib.paper import claims
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import exact
+from gatedlib_book import claims
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import exact
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,13 @@ import os
 import numpy as np
 import pytest
 import xarray as xr
+from gatedlib_book import depth, experiments, sensitivity
+from gatedlib_book.claims import Outcome, registry
+from gatedlib_book.estimates import Estimate, exact, fraction, mean, median, stacked
+from gatedlib_book.scorecard import Scorecard, compare_sources, judge_all
 
 import gatedlib as gl
 from gatedlib import __main__ as command
-from gatedlib.paper.chapters import depth, dynamics, regimes, sensitivity
-from gatedlib.paper.claims import Outcome, registry
-from gatedlib.paper.estimates import Estimate, exact, fraction, mean, median, stacked
-from gatedlib.paper.scorecard import Scorecard, beside, judge_all
 
 pytestmark = pytest.mark.slow
 
@@ -96,10 +96,10 @@ def test_numbers_stand_beside_each_other_whatever_claim_they_come_from():
     )
     nan = np.nan
     expected = [("X", "n, 1", 1.5, nan, 4.0, 1.0), ("X", "n, 2", nan, 5.5, 5.0, 2.0), ("Y", "n", nan, 6.5, 6.0, 6.0)]
-    told = beside(claim.judge() for claim in claims)
+    told = compare_sources(claim.judge() for claim in claims)
     assert [row[:2] for row in told] == [row[:2] for row in expected]
     np.testing.assert_array_equal([row[2:] for row in told], [row[2:] for row in expected])
-    (alone,) = beside([some_claim("5", "released", {"n": 1.0}, reference={"n": 2.0}).judge()])
+    (alone,) = compare_sources([some_claim("5", "released", {"n": 1.0}, reference={"n": 2.0}).judge()])
     np.testing.assert_array_equal(alone[2:], [nan, 2.0, 1.0, nan])  # of a figure that was drawn in the earlier form
 
 
@@ -116,7 +116,7 @@ def test_places_are_named_by_the_axes_of_what_was_measured():
 
 
 def test_a_network_twice_as_large_has_the_same_task():
-    for experiment in (regimes.BY_SPEED, dynamics.FLEXIBLE, depth.REGULARIZED):
+    for experiment in (experiments.BY_SPEED, experiments.FLEXIBLE, depth.REGULARIZED):
         large = sensitivity.twice_as_large(experiment)
         assert large.sizes == tuple(2 * size for size in experiment.sizes)
         size = [float((one.draw(0)[0][0] ** 2).sum()) for one in (experiment, large)]
@@ -127,7 +127,7 @@ def test_a_network_twice_as_large_has_the_same_task():
 
 
 def test_each_variant_changes_one_thing():
-    told = {name: gl.results.settings(change(dynamics.FLEXIBLE)) for name, (change, *_) in sensitivity.VARIANTS.items()}
+    told = {name: gl.results.settings(change(experiments.FLEXIBLE)) for name, (change, *_) in sensitivity.VARIANTS.items()}
     base = told[sensitivity.BASE]
 
     def changed(name):

@@ -8,11 +8,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from gatedlib_book import depth, experiments, reduction
 from IPython.core.formatters import DisplayFormatter
 
 import gatedlib as gl
 from gatedlib import explore
-from gatedlib.paper.chapters import depth, reduction
 from gatedlib.view.explorers import explorer
 from tests.examples import small
 
@@ -46,7 +46,7 @@ EXPLORERS = {
     "schedule": lambda: explore.schedule(small(tau_c=0.03, dt=0.01)),
     "session": lambda: explore.session(small(dt=0.01)),
     "switch": lambda: explore.switch(
-        reduction.one_switch(reduction.TOY, reduction.SPECIALIST),
+        reduction.one_switch(experiments.TOY, experiments.SPECIALIST),
         reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
     ),
     "compose": lambda: explore.compose(COMPOSED, gl.simulate(COMPOSED, seeds=2), seed=1),
@@ -154,7 +154,7 @@ def test_the_explorer_of_schedules_is_about_two_tasks():
 
 
 def test_code_says_where_arrays_belong():
-    code = explorer.run_code(reduction.TOY, 0, [gl.record.loss], "results", tau_c="{tau_c}")
+    code = explorer.run_code(experiments.TOY, 0, [gl.record.loss], "results", tau_c="{tau_c}")
     assert "# put your own arrays where ... stands" in code
     assert "matrices=..." in code
     assert "experiment = experiment.replace(tau_c={tau_c})" in code

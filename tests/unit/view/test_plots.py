@@ -5,10 +5,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
+from gatedlib_book import experiments, reduction
 
 import gatedlib as gl
 from gatedlib import plotting
-from gatedlib.paper.chapters import reduction
 from tests.examples import small
 
 mpl.use("Agg")
@@ -134,7 +134,7 @@ def test_relabelled_paths_serve_the_task_of_their_number(results):
 
 
 def test_the_plane_shows_teachers_paths_and_the_way_of_the_output():
-    results = reduction.one_switch(reduction.TOY, reduction.SPECIALIST)
+    results = reduction.one_switch(experiments.TOY, experiments.SPECIALIST)
     figure, ax = plt.subplots()
     plotting.plane(results, ax, time=0.1)
     rings = [line.get_xydata()[0].tolist() for line in ax.lines[:2]]

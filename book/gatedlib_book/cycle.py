@@ -9,10 +9,10 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.analysis.theory import Switch
-from gatedlib.paper.chapters.dynamics import FLEXIBLE, SEEDS
-from gatedlib.paper.chapters.reduction import SPECIALIST, TOY
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import exact, median
+from gatedlib_book.experiments import FLEXIBLE, SEEDS
+from gatedlib_book.experiments import SPECIALIST, TOY
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import exact, median
 
 CURVES = (0.1, 10**-0.75, 10**-0.5, 10**-0.25, 1.0)
 """The gate time constants of Fig. 4H."""

@@ -10,21 +10,12 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, reduction
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.dynamics import FLEXIBLE, SEEDS
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import Estimate, exact, fraction, median
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import FLEXIBLE, SEEDS
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.experiments import TOY
+from gatedlib_book.estimates import Estimate, exact, fraction, median
 
-TOY = gl.Experiment(
-    teachers=gl.Given(np.eye(2)[:, :, None]),
-    network=gl.GatedLinear(paths=2),
-    curriculum=gl.Blocked(blocks=20, block_length=1.0),
-    flow=gl.Flow(tau_w=1.3, tau_c=0.06, penalties=(gl.Nonnegative(a=0.1818), gl.UnitNorm(b=1.818))),
-)
-"""Fig. 2 in one mode: teachers of length 1, so that what acts on gates is twice as large as there, and tau_c too."""
-
-SPECIALIST = gl.Params(weights=np.eye(2)[:, :, None], gates=np.array([0.0, 1.0]))
-"""Each path is a teacher, and the gate of the second is open: a trained network just before a switch to the first."""
 
 OVERWRITER = gl.Params(weights=np.array([[[0.0], [1.0]]] * 2), gates=np.array([0.5, 0.5]))
 """Both paths are the second teacher: a forgetful network just before a switch to the first task."""

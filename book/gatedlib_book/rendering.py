@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gatedlib.paper.estimates import Estimate
+from gatedlib_book.estimates import Estimate
 
 Verdict = Any
-"""That of `gatedlib.paper.claims`, which shows itself by these functions."""
+"""That of `gatedlib_book.claims`, which shows itself by these functions."""
 
 
 class Number(NamedTuple):
@@ -57,7 +57,7 @@ def _elements(estimate: Estimate, mean: np.ndarray, known: dict[str, np.ndarray]
     return elements
 
 
-def words(verdict: Verdict) -> str:
+def verdict_text(verdict: Verdict) -> str:
     """Whether the claim holds, in words."""
     return ("holds" if verdict.holds else "does not hold") + ("" if verdict.as_expected else ", against expectation")
 
@@ -83,7 +83,8 @@ def table(rows: list[list[str]]) -> str:
 
 
 BOX = """<div class="verdict {mark}"><p><strong>Claim {id} {words}.</strong> {statement}</p>{conditions}{note}\
-<table><thead><tr><th>number</th><th>over seeds [95 % interval]</th></tr></thead><tbody>{table}</tbody></table></div>"""
+<table><thead><tr><th>number</th><th>over seeds [95 % interval]</th></tr></thead><tbody>{table}</tbody></table>\
+<details><summary>how it is measured{networks}</summary><p>{how}</p>{source}</details></div>"""
 
 ROW = """<tr data-chapter="{page}" data-holds="{holds}" data-origin="{kind}">\
 <td><a href="{page}.html">{id}</a> <span>{origin}</span><p>{statement}</p></td><td class="{mark}">{sign} {words}</td>\
@@ -106,6 +107,15 @@ def _code(name: str) -> str:
     return f"<code>{name.replace('_', '_<wbr>')}</code>"
 
 
+def _highlighted(source: str) -> str:
+    """Code of Python as HTML, in the colours of the page that shows it."""
+    from pygments import highlight  # comes with IPython, and the command line needs none of it
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return highlight(source, PythonLexer(), HtmlFormatter()) if source else ""
+
+
 def _filled(template: str, verdict: Verdict) -> str:
     claim, printed = verdict.claim, numbers(verdict)
     escaped = html.escape
@@ -116,7 +126,7 @@ def _filled(template: str, verdict: Verdict) -> str:
     return template.format(
         id=claim.id,
         statement=escaped(claim.statement),
-        words=words(verdict),
+        words=verdict_text(verdict),
         mark="holds" if verdict.holds else "fails",
         sign="✓" if verdict.holds else "✗",
         holds=str(verdict.holds).lower(),
@@ -129,6 +139,7 @@ def _filled(template: str, verdict: Verdict) -> str:
         table="".join(f"<tr><td>{_code(name)}</td><td>{cells}</td></tr>" for name, cells in spans),
         list="".join(f"<li>{_code(name)} {cells}</li>" for name, cells in lines),
         networks=f", n = {' or '.join(map(str, counts))}" if counts else "",
-        how=escaped((claim.measure.__doc__ or "").strip().split("\n\n")[0]),
+        how=escaped(claim.method),
+        source=_highlighted(claim.source) if "{source}" in template else "",
         seconds=verdict.seconds,
     )

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gatedlib.paper.claims import Claim, Verdict
+    from gatedlib_book.claims import Claim, Verdict
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,8 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
 
-    from gatedlib.paper.claims import registry
-    from gatedlib.paper.rendering import table
+    from gatedlib_book.claims import registry
+    from gatedlib_book.rendering import table
 
     try:
         chosen = registry(options.figure)
@@ -60,8 +60,8 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
     """Measure claims, print what was found, and say whether all is as expected."""
     from tqdm import tqdm
 
-    from gatedlib.paper.rendering import as_lines
-    from gatedlib.paper.scorecard import Scorecard, judge_all
+    from gatedlib_book.rendering import as_lines
+    from gatedlib_book.scorecard import Scorecard, judge_all
 
     found: list[Verdict] = []
     try:

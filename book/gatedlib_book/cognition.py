@@ -12,10 +12,10 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib.analysis.theory import alternation_loss
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.robustness import REGULAR
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import Estimate, exact, fraction, median, stacked
+from gatedlib_book.cache import cached
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.experiments import LEARNER, PLAIN, FAMILY, CORRELATIONS
+from gatedlib_book.estimates import Estimate, exact, fraction, median, stacked
 from gatedlib.simulation.results import final_params
 
 SEEDS = 30
@@ -46,11 +46,6 @@ FROZEN = PRACTISED.replace(tau_c=math.inf, penalties=())
 HELD = FORGETFUL.replace(penalties=(gl.UnitNorm(b=0.72),))
 """Forgetful, but with the sum of its gates held at one."""
 
-LEARNER = REGULAR.replace(curriculum=gl.Blocked(blocks=20))
-"""The flexible network of Fig. 2, which takes its time: all inputs at once, in steps of 0.005."""
-
-PLAIN = LEARNER.replace(tau_c=1.3, penalties=())
-"""And the forgetful one."""
 
 FIRST, SKIPPED = 5, (5, 20, 50)
 """How many steps count as just after a switch, and how many are left out of the mixing cost."""
@@ -172,7 +167,6 @@ LENGTHS = (0.005, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Block lengths from one step to half of the training."""
 
 TRAINING = 20.0
-CORRELATIONS = (0.0, 0.5, 0.8)
 
 
 def known(results: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -381,8 +375,6 @@ def early_or_late(flexible: gl.Experiment = LEARNER) -> Outcome:
 
 # Series of new tasks, of mixtures and of reversals, as people and animals are given them.
 
-FAMILY = gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5)
-"""Eight tasks of squared length 1/2, as in Fig. 2: A and B are practised, the others are new."""
 
 MIXED = ((0.5, 0.5), (0.7, 0.3), (0.3, 0.7), (0.2, 0.8), (0.6, 0.4), (0.9, 0.1))
 PROBLEMS = LEARNER.replace(teachers=gl.Sums(FAMILY, tuple((*row, *[0.0] * 6) for row in MIXED)))

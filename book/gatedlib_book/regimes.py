@@ -10,11 +10,12 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.dynamics import SEEDS
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import Estimate, bootstrap, mean, median
-from gatedlib.paper.forms import SPREAD, earlier
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import SEEDS
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.experiments import BY_SPEED_RELEASED, BY_SPEED
+from gatedlib_book.estimates import Estimate, bootstrap, mean, median
+from gatedlib_book.forms import SPREAD, earlier
 
 ABOVE = 0.95
 """A network counts as flexible if its final total alignment is above this."""
@@ -49,18 +50,6 @@ RERUN_5A = np.full((5, 5), np.nan)
 """What the released code gives at the settings of its notebook, where that is known; nowhere is it above 0.95."""
 RERUN_5A[[0, 0, 1, 3, 4, 4], [0, 4, 2, 0, 0, 4]] = 0.5199, 0.5207, 0.5255, 0.6706, 0.6867, 0.6866
 
-BY_SPEED_RELEASED = gl.Experiment(
-    teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
-    network=gl.GatedLinear(paths=2),
-    curriculum=gl.Blocked(duration=7.0),
-    flow=gl.Flow(
-        tau_w=0.1,
-        tau_c=0.02,
-        penalties=(gl.Nonnegative(a=0.5), gl.UnitNorm(b=2.5)),
-        inputs=gl.Sampled(batch=200),
-    ),
-)
-"""Fig. 5A as the released notebook has it: block length against the time constant of the gates."""
 
 BY_PENALTY_RELEASED = BY_SPEED_RELEASED.replace(
     tau_c=0.005,
@@ -68,8 +57,6 @@ BY_PENALTY_RELEASED = BY_SPEED_RELEASED.replace(
 )
 """Fig. 5B likewise: block length against the strength of both penalties."""
 
-BY_SPEED = earlier(BY_SPEED_RELEASED, SPREAD)
-"""Fig. 5A in the form that drew it."""
 
 BY_PENALTY = earlier(BY_PENALTY_RELEASED, SPREAD)
 """Fig. 5B in the form that drew it."""

@@ -12,12 +12,11 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record, reduction
 from gatedlib.model.experiment import setting
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.dynamics import FLEXIBLE, SEEDS
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import exact, median
-
-CONSERVED = FLEXIBLE.replace(inputs=gl.Population())
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import FLEXIBLE, SEEDS
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.experiments import CONSERVED
+from gatedlib_book.estimates import exact, median
 
 
 @record.quantity()

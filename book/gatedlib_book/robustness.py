@@ -10,12 +10,13 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.analysis.requirements import first_true
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.dynamics import FLEXIBLE, SEEDS
-from gatedlib.paper.chapters.regimes import ABOVE, alignment_grid
-from gatedlib.paper.claims import Outcome, claim, places
-from gatedlib.paper.estimates import Estimate, exact, fraction, mean, median, stacked
-from gatedlib.paper.forms import earlier
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import FLEXIBLE, SEEDS
+from gatedlib_book.regimes import ABOVE, alignment_grid
+from gatedlib_book.claims import Outcome, claim, places
+from gatedlib_book.experiments import REGULAR
+from gatedlib_book.estimates import Estimate, exact, fraction, mean, median, stacked
+from gatedlib_book.forms import earlier
 
 FREE = gl.Experiment(
     teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
@@ -66,8 +67,6 @@ MEAN_LENGTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
 DRAWS = 30
 
-REGULAR = FLEXIBLE.replace(inputs=gl.Population(), dt=5e-3, curriculum=gl.Blocked(duration=40.0))
-"""The flexible network of Fig. 2 for 40 time units, in the limit of large batches."""
 
 RANDOM = REGULAR.replace(curriculum=gl.RandomSwitches(duration=40.0))
 """The same, with switches at random moments."""

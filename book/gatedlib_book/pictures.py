@@ -15,9 +15,9 @@ import gatedlib as gl
 from gatedlib import images, metrics, record, trunk
 from gatedlib._internal.validation import require, require_member
 from gatedlib.model.inputs import cross_entropy
-from gatedlib.paper.cache import cached
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import exact, mean, median, stacked
+from gatedlib_book.cache import cached
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import exact, mean, median, stacked
 
 SEEDS = 10
 

@@ -10,11 +10,11 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.composition import TASKS
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import Estimate, exact, fraction, median
-from gatedlib.paper.forms import SPREAD, earlier
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import TASKS
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import Estimate, exact, fraction, median
+from gatedlib_book.forms import SPREAD, earlier
 
 SEEDS = 50
 

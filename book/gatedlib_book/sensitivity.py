@@ -15,10 +15,10 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.model.experiment import setting
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters import composition, depth, dynamics, regimes
-from gatedlib.paper.chapters.dynamics import FLEXIBLE, FORGETFUL
-from gatedlib.paper.estimates import Estimate, median, resampled
+from gatedlib_book.cache import cached
+from gatedlib_book import composition, depth, dynamics, experiments
+from gatedlib_book.experiments import FLEXIBLE, FORGETFUL
+from gatedlib_book.estimates import Estimate, median, resampled
 
 SEEDS = 30
 
@@ -72,7 +72,7 @@ VARIANTS = {
 
 def _run(experiment: gl.Experiment, seeds: Sequence[int], keep: Sequence[record.Quantity]) -> xr.Dataset:
     """A run of *Learning dynamics*, or one of other networks."""
-    known = seeds == range(dynamics.SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
+    known = seeds == range(experiments.SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
     return dynamics.run(experiment) if known else gl.simulate(experiment, seeds, keep)
 
 
@@ -92,20 +92,20 @@ def _switching(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
 
 def _composing(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
     def first_composite(experiment: gl.Experiment) -> xr.DataArray:
-        asked = change(experiment).replace(curriculum=composition.phases(new=1))
+        asked = change(experiment).replace(curriculum=experiments.phases(new=1))
         loss = gl.simulate(asked, seeds, (record.loss,))
         return metrics.time_to_criterion(loss, composition.THETA).isel(block=-1)
 
     return {
-        "3C: time for a new task, flexible": first_composite(composition.TASKS),
+        "3C: time for a new task, flexible": first_composite(experiments.TASKS),
         "3C: the same, forgetful": first_composite(composition.TASKS_FORGETFUL),
     }
 
 
 def _earlier(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
-    border = change(regimes.BY_SPEED.replace(block_length=0.8, tau_c=0.06))
+    border = change(experiments.BY_SPEED.replace(block_length=0.8, tau_c=0.06))
     aligned = metrics.total_alignment(gl.simulate(border, seeds, (record.alignment,), every=100))
-    asked = change(composition.TASKS_EARLIER).replace(curriculum=composition.phases(new=1))
+    asked = change(experiments.TASKS_EARLIER).replace(curriculum=experiments.phases(new=1))
     gates = composition.composite_gates(gl.simulate(asked, seeds, (record.gates, record.alignment)))
     return {
         "5A: total alignment, blocks of 0.8, tau_c 0.06": aligned,
@@ -154,7 +154,7 @@ def change(found: xr.DataArray, base: xr.DataArray) -> Estimate:
 
     Example:
         >>> import xarray as xr
-        >>> from gatedlib.paper.chapters.sensitivity import change
+        >>> from gatedlib_book.sensitivity import change
         >>> base = xr.DataArray([[1.0, 2.0, 3.0]], {"number": ["n"], "seed": range(3)})
         >>> share = change(1.5 * base, base)
         >>> share.value.tolist(), share.low.tolist(), share.high.tolist()

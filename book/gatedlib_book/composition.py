@@ -12,62 +12,21 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.dynamics import SEEDS
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import Estimate, median
-from gatedlib.paper.forms import earlier
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import SEEDS
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.experiments import PAIRS, NEW_ORDER, halves, phases, THREE, TASKS, TASKS_EARLIER, single
+from gatedlib_book.estimates import Estimate, median
 from gatedlib.simulation.results import final_params
 
-PAIRS = ((0, 1), (1, 2), (2, 0))
-"""A and B, B and C, C and A: what composites are made of."""
-
-SINGLE, NEW = 23, 7
-"""Blocks of single tasks and of composites: three quarters of 30, as in the released runs, and the rest."""
-
-NEW_ORDER = (5, 3, 4)
-"""(C + A) / 2 comes first: it holds nothing of B, the last single task."""
 
 THETA = 0.02
 """The loss below which a new task counts as solved."""
 
 
-def halves(pairs: Sequence[tuple[int, int]] = PAIRS, tasks: int = 3) -> tuple[tuple[float, ...], ...]:
-    """Half of one task and half of another, for each pair, as weights of a sum.
-
-    Example:
-        >>> from gatedlib.paper.chapters.composition import halves
-        >>> halves([(0, 1)])
-        ((0.5, 0.5, 0.0),)
-    """
-    return tuple(tuple(0.5 if task in pair else 0.0 for task in range(tasks)) for pair in pairs)
-
-
-def phases(single: int = SINGLE, new: int = NEW) -> gl.Phases:
-    """Three tasks in turn, and then three composites in turn."""
-    return gl.Phases((gl.Blocked(blocks=single, order=(0, 1, 2)), gl.Blocked(blocks=new, order=NEW_ORDER)))
-
-
-THREE = gl.Orthogonal(tasks=3, d_in=20, d_out=6)
-
-TASKS = gl.Experiment(
-    teachers=gl.Sums(THREE, weights=halves()),
-    network=gl.GatedLinear(paths=3),
-    curriculum=phases(),
-    flow=gl.Flow(
-        tau_w=0.2,
-        tau_c=0.03,
-        penalties=(gl.Nonnegative(a=0.5), gl.UnitNorm(b=2.5)),
-        inputs=gl.Sampled(batch=200),
-    ),
-)
-"""Fig. 3C: new tasks that are the mean of two known ones."""
-
 TASKS_FORGETFUL = TASKS.replace(penalties=())
 """The same without penalties; its gates are as fast, as in the released notebook."""
 
-TASKS_EARLIER = earlier(TASKS)
-"""Fig. A.12 in the form that drew it."""
 
 ROWS = gl.Experiment(
     teachers=gl.RowMixtures(THREE, rows=tuple(pair * 3 for pair in PAIRS)),
@@ -84,15 +43,6 @@ ROWS = gl.Experiment(
 """Fig. 3D: new tasks that take every other output from one of two known ones; one norm for all gates."""
 
 ROWS_FORGETFUL = ROWS.replace(penalties=())
-
-LONGER = TASKS_EARLIER.replace(dt=2e-3, inputs=gl.Population(), curriculum=phases(66, 9))
-"""The earlier form in the limit of large batches, for 66 blocks, the last of them of task C."""
-
-
-def single(experiment: gl.Experiment) -> gl.Experiment:
-    """An experiment of two phases without its second one, the composites."""
-    assert isinstance(experiment.curriculum, gl.Phases)
-    return experiment.replace(curriculum=experiment.curriculum.phases[0])
 
 
 @functools.lru_cache(maxsize=8)

@@ -13,11 +13,12 @@ import gatedlib as gl
 from gatedlib import metrics, observer, record
 from gatedlib.analysis.requirements import first_true
 from gatedlib.model.experiment import setting
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.cognition import known
-from gatedlib.paper.chapters.robustness import REGULAR, run
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import exact, mean, median, stacked
+from gatedlib_book.cache import cached
+from gatedlib_book.cognition import known
+from gatedlib_book.robustness import run
+from gatedlib_book.experiments import REGULAR
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import exact, mean, median, stacked
 from gatedlib.simulation.results import final_params
 
 WATCHED = REGULAR.replace(

@@ -16,9 +16,9 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from gatedlib._internal.validation import require_integer
-from gatedlib.paper import chapters
-from gatedlib.paper.claims import FORMS, Claim, Outcome, Verdict, registry
-from gatedlib.paper.rendering import as_row
+from gatedlib_book import chapters
+from gatedlib_book.claims import FORMS, Claim, Outcome, Verdict, registry
+from gatedlib_book.rendering import as_row
 
 
 def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verdict]:
@@ -32,8 +32,8 @@ def judge_all(chosen: Sequence[Claim], jobs: int | None = None) -> Iterator[Verd
         The verdicts, in the order in which they are found.
 
     Example:
-        >>> from gatedlib.paper.claims import registry
-        >>> from gatedlib.paper.scorecard import judge_all
+        >>> from gatedlib_book.claims import registry
+        >>> from gatedlib_book.scorecard import judge_all
         >>> [verdict.holds for verdict in judge_all(registry("A.8"), jobs=1)]
         [True]
     """
@@ -86,7 +86,7 @@ def _settings_of_workers(threads: int) -> Iterator[None]:
                 del os.environ[name]
 
 
-class Beside(NamedTuple):
+class SourceRow(NamedTuple):
     """A number of one of the paper's figures, where it is known, from four sources."""
 
     figure: str
@@ -97,7 +97,7 @@ class Beside(NamedTuple):
     ours_drawn: float
 
 
-def beside(verdicts: Iterable[Verdict]) -> list[Beside]:
+def compare_sources(verdicts: Iterable[Verdict]) -> list[SourceRow]:
     """Numbers known from the paper's pictures or from its released code, run again, beside our means in both forms.
 
     Args:
@@ -109,16 +109,16 @@ def beside(verdicts: Iterable[Verdict]) -> list[Beside]:
         the released one, unless claims about this figure are measured in the earlier form.
 
     Example:
-        >>> from gatedlib.paper.claims import registry
-        >>> from gatedlib.paper.scorecard import beside
+        >>> from gatedlib_book.claims import registry
+        >>> from gatedlib_book.scorecard import compare_sources
         >>> released = next(claim for claim in registry("A.13") if claim.id == "A.13-released")
-        >>> [row.number for row in beside([released.judge()])]
+        >>> [row.number for row in compare_sources([released.judge()])]
         ['gates_uncorrelated, path 1', 'gates_uncorrelated, path 2']
     """
     named: dict[tuple[str, str], list[Verdict]] = collections.defaultdict(list)
-    told = [verdict for verdict in verdicts if verdict.claim.kind in ("given", "earlier")]
-    drawn_earlier = {c.figure for c in (*registry(), *(v.claim for v in told)) if c.kind == "earlier"}
-    for verdict in told:
+    on_figures = [verdict for verdict in verdicts if verdict.claim.kind in ("given", "earlier")]
+    drawn_earlier = {c.figure for c in (*registry(), *(v.claim for v in on_figures)) if c.kind == "earlier"}
+    for verdict in on_figures:
         for name, estimate in verdict.outcome.numbers.items():
             if np.ndim(estimate.value) < 2:
                 named[verdict.claim.figure, name].append(verdict)
@@ -138,7 +138,7 @@ def beside(verdicts: Iterable[Verdict]) -> list[Beside]:
         for at in map(tuple, np.argwhere(~np.isnan(list(known.values())).all(0)).tolist()):
             where = f", {estimate.place(at)}" if at else ""
             values = (*known.values(), *(ours[form] for form in FORMS))
-            rows.append(Beside(figure, name + where, *(float(each[at]) for each in values)))
+            rows.append(SourceRow(figure, name + where, *(float(each[at]) for each in values)))
     return rows
 
 

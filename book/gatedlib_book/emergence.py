@@ -12,13 +12,15 @@ from scipy import stats
 
 import gatedlib as gl
 from gatedlib import metrics, record, theory
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.dynamics import SEEDS, SPECIALIZED
-from gatedlib.paper.chapters.invariant import CONSERVED, least_gate
-from gatedlib.paper.chapters.reduction import TOY, drawn
-from gatedlib.paper.chapters.regimes import BY_SPEED, BY_SPEED_RELEASED
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import Estimate, bootstrap, exact, fraction, median
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import SEEDS, SPECIALIZED
+from gatedlib_book.invariant import least_gate
+from gatedlib_book.experiments import CONSERVED
+from gatedlib_book.reduction import drawn
+from gatedlib_book.experiments import TOY
+from gatedlib_book.experiments import BY_SPEED, BY_SPEED_RELEASED
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import Estimate, bootstrap, exact, fraction, median
 
 Starts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -10,10 +10,10 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters import regimes
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import exact, mean, median, stacked
+from gatedlib_book.cache import cached
+from gatedlib_book import regimes
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import exact, mean, median, stacked
 
 SEEDS = 20
 

@@ -11,11 +11,12 @@ from scipy import stats
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.composition import LONGER, PAIRS, THETA, halves, single, trained
-from gatedlib.paper.chapters.dynamics import SEEDS
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import bootstrap, exact, median
+from gatedlib_book.cache import cached
+from gatedlib_book.composition import THETA, trained
+from gatedlib_book.experiments import LONGER, PAIRS, halves, single
+from gatedlib_book.experiments import SEEDS
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import bootstrap, exact, median
 
 KNOWN = single(LONGER)
 """Three tasks in turn, 66 blocks; the last block is one of task C."""

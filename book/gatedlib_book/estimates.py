@@ -1,4 +1,4 @@
-"""Numbers over seeds with their 95 % intervals.
+"""Numbers over seeds with their 95 % intervals, and what may be said of them: a comparison is of whole intervals.
 
 The number given for a sample of seeds is the median, that is, the typical network, with its distribution-free
 interval: over seeds, networks come in two kinds (most specialize, a few never do), and a mean would describe neither.
@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from gatedlib._internal.validation import require
+from gatedlib._internal.validation import refusal, require, require_member
 
 CONFIDENCE = 0.95
 
@@ -23,12 +23,47 @@ Axes = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What a comparison of estimates found: whether it is met, and its thresholds in words, such as "less than 0.1".
+
+    `first & second` is met if both are, and has the words of both.
+    """
+
+    met: bool
+    words: tuple[str, ...] = ()
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(self.met and other.met, self.words + other.words)
+
+    def __bool__(self) -> bool:
+        # so that neither `0 < x < 1`, of which Python would keep one half, nor `min(x, y)` can be written unawares
+        raise TypeError("a condition is no truth value: combine two by &, and read whether one is met from .met")
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A number, or an array of numbers, with the ends of its 95 % interval over seeds.
 
-    `seeds` is how many there were, 0 for what has none. `mean` is the mean over them where the number is another
-    statistic: references are means. `axes` are the names of the array's axes, each with its labels, where these are
-    known.
+    Estimates are compared as intervals: `a < b` is met if all of `a` lies below all of `b`, `a < 0.1` if all of it
+    lies below 0.1, and an array of numbers is compared element by element, all of which must meet it. Differences and
+    quotients hold whatever any number of the one interval and any number of the other would give.
+
+    Attributes:
+        value: the number, or the array.
+        low: the lower end of its interval.
+        high: the upper end.
+        seeds: over how many seeds, 0 for what has none.
+        mean: the mean over seeds where the number is another statistic: references are means.
+        axes: the names of the array's axes, each with its labels, where these are known.
+
+    Example:
+        >>> from gatedlib_book.estimates import along, median
+        >>> early, late = (xr.DataArray(np.linspace(start, start + 0.1, 30), dims="seed") for start in (0.4, 0.1))
+        >>> loss = median(along("block", (1, 2), [early, late]))
+        >>> loss.at(block=2) < 0.2
+        Condition(met=True, words=('less than 0.2',))
+        >>> loss.falls() & (loss.at(block=1) / loss.at(block=2) > 3)
+        Condition(met=False, words=('more than 3',))
     """
 
     value: np.ndarray
@@ -38,16 +73,84 @@ class Estimate:
     mean: np.ndarray | None = None
     axes: Axes = ()
 
+    __array_ufunc__ = None  # `np.float64(0.1) < estimate` is to ask the estimate, not numpy
+
     def __post_init__(self) -> None:
         shape = tuple(len(labels) for _, labels in self.axes)
-        rule, remedy = (
-            f"must be one for each axis of the numbers, {np.shape(self.value)}",
-            "Give each axis all its labels",
-        )
-        require(not self.axes or shape == np.shape(self.value), "labels of axes", shape, rule, remedy)
+        if self.axes and shape != np.shape(self.value):
+            rule = f"must be one for each axis of the numbers, {np.shape(self.value)}"
+            raise refusal("labels of axes", shape, rule, "Give each axis all its labels")
 
-    def at(self, index: int | tuple[int, ...]) -> Estimate:
-        """The estimate of one element."""
+    def __lt__(self, other: Estimate | float) -> Condition:
+        return self._compared(other, np.less(self.high, _low(other)), "less than")
+
+    def __le__(self, other: Estimate | float) -> Condition:
+        return self._compared(other, np.less_equal(self.high, _low(other)), "at most")
+
+    def __gt__(self, other: Estimate | float) -> Condition:
+        return self._compared(other, np.greater(self.low, _high(other)), "more than")
+
+    def __ge__(self, other: Estimate | float) -> Condition:
+        return self._compared(other, np.greater_equal(self.low, _high(other)), "at least")
+
+    def within(self, low: float, high: float) -> Condition:
+        """Whether all of it lies between two numbers."""
+        return Condition((self > low).met and (self < high).met, (f"between {low:g} and {high:g}",))
+
+    def rises(self) -> Condition:
+        """Whether, of a list of numbers, all of each lies above all of the one before."""
+        return Condition(bool(np.all(self.low[1:] > self.high[:-1])))
+
+    def falls(self) -> Condition:
+        """Whether, of a list of numbers, all of each lies below all of the one before."""
+        return Condition(bool(np.all(self.high[1:] < self.low[:-1])))
+
+    @staticmethod
+    def _compared(other: Estimate | float, elements: np.ndarray, words: str) -> Condition:
+        return Condition(bool(np.all(elements)), () if isinstance(other, Estimate) else (f"{words} {other:g}",))
+
+    def __sub__(self, other: Estimate | float) -> Estimate:
+        value = self.value - (other.value if isinstance(other, Estimate) else other)
+        return Estimate(value, self.low - _high(other), self.high - _low(other), self.seeds, axes=self.axes)
+
+    def __truediv__(self, other: Estimate | float) -> Estimate:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = self.value / (other.value if isinstance(other, Estimate) else other)
+            corners = [end / by for end in (self.low, self.high) for by in (_low(other), _high(other))]
+        # a divisor that may be zero leaves the quotient anything
+        anything = (np.asarray(_low(other)) <= 0) & (np.asarray(_high(other)) >= 0)
+        low = np.where(anything, -np.inf, np.min(corners, 0))
+        high = np.where(anything, np.inf, np.max(corners, 0))
+        return Estimate(value, low, high, self.seeds, axes=self.axes)
+
+    def at(self, **labels: Any) -> Estimate:
+        """The elements with these labels: one along an axis for a label, several for a list of labels.
+
+        Raises:
+            ValueError: if there is no such axis, or no such label along it.
+        """
+        estimate = self
+        for axis, wanted in labels.items():
+            names = [name for name, _ in estimate.axes]
+            require_member(axis, names, "axis")
+            place = names.index(axis)
+            known = estimate.axes[place][1]
+            several = isinstance(wanted, (list, tuple, range))
+            for label in wanted if several else (wanted,):
+                if label not in known:
+                    raise refusal(axis, label, f"must be one of {known}", "Choose a label that was measured")
+            places: Any = [known.index(label) for label in wanted] if several else known.index(wanted)
+            kept = ((axis, tuple(wanted)),) if several else ()
+            axes = (*estimate.axes[:place], *kept, *estimate.axes[place + 1 :])
+            index = (*(slice(None),) * place, places)
+            estimate = dataclasses.replace(estimate._indexed(index), axes=axes)
+        return estimate
+
+    def element(self, index: tuple[int, ...]) -> Estimate:
+        """The estimate of one element, by its place in the array."""
+        return self._indexed(index)
+
+    def _indexed(self, index: Any) -> Estimate:
         mean = None if self.mean is None else self.mean[index]
         return Estimate(self.value[index], self.low[index], self.high[index], self.seeds, mean)
 
@@ -56,7 +159,7 @@ class Estimate:
 
         Example:
             >>> import xarray as xr
-            >>> from gatedlib.paper.estimates import median
+            >>> from gatedlib_book.estimates import median
             >>> samples = xr.DataArray([[1.0, 2.0]] * 6, {"block": [10, 20]}, ("seed", "block"))
             >>> median(samples).place((1,))
             'block 20'
@@ -69,6 +172,31 @@ class Estimate:
         )
 
 
+def _low(number: Estimate | float) -> Any:
+    return number.low if isinstance(number, Estimate) else number
+
+
+def _high(number: Estimate | float) -> Any:
+    return number.high if isinstance(number, Estimate) else number
+
+
+class Numbers(dict[str, Estimate]):
+    """What a claim measures: estimates by name, which are attributes too.
+
+    Example:
+        >>> from gatedlib_book.estimates import Numbers, exact
+        >>> numbers = Numbers(end_loss=exact(0.01))
+        >>> (numbers.end_loss < 0.1).met
+        True
+    """
+
+    def __getattr__(self, name: str) -> Estimate:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
 def _axes(samples: xr.DataArray) -> Axes:
     """The names and labels of all axes but the seeds'; where there are no labels, numbers from 1."""
     dims = [str(dim) for dim in samples.dims if dim != "seed"]
@@ -78,6 +206,18 @@ def _axes(samples: xr.DataArray) -> Axes:
         (dim, tuple(samples[dim].values.tolist() if dim in samples.coords else range(1, samples.sizes[dim] + 1)))
         for dim in dims
     )
+
+
+def along(dim: str, labels: Sequence[Any], samples: Sequence[xr.DataArray]) -> xr.DataArray:
+    """Samples that were taken apart, side by side along a new axis with these labels.
+
+    Example:
+        >>> from gatedlib_book.estimates import along
+        >>> samples = xr.DataArray([1.0, 2.0], dims="seed")
+        >>> along("tasks", (2, 3), [samples, 10 * samples]).sel(tasks=3).values.tolist()
+        [10.0, 20.0]
+    """
+    return xr.concat(samples, xr.Variable(dim, list(labels)), join="exact")
 
 
 def median(samples: xr.DataArray) -> Estimate:
@@ -94,14 +234,15 @@ def median(samples: xr.DataArray) -> Estimate:
         ValueError: with fewer than 6 seeds, for which no such interval exists.
 
     Example:
-        >>> import xarray as xr
-        >>> from gatedlib.paper.estimates import median
+        >>> from gatedlib_book.estimates import median
         >>> estimate = median(xr.DataArray(range(1, 31), dims="seed"))
         >>> float(estimate.value), float(estimate.low), float(estimate.high)
         (15.5, 10.0, 21.0)
     """
     count = samples.sizes["seed"]
     require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
+    # the k-th smallest number and the k-th largest enclose the median unless fewer than k numbers lie on one side of it,
+    # whose count is binomial; of 0-based places that is k - 1 and count - k
     below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
     ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
     middle = np.median(ordered, axis=0)
@@ -116,7 +257,7 @@ def exact(values: Any, **axes: Sequence[Any]) -> Estimate:
         **axes: the labels along each axis, by its name, if they are to be told.
 
     Example:
-        >>> from gatedlib.paper.estimates import exact
+        >>> from gatedlib_book.estimates import exact
         >>> exact([0.0, 0.5]).high.tolist()
         [0.0, 0.5]
     """
@@ -137,8 +278,7 @@ def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarra
         ValueError: with fewer than 6 seeds, for which it would be much too narrow.
 
     Example:
-        >>> import xarray as xr
-        >>> from gatedlib.paper.estimates import bootstrap
+        >>> from gatedlib_book.estimates import bootstrap
         >>> estimate = bootstrap(xr.DataArray(range(6), dims="seed"), lambda values: values.max(0))
         >>> float(estimate.value), float(estimate.high)
         (5.0, 5.0)
@@ -156,7 +296,7 @@ def resampled(statistic: Callable[..., Any], *groups: np.ndarray) -> Estimate:
         *groups: arrays whose first axis are the members; each group is resampled on its own.
 
     Example:
-        >>> from gatedlib.paper.estimates import resampled
+        >>> from gatedlib_book.estimates import resampled
         >>> apart = resampled(lambda one, other: one.mean() - other.mean(), np.arange(9.0), np.arange(9.0) - 9)
         >>> float(apart.value), bool(apart.low < 9 < apart.high)
         (9.0, True)
@@ -172,8 +312,7 @@ def mean(samples: xr.DataArray) -> Estimate:
     """The mean over seeds with its bootstrap interval.
 
     Example:
-        >>> import xarray as xr
-        >>> from gatedlib.paper.estimates import mean
+        >>> from gatedlib_book.estimates import mean
         >>> estimate = mean(xr.DataArray([1.0, 2.0, 3.0] * 2, dims="seed"))
         >>> float(estimate.value), bool(1.0 <= estimate.low < 2.0 < estimate.high <= 3.0)
         (2.0, True)
@@ -191,8 +330,7 @@ def fraction(successes: xr.DataArray) -> Estimate:
         ValueError: if they are not true or false.
 
     Example:
-        >>> import xarray as xr
-        >>> from gatedlib.paper.estimates import fraction
+        >>> from gatedlib_book.estimates import fraction
         >>> estimate = fraction(xr.DataArray([True, True, False, True], dims="seed"))
         >>> float(estimate.value), round(float(estimate.low), 2), round(float(estimate.high), 2)
         (0.75, 0.3, 0.95)
@@ -213,7 +351,7 @@ def stacked(estimates: Sequence[Estimate], **axis: Sequence[Any]) -> Estimate:
         **axis: what tells them apart, by its name: its value for each.
 
     Example:
-        >>> from gatedlib.paper.estimates import exact, stacked
+        >>> from gatedlib_book.estimates import exact, stacked
         >>> both = stacked([exact(1.0), exact(2.0)], tasks=(2, 3))
         >>> both.value.tolist(), both.place((1,))
         ([1.0, 2.0], 'tasks 3')

@@ -14,11 +14,11 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib._internal.validation import require, require_positive
-from gatedlib.paper.cache import cached
-from gatedlib.paper.chapters.cognition import CORRELATIONS, FAMILY
-from gatedlib.paper.chapters.dynamics import FLEXIBLE
-from gatedlib.paper.claims import Outcome, claim
-from gatedlib.paper.estimates import Estimate, exact, resampled, stacked
+from gatedlib_book.cache import cached
+from gatedlib_book.experiments import CORRELATIONS, FAMILY
+from gatedlib_book.experiments import FLEXIBLE
+from gatedlib_book.claims import Outcome, claim
+from gatedlib_book.estimates import Estimate, exact, resampled, stacked
 
 SUBJECT = FLEXIBLE.replace(dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2))
 """The network of Fig. 2, one sample at a time, noise as large as the signal: 100 trials a block."""
@@ -52,7 +52,7 @@ def sample_size(effect: float, groups: int = 2) -> int:
         ValueError: if the effect is 0 or not finite, or there are not 1 or 2 groups.
 
     Example:
-        >>> from gatedlib.paper.chapters.predictions import sample_size
+        >>> from gatedlib_book.predictions import sample_size
         >>> sample_size(0.5), sample_size(0.5, groups=1)
         (64, 34)
 

@@ -42,9 +42,9 @@ def earlier(experiment: gl.Experiment, gate_spread: float = 0.0) -> gl.Experimen
         ValueError: if it is none, because the same change of units would not make it the earlier form.
 
     Example:
-        >>> from gatedlib.paper import forms
-        >>> from gatedlib.paper.chapters import regimes
-        >>> drawn = forms.earlier(regimes.BY_SPEED_RELEASED)
+        >>> from gatedlib_book import forms
+        >>> from gatedlib_book import regimes
+        >>> drawn = forms.earlier(experiments.BY_SPEED_RELEASED)
         >>> teachers, _ = drawn.draw(seed=0)
         >>> round(float((teachers[0, 0] ** 2).sum()), 4), drawn.flow.tau_w
         (0.1, 1.0)
