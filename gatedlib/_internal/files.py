@@ -3,12 +3,13 @@
 import contextlib
 import functools
 import glob
-import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from gatedlib._internal.identity import short_digest
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -98,11 +99,8 @@ def locked(path: Path) -> Iterator[None]:
 @functools.cache
 def source_digest(pattern: str, folder: Path = PACKAGE) -> str:
     """A checksum of those files of a folder, by default of this package, that fit a pattern, such as `*.py`."""
-    checksum = hashlib.sha256()
-    for source in sorted(folder.glob(pattern)):
-        checksum.update(source.read_bytes())
-    return checksum.hexdigest()[:16]
+    return short_digest(*(source.read_bytes() for source in sorted(folder.glob(pattern))))
 
 
 def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return short_digest(path.read_bytes())

@@ -25,6 +25,7 @@ from gatedlib.analysis.specialization import (
 from gatedlib.analysis.switching import (
     end_loss,
     end_of_block,
+    last,
     mixing_cost,
     per_block,
     post_switch_loss,
@@ -43,6 +44,7 @@ __all__ = [
     "gate_like",
     "gate_off",
     "gate_on",
+    "last",
     "matching",
     "matching_by_gates",
     "mixing_cost",

@@ -184,6 +184,40 @@ def _end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0
     return _per_block(values, results, end)
 
 
+def last(values: xr.DataArray, blocks: int) -> xr.DataArray:
+    """The mean over the last blocks of a run, as a measure of what practice ends at.
+
+    Args:
+        values: data along `block`, as the metrics of blocks return them.
+        blocks: the number of blocks at the end that count; 4 are the last two rounds of two alternating tasks.
+
+    Returns:
+        Means, without the dim block.
+
+    Raises:
+        ValueError: if the values have no dim block, there are fewer blocks than that, or the values are those of runs
+            with different numbers of blocks.
+
+    Example:
+        >>> dict(gl.metrics.last(gl.metrics.end_loss(results), blocks=1).sizes)
+        {'seed': 3}
+
+    Source: this library.
+    """
+    require("block" in values.dims, "dims of values", values.dims, "must have block", "Use metrics.end_of_block first")
+    blocks = require_integer("blocks", blocks, 1, "Use 4 for the last two rounds of two tasks")
+    count = values.sizes["block"]
+    require(blocks <= count, "blocks", blocks, f"there are only {count}", "Average over fewer blocks")
+    # runs with fewer blocks than others were padded with nan, also in the table of blocks, when they were joined
+    equal = "block_stop" not in values.coords or bool(values.block_stop.notnull().all())
+    rule, remedy = (
+        "runs side by side must have equally many",
+        "Take the last blocks in each cell, and join what you get",
+    )
+    require(equal, "numbers of blocks", "unequal", rule, remedy)
+    return values.isel(block=slice(-blocks, None)).mean("block")
+
+
 @in_each_run("loss")
 def end_loss(results: xr.Dataset) -> xr.DataArray:
     """The mean loss over the last 5 % of each block.
