@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 import joblib
 
 from gatedlib._internal.files import locked, source_digest
-from gatedlib._internal.identity import digest, jax_settings
+from gatedlib._internal.identity import jax_settings, short_digest
 from gatedlib._internal.validation import refusal, require_folder
 from gatedlib.simulation.results import VERSIONS
 
@@ -83,7 +83,7 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         if not named or compute.__module__ == "__main__":
             return compute(*args, **kwargs)
         code = f"{source_digest('**/*.py')} {source_digest('*.py', BOOK)}"
-        state = digest(f"{code} {sorted(VERSIONS.items())} {jax_settings()}")
+        state = short_digest(f"{code} {sorted(VERSIONS.items())} {jax_settings()}")
         folder = _require_private(require_folder("GATEDLIB_RESULTS", named, "Name a folder")) / state
         call = joblib.hash((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
         with locked(folder / f"{call}.lock"):  # another process may be computing it
