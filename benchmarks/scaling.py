@@ -10,12 +10,12 @@ import jax
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from gatedlib_book import experiments, regimes
-from gatedlib_book.experiments import FLEXIBLE
 
 import gatedlib as gl
 from gatedlib import metrics, plotting
 from gatedlib.simulation import sweep
+from gatedlib_book import experiments, regimes
+from gatedlib_book.experiments import FLEXIBLE
 
 PICTURES = Path(__file__).parent / "pictures"
 SEEDS = 10

@@ -9,7 +9,6 @@ import numpy as np
 import gatedlib as gl
 from gatedlib_book.forms import SPREAD, earlier
 
-
 FLEXIBLE = gl.Experiment(
     teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
     network=gl.GatedLinear(paths=2),

@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
+
+from gatedlib import metrics
+from gatedlib_book import __main__ as command
 from gatedlib_book import dynamics, experiments, regimes, robustness
 from gatedlib_book.claims import Claim, Outcome, registry
 from gatedlib_book.estimates import exact, fraction, mean, median
-from scipy import stats
-
-from gatedlib import __main__ as command
-from gatedlib import metrics
 from tests.examples import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.claims]

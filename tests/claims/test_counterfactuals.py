@@ -1,9 +1,9 @@
 """Claims have teeth: each is false where what it rests on is taken away."""
 
 import pytest
+
 from gatedlib_book import dynamics, experiments
 from gatedlib_book.claims import registry
-
 from tests.examples import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.claims]

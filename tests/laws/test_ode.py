@@ -7,13 +7,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gatedlib_book.experiments import SPECIALIST, TOY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import record
 from gatedlib.analysis.theory import Switch
+from gatedlib_book.experiments import SPECIALIST, TOY
 from tests.examples import CONSTRAINTS, small
 
 pytestmark = pytest.mark.slow

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from gatedlib_book import emergence
-from gatedlib_book.experiments import TOY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
@@ -11,6 +9,8 @@ from scipy.integrate import solve_ivp
 import gatedlib as gl
 from gatedlib import record
 from gatedlib.analysis.theory import Switch, next_block, spreading, steady_spread
+from gatedlib_book import emergence
+from gatedlib_book.experiments import TOY
 
 SETTINGS = {
     "tau_w": st.floats(0.3, 3),

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book import dynamics
-from gatedlib_book.estimates import fraction, mean, median
 
 import gatedlib as gl
 from gatedlib import metrics
 from gatedlib._internal.identity import canonical_repr
+from gatedlib_book import dynamics
+from gatedlib_book.estimates import fraction, mean, median
 from tests.examples import small
 
 GRID = {"tau_c": [0.1, 0.2]}

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book.claims import registry
-from gatedlib_book.estimates import median
-from gatedlib_book.scorecard import judge_all
 
 import gatedlib as gl
 from gatedlib import metrics
+from gatedlib_book.claims import registry
+from gatedlib_book.estimates import median
+from gatedlib_book.scorecard import judge_all
 from tests.examples import small
 
 P = gl.Params

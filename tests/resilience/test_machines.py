@@ -253,7 +253,7 @@ if sys.argv[:1] == ["-m"]:
     )
     assert ran.returncode == status, ran.stderr
     assert ("FAILS" in ran.stdout) == (not holds)
-    assert "gatedlib claims --exit-zero" in make("claims", "--dry-run").stdout
+    assert "gatedlib_book claims --exit-zero" in make("claims", "--dry-run").stdout
 
 
 # What libraries print while the book is built

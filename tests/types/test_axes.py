@@ -6,9 +6,9 @@ Tests of refusals are not for this, since a wrong type is refused before the lib
 import jax
 import numpy as np
 import pytest
-from gatedlib_book.pictures import FineTuned, Pictures
 
 import gatedlib as gl
+from gatedlib_book.pictures import FineTuned, Pictures
 
 PENALTIES = (gl.Nonnegative(0.1), gl.UnitNorm(0.5), gl.UnitNorm(0.5, ord=2), gl.Scaled(0.5, (gl.WeightCost(0.1),)))
 TEACHERS = {

@@ -5,10 +5,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book import experiments, reduction
 
 import gatedlib as gl
 from gatedlib import plotting
+from gatedlib_book import experiments, reduction
 from tests.examples import small
 
 mpl.use("Agg")

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gatedlib_book import pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import images, metrics, record, trunk
+from gatedlib_book import pictures
 
 LABELS = ((0, 1, 2), (1, 2, 0))
 

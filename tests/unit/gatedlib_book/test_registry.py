@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from gatedlib_book import claims
 from gatedlib_book.claims import Outcome, claim
 from gatedlib_book.estimates import exact
@@ -50,7 +51,7 @@ def test_another_function_does_not_take_the_id_of_a_claim():
 def test_it_ends_quietly_when_nobody_reads_on(arguments, stderr_too):
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "gatedlib", "claims", *arguments]
+    command = [sys.executable, "-m", "gatedlib_book", "claims", *arguments]
     stderr = writer if stderr_too else subprocess.PIPE
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with os.fdopen(writer) as pipe:

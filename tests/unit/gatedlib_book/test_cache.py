@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from gatedlib_book import cache
 
 import gatedlib as gl
+from gatedlib_book import cache
 from tests.examples import small
 
 computed = []

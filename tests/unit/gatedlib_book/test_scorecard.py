@@ -6,13 +6,13 @@ import os
 import numpy as np
 import pytest
 import xarray as xr
+
+import gatedlib as gl
+from gatedlib import __main__ as command
 from gatedlib_book import depth, experiments, sensitivity
 from gatedlib_book.claims import Outcome, registry
 from gatedlib_book.estimates import Estimate, exact, fraction, mean, median, stacked
 from gatedlib_book.scorecard import Scorecard, compare_sources, judge_all
-
-import gatedlib as gl
-from gatedlib import __main__ as command
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +127,9 @@ def test_a_network_twice_as_large_has_the_same_task():
 
 
 def test_each_variant_changes_one_thing():
-    told = {name: gl.results.settings(change(experiments.FLEXIBLE)) for name, (change, *_) in sensitivity.VARIANTS.items()}
+    told = {
+        name: gl.results.settings(change(experiments.FLEXIBLE)) for name, (change, *_) in sensitivity.VARIANTS.items()
+    }
     base = told[sensitivity.BASE]
 
     def changed(name):
