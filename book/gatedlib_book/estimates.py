@@ -114,7 +114,7 @@ class Estimate:
         return Estimate(value, self.low - _high(other), self.high - _low(other), self.seeds, axes=self.axes)
 
     def __truediv__(self, other: Estimate | float) -> Estimate:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             value = self.value / (other.value if isinstance(other, Estimate) else other)
             corners = [end / by for end in (self.low, self.high) for by in (_low(other), _high(other))]
         # a divisor that may be zero leaves the quotient anything

@@ -244,6 +244,7 @@ KEPT = """
     loss.__module__ = "a_chapter"  # what is defined in a script or notebook is not kept
     loss = cache.cached(loss)
     for _ in range(30):
+        loss.cache_clear()
         for blocks in (2, 3):
             loss(blocks)
 """
