@@ -68,6 +68,11 @@ def test_modules_that_check_others_share_no_code_with_them():
         assert not imported(MODULES[f"gatedlib.{judge}"]) & learn
 
 
+def test_conditions_of_claims_are_made_by_comparing_estimates_only():
+    made = {name for name, path in MODULES.items() if re.search(r"\bCondition\(", path.read_text())}
+    assert made == {"gatedlib_book.estimates"}
+
+
 def test_private_modules_are_in_one_place():
     private = [path for path in MODULES.values() if path.stem.startswith("_") and not path.stem.startswith("__")]
     assert not private
