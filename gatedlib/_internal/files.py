@@ -3,12 +3,13 @@
 import contextlib
 import functools
 import glob
-import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from gatedlib._internal.identity import short_digest
 
 
 def atomic_write(path: Path, write: Callable[[Path], Any], *, sealed: bool = False, new: bool = False) -> None:
@@ -96,11 +97,8 @@ def locked(path: Path) -> Iterator[None]:
 @functools.cache
 def source_digest(pattern: str) -> str:
     """A checksum of those files of this package that fit a pattern, such as `*.py`."""
-    checksum = hashlib.sha256()
-    for source in sorted(Path(__file__).parents[1].glob(pattern)):
-        checksum.update(source.read_bytes())
-    return checksum.hexdigest()[:16]
+    return short_digest(*(source.read_bytes() for source in sorted(Path(__file__).parents[1].glob(pattern))))
 
 
 def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return short_digest(path.read_bytes())

@@ -33,9 +33,15 @@ APART = ("builtins", "abc", "typing", "equinox._module._module")
 _PLACES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
-def digest(text: str) -> str:
-    """A short checksum of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def short_digest(*parts: str | bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 checksum of these texts and bytes, one after the other."""
+    checksum = hashlib.sha256()
+    for part in parts:
+        checksum.update(part.encode() if isinstance(part, str) else part)
+    return checksum.hexdigest()[:16]
+
+
+digest = short_digest
 
 
 def fingerprint(thing: Any) -> str:
@@ -47,7 +53,7 @@ def fingerprint(thing: Any) -> str:
         >>> fingerprint(partial(max, 1)) == fingerprint(partial(max, 2))
         False
     """
-    return f"{_name(thing)} {digest(canonical_repr(thing))}"
+    return f"{_name(thing)} {short_digest(canonical_repr(thing))}"
 
 
 def _name(thing: Any) -> str:
@@ -73,7 +79,7 @@ def forget_if_changed(code: Iterable[Any]) -> None:
         marks: dict[Any, str] = {id(thing): text}
         if isinstance(thing, types.FunctionType):  # a new function from the same place may call what was compiled
             place = thing.__module__, thing.__qualname__, thing.__code__.co_firstlineno
-            marks[place] = digest(canonical_repr(_read_outside(thing)))
+            marks[place] = short_digest(canonical_repr(_read_outside(thing)))
         for mark, told in marks.items():
             changed |= _SEEN.setdefault(mark, (thing, told))[1] != told
             _SEEN[mark] = thing, told
@@ -136,7 +142,7 @@ def canonical_repr(thing: Any, within: tuple[int, ...] = ()) -> str:
         array = np.asarray(jax.random.key_data(thing) if key else thing)
         if array.dtype == object:
             return canonical_repr(array.tolist(), within)
-        return f"{array.shape} {array.dtype} {hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
+        return f"{array.shape} {array.dtype} {short_digest(array.tobytes())}"
     if isinstance(thing, property):
         return canonical_repr((thing.fget,), within)
     if isinstance(thing, types.ModuleType | type | types.BuiltinFunctionType):
@@ -157,7 +163,7 @@ def class_fingerprint(kind: type) -> str:
     own = [each for each in kind.__mro__ if not INSTALLED.match(each.__module__) and each.__module__ not in APART]
     code = {f"{each.__qualname__}.{name}": value for each in own for name, value in sorted(vars(each).items())
             if name == "__call__" or not name.startswith(("_abc_", "__"))}  # fmt: skip
-    return f"{kind.__qualname__} {digest(canonical_repr(code))}" if code else kind.__qualname__
+    return f"{kind.__qualname__} {short_digest(canonical_repr(code))}" if code else kind.__qualname__
 
 
 @functools.cache
@@ -167,7 +173,7 @@ def code_digest(module: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return digest(ast.unparse(tree))
+    return short_digest(ast.unparse(tree))
 
 
 def jax_settings() -> dict[str, str]:

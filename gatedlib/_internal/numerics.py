@@ -109,6 +109,17 @@ def normal(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
     return jax.random.normal(key, shape, jnp.float32).astype(float)
 
 
+def ceil_div(count: Any, size: Any) -> Any:
+    """How many groups of `size` hold `count` things: the quotient, rounded up.
+
+    Example:
+        >>> from gatedlib._internal.numerics import ceil_div
+        >>> ceil_div(10, 5), ceil_div(11, 5)
+        (2, 3)
+    """
+    return -(-count // size)
+
+
 def shapes_of(tree: Any) -> tuple[Any, tuple]:
     """The structure of a tree, and the shapes and types of its leaves, by which a cache may know it."""
     leaves, structure = jax.tree.flatten(tree)

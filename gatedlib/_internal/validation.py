@@ -141,6 +141,20 @@ def require_nonnegative(name: str, value: Any, remedy: str) -> Any:
     return to_plain(value)
 
 
+def require_finite(name: str, values: Any, remedy: str = "Remove nan and inf") -> None:
+    """Require arrays, or a tree of them, without nan and inf; the refusal says how many entries are one of these.
+
+    Example:
+        >>> from gatedlib._internal.validation import require_finite
+        >>> require_finite("weights", [[1.0, float("nan")]])
+        Traceback (most recent call last):
+        ValueError: weights that are not finite = 1: must be 0. Remove nan and inf.
+    """
+    leaves = [leaf for leaf in jax.tree.leaves(values) if not isinstance(leaf, jax.core.Tracer)]
+    count = sum(int(np.sum(~np.isfinite(leaf))) for leaf in leaves)
+    require(count == 0, f"{name} that are not finite", count, "must be 0", remedy)
+
+
 def require_integer(name: str, value: Any, at_least: int, remedy: str, *, below: int = 2**31) -> int:
     """Require an integer of at least `at_least`, and return it as Python's own; sizes of arrays are below 2**31."""
     number = to_plain(value)

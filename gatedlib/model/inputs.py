@@ -15,7 +15,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Num
 
 from gatedlib._internal.numerics import normal
-from gatedlib._internal.validation import as_jax_array, require, require_integer, require_positive, to_plain, to_real
+from gatedlib._internal.validation import (
+    as_jax_array,
+    require,
+    require_finite,
+    require_integer,
+    require_positive,
+    to_plain,
+    to_real,
+)
 from gatedlib.model.teachers import Teachers
 
 Matrix = Float[Array | np.ndarray, "out other"]
@@ -216,8 +224,7 @@ class Examples(Inputs):
         whole, remedy = jnp.issubdtype(kind, jnp.integer), "Use whole numbers 0, 1, …"
         require(whole, "type of classes", str(kind), "must be a type of whole numbers", remedy)
         if not isinstance(self.features, jax.core.Tracer):
-            bad = int(np.sum(~np.isfinite(self.features)))
-            require(bad == 0, "features that are not finite", bad, "must be 0", "Remove nan and inf")
+            require_finite("features", self.features)
             low = int(np.min(self.classes))
             require(low >= 0, "smallest class", low, "must not be below 0", remedy)
             high = int(np.max(self.classes))

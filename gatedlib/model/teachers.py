@@ -19,6 +19,7 @@ from gatedlib._internal.numerics import normal, orthonormal
 from gatedlib._internal.validation import (
     as_jax_array,
     require,
+    require_finite,
     require_integer,
     require_nonnegative,
     require_positive,
@@ -243,9 +244,7 @@ class Given(Teachers):
         remedy = "Stack one matrix per task: np.stack([first, second])"
         require(len(shape) == 3, "shape of matrices", shape, "must be (task, out, in), three axes", remedy)
         require(min(shape) > 0, "shape of matrices", shape, "must have no empty axis", remedy)
-        if not isinstance(self.matrices, jax.core.Tracer):
-            bad = int(np.sum(~np.isfinite(self.matrices)))
-            require(bad == 0, "entries that are not finite", bad, "must be 0", "Remove nan and inf")
+        require_finite("entries", self.matrices)
 
     @property
     def shape(self) -> tuple[int, int, int]:
