@@ -26,7 +26,8 @@ from matplotlib.axes import Axes
 
 from gatedlib._internal.validation import require
 from gatedlib.analysis import metrics
-from gatedlib.analysis.requirements import outputs_share_units, require_blocks, unit
+from gatedlib.analysis.requirements import require_blocks
+from gatedlib.analysis.units import outputs_share_units, unit_dim
 from gatedlib.simulation.runs import dt_of, runs_of, single_run
 from gatedlib.view.diagrams import answer, curriculum, judged, mixture_plane, network, plane, second_layer
 from gatedlib.view.style import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
@@ -161,8 +162,8 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     path_of_task = None if "alignment" in run else metrics.matching_by_gates(run)
     matched = metrics.reorder_paths(run, path_of_task)
-    for path in range(matched.sizes[unit(run)]):
-        gates = matched.gates.isel({unit(run): path})
+    for path in range(matched.sizes[unit_dim(run)]):
+        gates = matched.gates.isel({unit_dim(run): path})
         line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
         if "out" not in gates.dims:
             over_seeds(gates, ax, **line)
@@ -193,14 +194,14 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     require(not outputs_share_units(run), "dims of alignment", run.alignment.dims, rule, remedy)
     ax = ax or plt.gca()
     matched = metrics.components(metrics.reorder_paths(run))
-    paths = matched.sizes[unit(run)]
+    paths = matched.sizes[unit_dim(run)]
     for task in range(matched.sizes["task"]):
         for path in range(paths):
             own = task == path
             label = f"teacher {task_name(task)} with " + (
                 "its own path" if own else "the other" if paths == 2 else f"path {path + 1}"
             )
-            values = matched.alignment.isel({"task": task, unit(run): path})
+            values = matched.alignment.isel({"task": task, unit_dim(run): path})
             values = values.mean("out") if "out" in values.dims else values
             over_seeds(values, ax, color=task_color(task), linestyle="-" if own else ":", label=label)
     ax.set_ylabel("alignment")

@@ -458,7 +458,7 @@ def test_gates_that_follow_the_task_are_read_in_any_order_of_paths(order, seed):
     noise = 0.2 * np.random.default_rng(seed).normal(size=open_.shape).clip(-2, 2)
     made = results.assign(gates=results.gates.copy(data=(open_ + noise)[None]))
     np.testing.assert_array_equal(metrics.matching_by_gates(made)[0], order)
-    np.testing.assert_array_equal(metrics.task_read(made)[0], results.active_task)
+    np.testing.assert_array_equal(metrics.decoded_task(made)[0], results.active_task)
     turned = metrics.reorder_paths(made, metrics.matching_by_gates(made))
     np.testing.assert_array_equal(metrics.matching_by_gates(turned)[0], range(3))
 
