@@ -258,12 +258,11 @@ def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
 
 def _belief_in_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     """The belief in the task that is on."""
-    source = "Use what observer.posterior or gate_shares gives"
-    if not {"time", "task"} <= set(belief.dims):
-        raise refusal("dims of belief", belief.dims, "must have time and task", source)
     require_same_frames("belief", belief, results, "Cut the results too: results.sel(time=slice(...))")
-    tasks, count = belief.task.values.tolist(), runs_of(results)[0].sizes["task"]
-    if sorted(tasks) != list(range(count)):
-        raise refusal("tasks of belief", tasks, f"must be all of the run, 0 to {count - 1}", source)
+    tasks = sorted(belief.task.values.tolist()) if "task" in belief.dims else None
+    count = runs_of(results)[0].sizes["task"]
+    if tasks != list(range(count)):
+        remedy = "Use what observer.posterior or gate_shares gives"
+        raise refusal("tasks of belief", tasks, f"must be all of the run, 0 to {count - 1}", remedy)
     active = xr.DataArray(results.active_task.values, dims="time")
     return belief.transpose(..., "time", "task").sel(task=active)

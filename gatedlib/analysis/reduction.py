@@ -17,7 +17,7 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from gatedlib._internal.validation import as_float_array, refusal, require_positive
-from gatedlib.analysis.requirements import require_gate_per_path, require_matrix_paths
+from gatedlib.analysis.requirements import array_ending_with, require_gate_per_path, require_matrix_paths
 from gatedlib.analysis.units import outputs_share_units, unit_dim
 from gatedlib.model.experiment import Experiment, require_penalties_on_gates
 from gatedlib.model.inputs import Population
@@ -55,20 +55,12 @@ class Eigenspace:
 
     def project(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any mode 1"]:
         """Coordinates of matrices, as the column of weights that they are in the reduced system."""
-        remedy = "Give matrices (…, out, in)"
-        matrices = as_float_array("weights", weights, remedy)
-        if matrices.shape[-2:] != self.basis.shape[1:]:
-            rule = f"must end with {self.basis.shape[1:]}, the shape of a teacher"
-            raise refusal("shape", matrices.shape, rule, remedy)
+        matrices = array_ending_with("weights", weights, self.basis.shape[1:], "Give matrices (…, out, in)")
         return np.einsum("koi,...oi->...k", self.basis, matrices)[..., None]
 
     def lift(self, coordinates: Float[Array | np.ndarray, "*any mode 1"]) -> Float[np.ndarray, "*any out in"]:
         """Matrices with these coordinates, and nothing outside the eigenspace."""
-        remedy = "Give what project returns"
-        column = as_float_array("coordinates", coordinates, remedy)
-        if column.shape[-2:] != (len(self.basis), 1):
-            rule = f"must end with {(len(self.basis), 1)}, one number for each mode"
-            raise refusal("shape", column.shape, rule, remedy)
+        column = array_ending_with("coordinates", coordinates, (len(self.basis), 1), "Give what project returns")
         return np.einsum("...k,koi->...oi", column[..., 0], self.basis)
 
     def outside(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any"]:
@@ -296,14 +288,10 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
     """
     tau_w = require_positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
     tau_c = require_positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
-    shape = as_float_array("gates", params.gates).shape
-    if len(shape) != 1:
-        raise refusal("shape of gates", shape, "must be (path,), one gate per path", "Use GatedLinear")
-    weights = as_float_array("weights", params.weights)
-    paths = len(weights) if weights.ndim == 3 else weights.shape
-    if paths != shape[0]:
-        remedy = "Give weights of shape (path, out, in)"
-        raise refusal("paths of weights", paths, f"must be {shape[0]}, the number of gates", remedy)
+    weights, gates = as_float_array("weights", params.weights), as_float_array("gates", params.gates)
+    if gates.ndim != 1 or weights.ndim != 3 or len(weights) != len(gates):
+        rule = "must be (path, out, in) and (path,), one gate per path"
+        raise refusal("shapes of weights and gates", (weights.shape, gates.shape), rule, "Use GatedLinear")
     # an error e moves gate p at <W_p, e> / tau_c, which moves the output along W_p; and it moves W_p at c_p e / tau_w,
     # which moves the output c_p times as fast
     flat = weights.reshape(len(weights), -1)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from gatedlib._internal.validation import refusal
+from gatedlib._internal.validation import as_float_array, refusal
 from gatedlib.analysis.units import outputs_have_gates, unit_dim
 from gatedlib.simulation.runs import runs_of, single_run, spacing
 
@@ -29,6 +29,14 @@ def of_seed(data: xr.Dataset | xr.DataArray, seed: int) -> Any:
     return data.sel(seed=seed)
 
 
+def array_ending_with(name: str, value: Any, shape: tuple[int, ...], remedy: str) -> np.ndarray:
+    """An array of numbers whose last axes have this shape."""
+    array = as_float_array(name, value, remedy)
+    if array.shape[-len(shape) :] != shape:
+        raise refusal(f"shape of {name}", array.shape, f"must end with {', '.join(map(str, shape))}", remedy)
+    return array
+
+
 def require_every_step(run: xr.Dataset) -> None:
     """Require a frame of every step."""
     every = spacing(run.step.values, runs_of(run)[0])
@@ -44,6 +52,7 @@ def require_first_frames(run: xr.Dataset) -> None:
 def require_last_frames(run: xr.Dataset, count: int) -> None:
     """Require this number of frames at the end, in the spacing that the last of them have."""
     steps, own = run.step.values, runs_of(run)[0]
+    # frames that were thinned end before the last step, but within one spacing of the end
     every = spacing(steps[-max(2, count) :], own)
     _require_frames(run, len(steps) >= count and steps[-1] + every >= own.steps)
 

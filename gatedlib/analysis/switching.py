@@ -17,15 +17,15 @@ from gatedlib.analysis.requirements import (
 from gatedlib.simulation.runs import dt_of, in_each_run, runs_of, single_run, spacing
 
 
-def _frames(results: xr.Dataset, block: int) -> slice:
-    """Which frames belong to a block, counted from 0."""
+def _frames(results: xr.Dataset, block: int, every: int) -> slice:
+    """The frames of a block, counted from 0, in a run with one frame in `every` steps."""
     start, stop = results.block_start.values[block], results.block_stop.values[block]
     steps = results.step.values
     first, end = np.searchsorted(steps, [start, stop])
     if first >= end or steps[first] != start:
         rule = f"there must be a frame at the first step of each block, none is at step {start}"
         remedy = "Record with every=1, or with a divisor of the block's steps"
-        raise refusal("every", spacing(steps, runs_of(results)[0]), rule, remedy)
+        raise refusal("every", every, rule, remedy)
     return slice(first, end)
 
 
@@ -65,7 +65,8 @@ def _per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarr
     require_same_frames("values", values, results, "Take values from the same results")
     timed = values.transpose(..., "time")
     array, others = timed.values, timed.dims[:-1]
-    blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]
+    every = spacing(results.step.values, runs_of(results)[0])  # which refuses frames that are unequally far apart
+    blocks = [fn(array[..., _frames(results, block, every)]) for block in range(results.sizes["block"])]
     coordinates = {name: c for name, c in results.coords.items() if "block" in c.dims}
     coordinates |= {name: c for name, c in timed.coords.items() if "time" not in c.dims}
     return xr.DataArray(np.stack(blocks, -1), coordinates, (*others, "block"), name=values.name)

@@ -21,6 +21,7 @@ from gatedlib._internal.validation import (
     to_plain,
     to_real,
 )
+from gatedlib.analysis.requirements import array_ending_with
 
 Numbers = Float[np.ndarray, "..."]
 Given = Numbers | Sequence[float] | float
@@ -173,7 +174,7 @@ def gate_divergence(
 
     Raises:
         ValueError: if there is no task or one without a target, there are not as many lengths as tasks, a time is
-            not above 0, `start` or `gates` do not go with `apart`, or one of them is not finite.
+            not above 0, `start` or `gates` do not go with `apart`, or one of these two is not finite.
 
     Example:
         >>> from gatedlib.analysis.theory import gate_divergence
@@ -188,17 +189,14 @@ def gate_divergence(
         remedy = "Use the targets of reduction.teacher_span"
         raise refusal("shape of targets", targets.shape, "must be (task, mode), two axes", remedy)
     blocks = _checked_blocks(tasks, lengths, len(targets))
-    difference = _coordinates("apart", apart, targets.shape[1])
+    difference = array_ending_with("apart", apart, targets.shape[1:], "Use teacher_span(...).project")
     shape = difference.shape[:-1]
-    mean = np.zeros(difference.shape) if start is None else _coordinates("start", start, targets.shape[1])
-    if mean.shape not in (difference.shape, difference.shape[-1:]):
-        remedy = "Use the mean of the paths' weights"
-        raise refusal("shape of start", mean.shape, f"must be that of apart, {difference.shape}", remedy)
-    mean = np.broadcast_to(mean, difference.shape)
-    gates = _single_or_shaped("gates", gates, shape)
+    mean = np.zeros(difference.shape) if start is None else start
+    mean = np.broadcast_to(_shaped("start", mean, difference.shape[-1:], difference.shape), difference.shape)
+    gates = _shaped("gates", gates, (), shape)
     for number in np.ravel(tau_c).tolist():
         require_positive("tau_c", number, "The paper's Fig. 2 has 0.03")
-    tau_c = _single_or_shaped("tau_c", tau_c, shape)
+    tau_c = _shaped("tau_c", tau_c, (), shape)
     # the vector of the equation: scaled_gates is sqrt(tau_c) Delta c, and weights is sqrt(tau_w) Delta w
     scaled_gates = np.broadcast_to(np.sqrt(tau_c) * gates, shape)
     weights = np.sqrt(tau_w) * difference
@@ -237,22 +235,12 @@ def _checked_blocks(
     return list(zip(order, times, strict=True))
 
 
-def _coordinates(name: str, value: Numbers, modes: int) -> Numbers:
-    """Matrices in the coordinates of the targets: finite numbers whose last axis is that of the modes."""
+def _shaped(name: str, value: Given, one: tuple[int, ...], many: tuple[int, ...]) -> Numbers:
+    """Finite numbers for one difference of paths, which hold for all, or for many of them."""
     array = as_float_array(name, value)
-    if array.shape[-1:] != (modes,):
-        rule = f"must end with {modes}, the number of modes of the targets"
-        raise refusal(f"shape of {name}", array.shape, rule, "Use teacher_span(...).project")
-    require_finite(f"numbers in {name}", array)
-    return array
-
-
-def _single_or_shaped(name: str, value: Given, shape: tuple[int, ...]) -> Numbers:
-    """One finite number for all differences of paths, or one for each of them."""
-    array = as_float_array(name, value)
-    if array.shape not in ((), shape):
-        remedy = "Give one number for each difference in apart"
-        raise refusal(f"shape of {name}", array.shape, f"must be one number, or of shape {shape}", remedy)
+    if array.shape not in (one, many):
+        remedy = "Give one for all differences in apart, or one for each"
+        raise refusal(f"shape of {name}", array.shape, f"must be {one} or {many}, as apart has it", remedy)
     require_finite(f"numbers in {name}", array)
     return array
 

@@ -42,12 +42,10 @@ def _checked_targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.Da
     if "seed" not in targets.dims:
         targets = targets.expand_dims("seed")
     remedy = "Use transfer.mixtures of the same results"
-    if not {"out", "in"} <= set(targets.dims):
-        raise refusal("dims of targets", targets.dims, "must have out and in", remedy)
     seeds, own = (data.seed.values.tolist() if "seed" in data.coords else None for data in (targets, results))
     if seeds != own:
         raise refusal("seeds of targets", seeds, f"must be those of the results, {own}", remedy)
-    sizes, own = (tuple(data.sizes[dim] for dim in ("out", "in")) for data in (targets, results.teachers))
+    sizes, own = (tuple(data.sizes.get(dim) for dim in ("out", "in")) for data in (targets, results.teachers))
     if sizes != own:
         raise refusal("outputs and inputs of targets", sizes, f"must be {own}, those of the teachers", remedy)
     require_finite("numbers in targets", targets.values)
