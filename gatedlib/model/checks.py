@@ -1,7 +1,7 @@
-"""What parts that a user wrote must give, found by tracing them once: no number is drawn, nothing runs.
+"""Checks of the shapes and types that a user's own parts return, found by tracing them: no number is computed.
 
-Parts of this library are known to keep to it. A part of a user's that does not would be learned as something else, or
-fail far from its cause.
+Parts of this library are known to return the right ones. With a part that does not, a run would compute something else
+or fail far from the cause.
 """
 
 from __future__ import annotations

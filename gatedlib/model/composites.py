@@ -1,7 +1,7 @@
 """Composites: tasks made of other tasks, by weighted sums or row by row.
 
-A composite teacher set holds the tasks that it is made of, its *components*, and then the composites. Metrics that
-match paths to tasks match them to components only.
+A composite teacher set consists of base tasks, its *components*, followed by the tasks made of them. Metrics that match
+paths to tasks match them to components only.
 """
 
 import abc

@@ -20,7 +20,7 @@ def _require_inputs(name: str, inputs: object) -> None:
 
 
 class Flow(Part):
-    r"""How a student learns: gradient descent on weights and gates at once, at different speeds.
+    r"""The learning rule: gradient descent on weights and gates at once, with different time constants.
 
     .. math::
 
