@@ -17,7 +17,7 @@ from gatedlib._internal.identity import cache_of_traces
 from gatedlib._internal.numerics import bytes_of, shapes_of, with_shapes
 from gatedlib._internal.validation import is_number, require, to_plain
 from gatedlib.model.curricula import Schedule
-from gatedlib.model.experiment import Experiment, check_settings, draw_initial, keys, setting
+from gatedlib.model.experiment import Experiment, check_settings, draw_initial, setting, split_seed
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network
 from gatedlib.model.teachers import Teachers
@@ -149,7 +149,7 @@ def _bytes_of(
 ) -> tuple[int, int]:
     def begin(sampler: Teachers, network: Network, flow: Flow) -> Any:
         teachers, params = draw_initial(sampler, network, 0, sizes)
-        batch = flow.inputs.draw(keys(0)[2], *teachers.shape[1:])
+        batch = flow.inputs.draw(split_seed(0)[2], *teachers.shape[1:])
         frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, batch)
         return rec.evaluate(record, frame), (teachers, params)
 

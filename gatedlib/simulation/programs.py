@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from gatedlib.model.experiment import draw_initial, keys
+from gatedlib.model.experiment import draw_initial, split_seed
 from gatedlib.model.inputs import Inputs
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
@@ -137,7 +137,7 @@ def lift(params: Params, space: Subspace) -> Params:
 @program("sizes", "chunk", quick=False)  # most of the time of a run goes into these
 def inputs(inputs: Inputs, seeds: Array, start: Array, sizes: tuple[int, int], chunk: int) -> Any:
     """The batches of the steps of a chunk, with axes (step, seed); the first step has this number."""
-    of_seeds = jax.vmap(lambda seed: keys(seed)[2])(seeds)
+    of_seeds = jax.vmap(lambda seed: split_seed(seed)[2])(seeds)
 
     def draw_one(step: Array, key: Array) -> Any:
         return inputs.draw(jax.random.fold_in(key, step), *sizes)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from gatedlib._internal.identity import cache_of_traces, forget_if_changed
 from gatedlib._internal.numerics import bytes_of, fixed_jax_settings, shapes_of, with_current_settings, with_shapes
 from gatedlib.model.curricula import Schedule
-from gatedlib.model.experiment import Experiment, keys, require_whole
+from gatedlib.model.experiment import Experiment, require_whole, split_seed
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
 from gatedlib.model.teachers import Teachers
@@ -300,7 +300,9 @@ def batch_bytes(experiment: Experiment) -> int:
 
 @cache_of_traces
 def _batch_bytes(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
-    return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), with_shapes(structure, shapes)))
+    return bytes_of(
+        jax.eval_shape(lambda inputs: inputs.draw(split_seed(0)[2], *sizes), with_shapes(structure, shapes))
+    )
 
 
 def _buffer(steps: int, params: Params, place: Place) -> Frames:
