@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from decimal import Decimal
 from typing import Any
 
@@ -13,16 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
 
-from gatedlib._internal.identity import fingerprint
+from gatedlib._internal.identity import fingerprint, short_digest
 from gatedlib._internal.validation import require, require_member, to_plain
 from gatedlib._internal.version import __version__
 from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
 from gatedlib.simulation.netcdf import load, save
-from gatedlib.simulation.record import Quantity
 from gatedlib.simulation.runs import (
     JOINED,
     Run,
@@ -35,6 +32,7 @@ from gatedlib.simulation.runs import (
     spacing,
     texts_of,
 )
+from gatedlib.simulation.spec import RunArrays, RunSpec
 
 __all__ = ["cell", "final_params", "join", "load", "save", "settings"]
 
@@ -44,70 +42,69 @@ MAX_INLINE_SIZE = 1000
 VERSIONS = {"gatedlib_version": __version__, "jax_version": jax.__version__}
 
 
-def label(
-    cells: Sequence[Experiment],
-    schedule: Schedule,
-    seeds: np.ndarray,
-    record: tuple[Quantity, ...],
-    every: int,
-    teachers: Array | np.ndarray,
-    final: Params,
-    frames: dict[str, np.ndarray] | dict[str, Array],
-    *,
-    initial: Params | None = None,
-    start: int = 0,
-    made_by: str = "simulate",
-) -> xr.Dataset:
-    """Turn the arrays of some runs into a dataset: all seeds of a cell, then those of the next, along `seed`.
+def label(spec: RunSpec, arrays: RunArrays, made_by: str = "simulate") -> xr.Dataset:
+    """Put names on the axes of runs, along `seed`: all seeds of the first cell, then those of the next.
 
     Cells are labelled together if they share network, schedule and dt, as if they were seeds of one.
     """
-    network, dt = cells[0].network, float(cells[0].flow.dt)
-    steps = np.arange(0, len(schedule.tasks), every)
+    runs = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:]), arrays)  # cell after cell
+    experiment, schedule, _ = spec.cells[0]
+    network = experiment.network
     variables: dict[str, Any] = {
-        **{q.name: (("time", *q.dims_for(network)), np.asarray(frames[q.name])) for q in record},
-        "teachers": (cells[0].teachers.dims, np.asarray(teachers)),
-        "final_weights": (network.weight_dims, np.asarray(final.weights)),
-        "final_gates": (network.gate_dims, np.asarray(final.gates)),
+        **{q.name: (("time", *q.dims_for(network)), runs.frames[q.name]) for q in spec.record},
+        "teachers": (experiment.teachers.dims, runs.teachers),
+        "final_weights": (network.weight_dims, runs.final.weights),
+        "final_gates": (network.gate_dims, runs.final.gates),
     }
     data = xr.Dataset(
         {name: (("seed", *dims), values) for name, (dims, values) in variables.items()},
-        {
-            "seed": np.tile(seeds, len(cells)),
-            "component": ("task", (np.arange(teachers.shape[1]) < cells[0].teachers.components).astype(int)),
-            "time": time_labels(steps, dt),
-            "step": ("time", steps),
-            "active_task": ("time", schedule.tasks[steps]),
-            "block": np.arange(1, len(schedule.start) + 1),
-            "block_start": ("block", schedule.start),
-            "block_stop": ("block", schedule.stop),
-            "block_task": ("block", schedule.block_tasks),
-        },
+        {"seed": np.tile(spec.seeds, len(spec.cells)), **_tables(experiment, schedule, spec.every)},
         VERSIONS,
     )
     indices = {str(dim): np.arange(size) for dim, size in data.sizes.items() if dim not in data.coords}
-    met = _tasks_met(schedule, np.asarray(teachers[0]), cells[0].teachers.components)
-    begun = [""] * len(seeds) if initial is None else _checksums(initial)
-    texts = [
-        Run(
-            settings={name: _in_json(value) for name, value in settings(cell).items()},
-            seed=int(seed),
-            start=start,
-            initial=begun[place],
-            made_by=f"{made_by} {data.final_gates.dtype}",
-            steps=len(schedule.tasks),
-            blocks=len(schedule.start),
-            components=cells[0].teachers.components,
-            met=met,
-            gate_dims=list(network.gate_dims),
-            weight_dims=list(network.weight_dims),
-            dims={name: list(dims) for name, (dims, _) in variables.items()},
-            sizes={str(dim): size for dim, size in data.sizes.items() if dim not in ("seed", "time", "block")},
-        ).text()
-        for cell in cells
-        for place, seed in enumerate(seeds)
-    ]
-    return data.assign_coords({**indices, "settings": ("seed", np.array(texts, object))})
+    common = Run(
+        settings={},
+        seed=0,
+        start=spec.start,
+        initial="",
+        made_by=f"{made_by} {data.final_gates.dtype}",
+        steps=len(schedule.tasks),
+        blocks=len(schedule.start),
+        components=experiment.teachers.components,
+        met=_tasks_met(schedule, runs.teachers[0], experiment.teachers.components),
+        gate_dims=list(network.gate_dims),
+        weight_dims=list(network.weight_dims),
+        dims={name: list(dims) for name, (dims, _) in variables.items()},
+        sizes={str(dim): size for dim, size in data.sizes.items() if dim not in ("seed", "time", "block")},
+    )
+    return data.assign_coords({**indices, "settings": ("seed", np.array(_texts(spec, common), object))})
+
+
+def _tables(experiment: Experiment, schedule: Schedule, every: int) -> dict[str, Any]:
+    """The coordinates of tasks, frames and blocks."""
+    steps = np.arange(0, len(schedule.tasks), every)
+    tasks, components = experiment.teachers.shape[0], experiment.teachers.components
+    return {
+        "component": ("task", (np.arange(tasks) < components).astype(int)),
+        "time": time_labels(steps, float(experiment.flow.dt)),
+        "step": ("time", steps),
+        "active_task": ("time", schedule.tasks[steps]),
+        "block": np.arange(1, len(schedule.start) + 1),
+        "block_start": ("block", schedule.start),
+        "block_stop": ("block", schedule.stop),
+        "block_task": ("block", schedule.block_tasks),
+    }
+
+
+def _texts(spec: RunSpec, common: Run) -> list[str]:
+    """The text of every run, from what all of them have in common."""
+    initial = [""] * len(spec.seeds) if spec.initial is None else _checksums(spec.initial)
+    texts = []
+    for cell in spec.cells:
+        plain = {name: _in_json(value) for name, value in settings(cell.experiment).items()}
+        for seed, checksum in zip(spec.seeds, initial, strict=True):
+            texts.append(common._replace(settings=plain, seed=int(seed), initial=checksum).text())
+    return texts
 
 
 def _tasks_met(schedule: Schedule, teachers: np.ndarray, components: int) -> list[int]:
@@ -145,8 +142,7 @@ def time_labels(steps: np.ndarray, dt: float) -> np.ndarray:
 def _checksums(params: Params) -> list[str]:
     """A checksum of the parameters of each seed, in the precision that runs of any have."""
     leaves = [np.asarray(leaf, np.float32) for leaf in params]
-    return [hashlib.sha256(b"".join(leaf[seed].tobytes() for leaf in leaves)).hexdigest()[:16]
-            for seed in range(len(leaves[0]))]  # fmt: skip
+    return [short_digest(*(leaf[seed].tobytes() for leaf in leaves)) for seed in range(len(leaves[0]))]
 
 
 def _in_json(value: Any) -> Any:
@@ -155,7 +151,7 @@ def _in_json(value: Any) -> Any:
 
 def array_description(array: np.ndarray) -> str:
     """A large array in words: its shape, and the checksum that tells it from others."""
-    return f"{array.shape}, sha256 {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]}"
+    return f"{array.shape}, sha256 {short_digest(array.tobytes())}"
 
 
 def settings(of: eqx.Module | xr.Dataset, prefix: str = "") -> dict[str, Any]:
