@@ -5,6 +5,7 @@ A seed means the same network whatever the precision, the generator that JAX was
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,8 @@ import jax.extend.random
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+
+from gatedlib._internal.identity import cache_of_traces
 
 
 def _hash(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
@@ -129,6 +132,24 @@ def shapes_of(tree: Any) -> tuple[Any, tuple]:
 def with_shapes(structure: Any, shapes: tuple) -> Any:
     """A tree of this structure to be traced with."""
     return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
+
+
+def cached_by_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Cache what a function finds by tracing its first argument, a tree of which only structure and shapes count.
+
+    The function is called with a tree of `jax.ShapeDtypeStruct` in place of arrays and numbers, to pass on to
+    `jax.eval_shape`; its other arguments are hashable.
+    """
+
+    @cache_of_traces
+    def traced(structure: Any, shapes: tuple, *others: Any) -> Any:
+        return function(with_shapes(structure, shapes), *others)
+
+    @functools.wraps(function)
+    def call(tree: Any, *others: Any) -> Any:
+        return traced(*shapes_of(tree), *others)
+
+    return call
 
 
 def bytes_of(tree: Any) -> int:

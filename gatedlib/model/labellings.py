@@ -1,16 +1,30 @@
 """Labellings: tasks on a data set, each a way to call its classes."""
 
+import itertools
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from gatedlib._internal.validation import require, require_integer, to_plain
+from gatedlib._internal.validation import refusal, require_integer
+from gatedlib.model.fields import checked
 from gatedlib.model.teachers import Teachers
+
+
+def _require_labels(name: str, labels: Any) -> None:
+    """Require one row of labels for every task, all of one length."""
+    remedy = "Write ((0, 1), (1, 0)) for two tasks that name two classes"
+    if not isinstance(labels, tuple) or not all(isinstance(row, tuple) for row in labels):
+        raise refusal(name, labels, "must be one list of labels for every task", remedy)
+    lengths = sorted({len(row) for row in labels})
+    if len(lengths) != 1 or lengths[0] == 0:
+        rule = "must be one number: as many labels in each task as there are classes"
+        raise refusal(f"numbers of {name}", lengths, rule, remedy)
+    for label in itertools.chain(*labels):
+        require_integer("label", label, 0, remedy)
 
 
 class Labellings(Teachers):
@@ -38,18 +52,7 @@ class Labellings(Teachers):
 
     dims: ClassVar[tuple[str, ...]] = ("task", "out", "class")
 
-    labels: Sequence[Sequence[int]] | np.ndarray = eqx.field(static=True, converter=to_plain)
-
-    def __check_init__(self) -> None:
-        remedy = "Write ((0, 1), (1, 0)) for two tasks that name two classes"
-        table = isinstance(self.labels, tuple) and all(isinstance(row, tuple) for row in self.labels)
-        require(table, "labels", self.labels, "must be one list of labels for every task", remedy)
-        lengths = sorted({len(row) for row in self.labels})
-        rule = "must be one number: as many labels in each task as there are classes"
-        require(len(lengths) == 1 and lengths[0] > 0, "numbers of labels", lengths, rule, remedy)
-        for row in self.labels:
-            for label in row:
-                require_integer("label", label, 0, remedy)
+    labels: Sequence[Sequence[int]] | np.ndarray = checked(_require_labels, static=True)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -11,10 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gatedlib._internal.identity import cache_of_traces
-from gatedlib._internal.numerics import bytes_of, ceil_div, shapes_of, with_shapes
+from gatedlib._internal.numerics import bytes_of, cached_by_shapes, ceil_div
 from gatedlib._internal.validation import is_number, require, to_plain
-from gatedlib.model.experiment import Experiment, check_settings, draw_initial, keys, setting
+from gatedlib.model.experiment import Experiment, check_settings, draw_initial, setting, split_seed
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network
 from gatedlib.model.teachers import Teachers
@@ -110,7 +109,8 @@ def tiles_of(spec: RunSpec, memory: float, max_runs: int) -> list[Tile]:
     for indices in group_by_program(spec.cells):
         experiment, schedule, _ = spec.cells[indices[0]]
         steps, seeds = len(schedule.tasks), np.arange(len(spec.seeds))
-        frame, ends = _bytes(experiment, spec.record)
+        parts = experiment.teachers, experiment.network, experiment.flow
+        frame, ends = _bytes_of(parts, experiment.sizes, spec.record)
         # Frames are there twice while they are labelled. Parameters and teachers are there about eight times: as the
         # state, its velocity, gradients and targets of a step, and as what a run begins and ends with. A step has the
         # number of its task, of four bytes.
@@ -129,21 +129,15 @@ def tiles_of(spec: RunSpec, memory: float, max_runs: int) -> list[Tile]:
     return tiles
 
 
-def _bytes(experiment: Experiment, record: tuple[rec.Quantity, ...]) -> tuple[int, int]:
+@cached_by_shapes
+def _bytes_of(parts: Any, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]) -> tuple[int, int]:
     """The bytes of a frame of one run, and of its parameters and teachers; traced, and nothing is run."""
-    structure, shapes = shapes_of((experiment.teachers, experiment.network, experiment.flow))
-    return _bytes_of(structure, shapes, experiment.sizes, record)
 
-
-@cache_of_traces
-def _bytes_of(
-    structure: Any, shapes: tuple, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]
-) -> tuple[int, int]:
     def begin(sampler: Teachers, network: Network, flow: Flow) -> Any:
         teachers, params = draw_initial(sampler, network, 0, sizes)
-        batch = flow.inputs.draw(keys(0)[2], *teachers.shape[1:])
+        batch = flow.inputs.draw(split_seed(0)[2], *teachers.shape[1:])
         frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, batch)
         return rec.evaluate(record, frame), (teachers, params)
 
-    frame, ends = jax.eval_shape(begin, *with_shapes(structure, shapes))
+    frame, ends = jax.eval_shape(begin, *parts)
     return bytes_of(frame), bytes_of(ends)

@@ -76,7 +76,7 @@ def solve(
 
     Raises:
         ValueError: as `simulate`, or if network, inputs or penalties are others than these, if a penalty's derivative
-            jumps where a gate is zero without a `slope` that says so, or if rtol is not in [1e-12, 0.1].
+            jumps where a gate is zero without a `one_sided_gradient` that says so, or if rtol is not in [1e-12, 0.1].
         RuntimeError: if the solver cannot get on, as where a penalty's derivative jumps at another place than zero.
 
     Example:
@@ -128,9 +128,11 @@ def _require_known_kinks(experiment: Experiment) -> None:
             at_zero, close_by, sides = gates.copy(), gates.copy(), np.ones_like(gates)
             sides[path] = (1.0, -1.0)[side]
             at_zero[path], close_by[path] = 0.0, 1e-9 * sides[path]
-            declared, measured = (np.asarray(penalty.slope(point, sides)) for point in (at_zero, close_by))
-            rule = "its derivative jumps where a gate is zero, and its slope does not say so"
-            remedy = "Give it slope(gates, side), the derivative on each side, as Nonnegative has; or simulate"
+            declared, measured = (np.asarray(penalty.one_sided_gradient(point, sides)) for point in (at_zero, close_by))
+            rule = "its derivative jumps where a gate is zero, and its one_sided_gradient does not say so"
+            remedy = (
+                "Give it one_sided_gradient(gates, side), the derivative on each side, as Nonnegative has; or simulate"
+            )
             same = np.allclose(declared, measured, rtol=1e-4, atol=1e-6)
             require(same, "penalties", type(penalty).__name__, rule, remedy)
 
@@ -153,10 +155,9 @@ class _RightHandSide:
     def of(cls, experiment: Experiment) -> _RightHandSide:
         flow = experiment.flow
         (paths,) = experiment.network.shapes(1, 1)["gates"]
-        slopes = [
-            jax.jit(penalty.slope) if type(penalty).slope is Penalty.slope else penalty.slope
-            for penalty in flow.penalties
-        ]
+        slopes = [penalty.one_sided_gradient for penalty in flow.penalties]
+        derived = [type(penalty).one_sided_gradient is Penalty.one_sided_gradient for penalty in flow.penalties]
+        slopes = [jax.jit(slope) if traced else slope for slope, traced in zip(slopes, derived, strict=True)]
         return cls(paths, float(flow.tau_w), float(flow.tau_c), slopes, np.zeros(0))
 
     def slope(self, gates: np.ndarray, sides: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from gatedlib._internal.numerics import ceil_div
-from gatedlib.model.experiment import draw_initial, keys
+from gatedlib.model.experiment import draw_initial, split_seed
 from gatedlib.model.inputs import Inputs
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
@@ -169,7 +169,7 @@ def lift(params: Params, space: Subspace) -> Params:
 @jit_per_backend("sizes", "length", optimize=True)  # most of the time of a run goes into this one
 def inputs(inputs: Inputs, seeds: Array, start: Array, sizes: tuple[int, int], length: int) -> Any:
     """The batches of the steps from `start` on, with axes (step, seed): cells share them."""
-    input_keys = jax.vmap(lambda seed: keys(seed)[2])(seeds)
+    input_keys = jax.vmap(lambda seed: split_seed(seed)[2])(seeds)
 
     def draw_one(step: Array, key: Array) -> Any:
         # the key of a step depends on its number alone: a run that is cut, or goes on later, draws the same inputs

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from gatedlib._internal.validation import require
-from gatedlib.model.inputs import Examples, Inputs, quadratic_loss
+from gatedlib.model.inputs import Examples, Inputs, quadratic_loss, require_labelled
 from gatedlib.model.networks import Network, Params
 from gatedlib.simulation.subspace import Subspace
 
@@ -275,9 +275,7 @@ class _Accuracy:
     def __call__(self, frame: Frame) -> Array:
         rule, remedy = "have no labels to be right about", "Use Labellings"
         require(isinstance(frame.inputs, Examples), "teachers", "no Labellings", rule, remedy)
-        classes = frame.teachers.shape[-1]
-        rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
-        require(self.largest < classes, "largest class", self.largest, rule, remedy)
+        require_labelled(self.largest, frame.teachers.shape[-1])
         answers = jnp.argmax(frame.network.respond(frame.params, self.examples.features), -1)
         labels = jnp.argmax(self.examples.labels(frame.teachers[frame.task]), -1)
         return jnp.mean(answers == labels)

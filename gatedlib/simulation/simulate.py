@@ -32,16 +32,9 @@ from jax.experimental import multihost_utils
 from jaxtyping import Array
 from tqdm import tqdm
 
-from gatedlib._internal.identity import cache_of_traces, forget_if_changed
-from gatedlib._internal.numerics import (
-    bytes_of,
-    ceil_div,
-    fixed_jax_settings,
-    shapes_of,
-    with_current_settings,
-    with_shapes,
-)
-from gatedlib.model.experiment import Experiment, keys, require_whole
+from gatedlib._internal.identity import forget_if_changed
+from gatedlib._internal.numerics import bytes_of, cached_by_shapes, ceil_div, fixed_jax_settings, with_current_settings
+from gatedlib.model.experiment import Experiment, require_whole, split_seed
 from gatedlib.model.inputs import Inputs
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
@@ -289,12 +282,12 @@ def _chunk_length(experiment: Experiment, seeds: int, params: Params) -> int:
 
 def batch_bytes(experiment: Experiment) -> int:
     """The bytes of inputs that one step of one seed takes, 0 if all are seen at once; traced, and none is drawn."""
-    return _batch_bytes(*shapes_of(experiment.flow.inputs), experiment.teachers.shape[1:])
+    return _batch_bytes(experiment.flow.inputs, experiment.teachers.shape[1:])
 
 
-@cache_of_traces
-def _batch_bytes(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
-    return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), with_shapes(structure, shapes)))
+@cached_by_shapes
+def _batch_bytes(inputs: Inputs, sizes: tuple[int, ...]) -> int:
+    return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(split_seed(0)[2], *sizes), inputs))
 
 
 def _empty_frames(length: int, params: Params, place: Placement) -> Frames:

@@ -242,7 +242,7 @@ BAD = [
     ),
     (
         lambda: gl.Sums(np.ones((2, 3, 4)), [(0.5, 0.5)]),
-        "of = an array of shape (2, 3, 4): must be teachers, such as Orthogonal(tasks=3). Give the tasks "
+        "base = an array of shape (2, 3, 4): must be teachers, such as Orthogonal(tasks=3). Give the tasks "
         "that composites are made of first.",
     ),
     (
