@@ -1,4 +1,4 @@
-"""What a hostile reader tried: chunks of other sweeps, data that changed unseen, results that were cut, odd numbers."""
+"""What a hostile reader tried: tiles of other sweeps, data that changed unseen, results that were cut, odd numbers."""
 
 import fractions
 import shutil
@@ -34,7 +34,7 @@ def grid():
     return gl.sweep(small(), seeds=3, **GRID)
 
 
-def test_chunks_that_lost_their_plan_do_not_serve_another_sweep(tmp_path):
+def test_tiles_that_lost_their_plan_do_not_serve_another_sweep(tmp_path):
     swept(tmp_path)
     (tmp_path / "plan.json").unlink()
     found = swept(tmp_path, tau_c=[0.3, 0.4])
@@ -42,23 +42,23 @@ def test_chunks_that_lost_their_plan_do_not_serve_another_sweep(tmp_path):
     xr.testing.assert_allclose(found, expected)
 
 
-def test_chunks_of_another_sweep_are_not_read(tmp_path):
+def test_tiles_of_another_sweep_are_not_read(tmp_path):
     swept(tmp_path / "one")
     swept(tmp_path / "other", tau_c=[0.3, 0.4])
-    for chunk in (tmp_path / "other").glob("chunk-*.nc"):
-        chunk.unlink()
-    for chunk in (tmp_path / "one").glob("chunk-*.nc"):
-        shutil.copy(chunk, tmp_path / "other")
+    for tile in (tmp_path / "other").glob("tile-*.nc"):
+        tile.unlink()
+    for tile in (tmp_path / "one").glob("tile-*.nc"):
+        shutil.copy(tile, tmp_path / "other")
     expected = gl.sweep(small(), seeds=2, tau_c=[0.3, 0.4], measure=metrics.end_loss)
     xr.testing.assert_allclose(swept(tmp_path / "other", tau_c=[0.3, 0.4]), expected)
 
 
-def test_a_chunk_under_the_name_of_another_is_found_out(tmp_path):
+def test_a_tile_under_the_name_of_another_is_found_out(tmp_path):
     swept(tmp_path)
-    first, second, *_ = sorted(tmp_path.glob("chunk-*.nc"))
+    first, second, *_ = sorted(tmp_path.glob("tile-*.nc"))
     second.unlink()
     shutil.copy(first, tmp_path / first.name.replace("00000", "00001"))
-    with pytest.raises(ValueError, match=r"holds another chunk. Remove that file"):
+    with pytest.raises(ValueError, match=r"holds another tile. Remove that file"):
         swept(tmp_path)
 
 

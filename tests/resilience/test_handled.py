@@ -102,7 +102,8 @@ def test_what_does_not_go_on_is_not_joined(run):
         ((run, goes_on.isel(seed=[0])), "seeds of then"),
         ((run, goes_on.drop_vars("loss")), "quantities of then"),
         ((run, metrics.reorder_paths(goes_on)), "paths of then = 'reordered'.*Join first, and reorder what you get"),
-        ((run.isel(time=slice(0, 100)), goes_on), "must hold all blocks, and all frames"),
+        ((run.isel(time=slice(0, 100)), goes_on), "must be those of the whole run"),
+        ((run.isel(block=[0]), goes_on), "must be all . of the run"),
         ((run.isel(time=slice(None, None, 2)), goes_on), "equally far apart"),
     ]:
         with pytest.raises(ValueError, match=words):

@@ -455,7 +455,7 @@ def test_a_folder_stays_the_same_when_the_working_folder_changes(home, tmp_path,
         return run.loss.mean("time")
 
     gl.sweep(small(), seeds=1, save="night", measure=measure, tau_c=[0.1])
-    assert len(list((tmp_path / "night").glob("chunk-*.nc"))) == 1
+    assert len(list((tmp_path / "night").glob("tile-*.nc"))) == 1
 
 
 def test_the_cache_and_data_may_be_at_home(home, monkeypatch):
