@@ -88,6 +88,15 @@ def test_importing_the_library_imports_no_plots_no_widgets_and_not_the_book():
     assert ran.stdout.strip() == "[]"
 
 
+def test_what_moved_to_the_book_says_where_it_went():
+    with pytest.raises(AttributeError, match=r"gatedlib\.paper is now a package beside this one: from gatedlib_book"):
+        _ = gl.paper
+    command = [sys.executable, "-m", "gatedlib", "claims", "--list"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.strip().endswith("python -m gatedlib_book claims --list")
+
+
 @pytest.mark.parametrize("name", gl.__all__)
 def test_public_names_are_documented(name):
     thing = getattr(gl, name)
