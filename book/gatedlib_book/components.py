@@ -15,8 +15,11 @@ from gatedlib_book.estimates import Estimate, Numbers, along, exact, fraction, m
 from gatedlib_book.experiments import TASKS
 from gatedlib_book.forms import GATE_SPREAD, earlier
 
-NETWORKS = 50
-"""How many networks are usual in this chapter, which counts those that find the components."""
+FOLLOWED = 50
+"""How many networks are followed through their training."""
+
+COUNTED = 300
+"""Of how many we count those that find the components: enough to tell whether more than four of five do."""
 
 HIDDEN_RELEASED = TASKS.replace(
     tau_w=0.05,
@@ -53,11 +56,19 @@ def aligned(results: xr.Dataset) -> xr.DataArray:
 
 
 @cached
-def run(experiment: gl.Experiment = HIDDEN, seeds: int = NETWORKS) -> xr.Dataset:
+def run(experiment: gl.Experiment = HIDDEN, seeds: int = FOLLOWED) -> xr.Dataset:
     """Loss, gates, alignment and spread, a hundred times in a block."""
     every = round(0.01 / experiment.flow.dt)
     keep = (record.loss, record.gates, record.alignment, record.weight_products)
     return gl.simulate(experiment, seeds, keep, every=every)
+
+
+@cached
+def found(experiment: gl.Experiment) -> xr.DataArray:
+    """Whether paths are the components at the end of a run, dims seed."""
+    results = gl.simulate(experiment, COUNTED, (record.alignment,), every=round(1 / experiment.flow.dt))
+    last = results.isel(time=slice(-1, None))
+    return metrics.alignment_matched(last).isel(time=0, drop=True) > FOUND_ALIGNMENT
 
 
 def at_speed(v: float, tau_c: float, scale: float, blocks: int) -> gl.Experiment:
@@ -79,7 +90,7 @@ def course(
     scale: float = 8**-0.5,
     *,
     blocks: int | None = None,
-    seeds: int = NETWORKS,
+    seeds: int = FOLLOWED,
     ord: int = 1,
 ) -> xr.Dataset:
     """`aligned` and `spread` at the start of every block, against `age`, the number of blocks over v."""
@@ -110,7 +121,7 @@ def _numbers(experiment: gl.Experiment) -> Numbers:
     return Numbers(
         component_alignment_matched=median(matched),
         component_alignment_crossed=median(crossed),
-        found_fraction=fraction(matched > FOUND_ALIGNMENT),
+        found_fraction=fraction(found(experiment)),
         first_loss=median(results.loss.isel(time=0)),
         largest_gate_by_block=median(
             metrics.per_block(widest, results, lambda gates: gates.mean(-1)).sel(block=slice(1, 3))
@@ -133,7 +144,7 @@ def hidden(experiment: gl.Experiment = HIDDEN) -> Measured:
     Alignment of paths with A, B and C after 50 blocks of their means, gates spread by 0.1 at the start, or equal.
     """
     n = _numbers(experiment)
-    n["found_fraction_equal_gates"] = _numbers(experiment.replace(gate_spread=0.0)).found_fraction
+    n["found_fraction_equal_gates"] = fraction(found(experiment.replace(gate_spread=0.0)))
     return n, {
         "matched alignment is {} in the typical network": n.component_alignment_matched > FOUND_ALIGNMENT,
         "crossed alignment is {}": n.component_alignment_crossed < 0.2,
@@ -155,7 +166,7 @@ def hidden_released(experiment: gl.Experiment = HIDDEN_RELEASED) -> Measured:
     n = _numbers(experiment)
     n["specialization"] = median(metrics.specialization(run(experiment)).isel(time=-1))
     return n, {
-        "the fraction of networks that find them is {}": n.found_fraction < 0.1,
+        "the fraction of networks that find them is {}": n.found_fraction < 0.02,
         "for paths do not part: specialization is {}": n.specialization < 0.05,
     }
 

@@ -224,13 +224,13 @@ def boundary(scale: float = 1.0) -> Measured:
         cells_specialized_though_not_predicted=not_predicted,
     )
     return n, {
-        "toy: {} of 225 cells": n.boundary_cells_right_toy >= 0.9,
-        "full network, Fig. 5A in the released form: {} of 256 cells": n.boundary_cells_right >= 0.9,
-        "that share less what the best threshold on tau_c gets right, fitted to the cells, is {}": (
+        "toy (225 cells): the share is {}": n.boundary_cells_right_toy >= 0.9,
+        "full network, Fig. 5A in the released form (256 cells): {}": n.boundary_cells_right >= 0.9,
+        "the share is larger than that of the best threshold on tau_c, fitted to the cells, by {}": (
             n.boundary_cells_right_beyond_tau_c_alone > 0
         ),
-        "in the form that drew it, given 100 time units: {} of 256 cells": n.boundary_cells_right_given_time >= 0.85,
-        "in both, paths specialized though not predicted in a share of cells of {}": (
+        "in the form that drew it, given 100 time units (256 cells): {}": n.boundary_cells_right_given_time >= 0.85,
+        "in both, the share of cells that specialized though that was not predicted is {}": (
             n.cells_specialized_though_not_predicted.at(map=["released", "given time"]) <= 0.01
         ),
     }
@@ -321,5 +321,5 @@ def return_map(experiment: gl.Experiment = CONSERVED, slower: float = 1.0) -> Me
     )
     return n, {
         "full network: the error is {} times what a block changes": n.return_map_error_over_change < 0.1,
-        "toy: the number of blocks until done is wrong by {}": n.blocks_until_done_error <= 2,
+        "toy: the number of blocks until done is off by {}": n.blocks_until_done_error <= 2,
     }
