@@ -64,7 +64,7 @@ def run(experiment: gl.Experiment = HIDDEN, seeds: int = FOLLOWED) -> xr.Dataset
 
 
 @cached
-def found(experiment: gl.Experiment) -> xr.DataArray:
+def finds_components(experiment: gl.Experiment) -> xr.DataArray:
     """Whether paths are the components at the end of a run, dims seed."""
     results = gl.simulate(experiment, COUNTED, (record.alignment,), every=round(1 / experiment.flow.dt))
     last = results.isel(time=slice(-1, None))
@@ -121,7 +121,7 @@ def _numbers(experiment: gl.Experiment) -> Numbers:
     return Numbers(
         component_alignment_matched=median(matched),
         component_alignment_crossed=median(crossed),
-        found_fraction=fraction(found(experiment)),
+        found_fraction=fraction(finds_components(experiment)),
         first_loss=median(results.loss.isel(time=0)),
         largest_gate_by_block=median(
             metrics.per_block(widest, results, lambda gates: gates.mean(-1)).sel(block=slice(1, 3))
@@ -144,7 +144,7 @@ def hidden(experiment: gl.Experiment = HIDDEN) -> Measured:
     Alignment of paths with A, B and C after 50 blocks of their means, gates spread by 0.1 at the start, or equal.
     """
     n = _numbers(experiment)
-    n["found_fraction_equal_gates"] = fraction(found(experiment.replace(gate_spread=0.0)))
+    n["found_fraction_equal_gates"] = fraction(finds_components(experiment.replace(gate_spread=0.0)))
     return n, {
         "matched alignment is {} in the typical network": n.component_alignment_matched > FOUND_ALIGNMENT,
         "crossed alignment is {}": n.component_alignment_crossed < 0.2,

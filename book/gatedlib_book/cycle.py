@@ -39,8 +39,8 @@ def curves(tau_w: float = 1.0, formula: float = 1.0) -> Measured:
             with jax.enable_x64(True):
                 keep = (record.gates, record.weight_products)
                 results = gl.simulate(experiment.replace(dt=dt), 1, keep, every, initial=SPECIALIST)
-            gates, apart = course(results)
-            distances.append(apart.values - Switch(formula * tau_w, tau_c).curve(gates.values))
+            gates, distance = course(results)
+            distances.append(distance.values - Switch(formula * tau_w, tau_c).curve(gates.values))
         errors.append(np.abs(2 * distances[1] - distances[0]).max())
     n = Numbers(
         analytic_curve_max_error=exact(max(errors)),
@@ -109,9 +109,9 @@ def block_lengths(experiment: gl.Experiment = EQUAL_TIME) -> Measured:
     }
 
 
-def first_blocks(block_length: float, apart: float = 0.5, penalties: tuple[gl.Penalty, ...] = ()) -> xr.Dataset:
+def first_blocks(block_length: float, distance: float = 0.5, penalties: tuple[gl.Penalty, ...] = ()) -> xr.Dataset:
     """Two blocks of the toy from equal gates and paths partly apart, solved without steps, 1000 frames a block."""
-    mean, aside = np.full(2, 0.5), np.array([0.5, -0.5]) * apart
+    mean, aside = np.full(2, 0.5), np.array([0.5, -0.5]) * distance
     start = gl.Params(np.stack([mean + aside, mean - aside])[:, :, None], np.full(2, 0.5))
     blocks = gl.Blocked(blocks=2, block_length=block_length)
     experiment = TOY.replace(penalties=penalties, curriculum=blocks, dt=block_length / 1000)
@@ -120,13 +120,13 @@ def first_blocks(block_length: float, apart: float = 0.5, penalties: tuple[gl.Pe
 
 def kept_after(results: xr.Dataset) -> tuple[float, float]:
     """What the first of two blocks adds to the distance of the paths, and what is left when gates are equal again."""
-    gates, apart = (values.isel(seed=0).values for values in course(results))
+    gates, distance = (values.isel(seed=0).values for values in course(results))
     middle = len(gates) // 2
     crossed = np.flatnonzero(gates[middle:] <= 0)
     if not len(crossed):
-        return apart[middle] - apart[0], np.nan
+        return distance[middle] - distance[0], np.nan
     around = middle + crossed[0] - np.array([0, 1])
-    return apart[middle] - apart[0], np.interp(0.0, gates[around], apart[around]) - apart[0]
+    return distance[middle] - distance[0], np.interp(0.0, gates[around], distance[around]) - distance[0]
 
 
 @claim("A.9", "A.9", counterfactual={"block_lengths": (0.5, 1.0, 2.0), "penalties": TOY.flow.penalties})

@@ -43,9 +43,9 @@ def predicted_spread(experiment: gl.Experiment, begin: Starts, tau_c: Sequence[f
     plan, tau_w = experiment.schedule(), float(experiment.flow.tau_w)
     lengths = (plan.stop - plan.start) * float(experiment.flow.dt)
     speeds = np.array([float(experiment.flow.tau_c)] if tau_c is None else tau_c)
-    apart, mean, gates = (np.repeat(differences[None], len(speeds), 0) for differences in start)
+    difference, mean, gates = (np.repeat(values[None], len(speeds), 0) for values in start)
     by_seed = np.repeat(speeds[:, None], len(gates[0]), 1)
-    values = theory.spreading(targets, plan.block_tasks, lengths, tau_w, by_seed, apart, mean, gates)
+    values = theory.spreading(targets, plan.block_tasks, lengths, tau_w, by_seed, difference, mean, gates)
     spread = xr.DataArray(values, {"tau_c": speeds, "seed": np.arange(len(gates[0]))}, ("tau_c", "seed", "block"))
     return spread.isel(tau_c=0, drop=True) if tau_c is None else spread
 
@@ -112,7 +112,7 @@ GIVEN_TIME = BY_SPEED.replace(duration=100.0, dt=2e-3)
 
 TOY_LENGTHS = tuple((np.geomspace(0.1, 6.0, 15) / 0.02).round() * 0.02)
 TOY_SPEEDS = tuple(np.geomspace(0.01, 0.6, 15).round(4))
-TOY_APART = 0.01
+TOY_DIFFERENCE = 0.01
 STEADY = TOY.replace(tau_w=1.0, dt=2e-3, curriculum=gl.Blocked(duration=60.0))
 
 
@@ -154,12 +154,12 @@ def share_of_cells(
     return bootstrap(samples, lambda values: np.asarray(share(*(values.mean(0) > 0.5))))
 
 
-def right(predicted: np.ndarray, simulated: np.ndarray) -> float:
+def agreement(predicted: np.ndarray, simulated: np.ndarray) -> float:
     """The share of cells in which theory and simulation agree."""
     return np.mean(predicted == simulated)
 
 
-def right_by_tau_c(predicted: np.ndarray, simulated: np.ndarray) -> float:
+def agreement_by_tau_c(predicted: np.ndarray, simulated: np.ndarray) -> float:
     """What the best threshold on tau_c alone gets right, fitted to the very cells that it is tested on."""
     speeds = np.arange(len(simulated))
     guesses = speeds < np.arange(len(speeds) + 1)[:, None]
@@ -168,7 +168,7 @@ def right_by_tau_c(predicted: np.ndarray, simulated: np.ndarray) -> float:
 
 def gained_on_tau_c(predicted: np.ndarray, simulated: np.ndarray) -> float:
     """How much more the theory gets right than that threshold."""
-    return right(predicted, simulated) - right_by_tau_c(predicted, simulated)
+    return agreement(predicted, simulated) - agreement_by_tau_c(predicted, simulated)
 
 
 def missed(predicted: np.ndarray, simulated: np.ndarray) -> float:
@@ -184,13 +184,13 @@ def toy_diagram() -> xr.Dataset:
     for length in TOY_LENGTHS:
         first_error = distance / (1 + np.exp(-length / (2 * tau_w)))
         mean = 0.5 + (distance / 2 - first_error) * axis
-        paths = np.stack([mean + TOY_APART / 2 * axis, mean - TOY_APART / 2 * axis])
+        paths = np.stack([mean + TOY_DIFFERENCE / 2 * axis, mean - TOY_DIFFERENCE / 2 * axis])
         start = gl.Params(paths[:, :, None], np.array([0.5, 0.5]))
         experiment = STEADY.replace(block_length=length)
         rows.append(gl.sweep(experiment, seeds=1, measure=_done, initial=start, tau_c=TOY_SPEEDS, **KEEP))
     cells = xr.concat(rows, xr.Variable("block_length", list(TOY_LENGTHS)))
     lengths, speeds = np.array(TOY_LENGTHS)[:, None], np.array(TOY_SPEEDS)
-    spread = theory.steady_spread(lengths, tau_w, speeds, distance, TOY_APART)
+    spread = theory.steady_spread(lengths, tau_w, speeds, distance, TOY_DIFFERENCE)
     return cells.isel(seed=0, drop=True).assign(spread=(("block_length", "tau_c"), spread))
 
 
@@ -210,16 +210,16 @@ def boundary(scale: float = 1.0) -> Measured:
     maps = {"released": released, "earlier": earlier, "given time": time}
     by_tau_c, not_predicted = (
         stacked([share_of_cells(runs, share) for runs in maps.values()], map=list(maps))
-        for share in (right_by_tau_c, missed)
+        for share in (agreement_by_tau_c, missed)
     )
     n = Numbers(
-        boundary_cells_right=share_of_cells(released, right, scale=scale),
+        boundary_cells_right=share_of_cells(released, agreement, scale=scale),
         boundary_cells_right_beyond_tau_c_alone=share_of_cells(released, gained_on_tau_c, scale=scale),
         boundary_cells_right_toy=exact(((scale * toy.spread >= 1) == toy.specialized).mean()),
-        boundary_cells_right_earlier=share_of_cells(earlier, right, scale=scale),
-        boundary_cells_reached_right_earlier=share_of_cells(earlier, right, "reached", scale),
-        boundary_cells_right_given_time=share_of_cells(time, right, scale=scale),
-        boundary_cells_reached_right_given_time=share_of_cells(time, right, "reached", scale),
+        boundary_cells_right_earlier=share_of_cells(earlier, agreement, scale=scale),
+        boundary_cells_reached_right_earlier=share_of_cells(earlier, agreement, "reached", scale),
+        boundary_cells_right_given_time=share_of_cells(time, agreement, scale=scale),
+        boundary_cells_reached_right_given_time=share_of_cells(time, agreement, "reached", scale),
         cells_right_by_tau_c_alone=by_tau_c,
         cells_specialized_though_not_predicted=not_predicted,
     )
@@ -240,9 +240,10 @@ def progress(results: xr.Dataset) -> np.ndarray:
     """How far each path is from the mean of both teachers (0) to its own (1), at each frame: (seed, time, path)."""
     matched = metrics.reorder_paths(results)
     first, second = (matched.teachers.isel(task=task) for task in (0, 1))
-    apart = first - second
-    along = ((matched.weights - (first + second) / 2) * apart).sum(("out", "in"))
-    return (2 * along / (apart**2).sum(("out", "in"))).transpose("seed", "time", "path").values * np.array([1.0, -1.0])
+    difference = first - second
+    position = ((matched.weights - (first + second) / 2) * difference).sum(("out", "in"))
+    signed = 2 * position / (difference**2).sum(("out", "in"))
+    return signed.transpose("seed", "time", "path").values * np.array([1.0, -1.0])
 
 
 @cached
@@ -279,8 +280,8 @@ def blocks_until(done: float, start: float, block_length: float, tau_w: float, t
 
 def blocks_measured(experiment: gl.Experiment, done: float, start: float) -> float:
     """The same, solved: the toy from paths at `start` and the gate of the old task open."""
-    apart = np.array([0.5, -0.5]) * start
-    weights = np.stack([0.5 + apart, 0.5 - apart])[:, :, None]
+    difference = np.array([0.5, -0.5]) * start
+    weights = np.stack([0.5 + difference, 0.5 - difference])[:, :, None]
     every = int(experiment.schedule().stop[0])
     initial = gl.Params(weights, np.array([0.0, 1.0]))
     results = gl.solve(experiment, 1, (record.alignment, record.weights), every, initial, rtol=1e-7)
@@ -300,10 +301,10 @@ def return_map(experiment: gl.Experiment = CONSERVED, slower: float = 1.0) -> Me
     Error of the map over the blocks of the full network, and blocks until done in the toy, by theory and solved.
     """
     runs = return_maps(experiment, SEEDS, slower)
-    apart = runs.measured.mean("path").shift(block=1) > MAP_FROM
-    silent = (apart & runs.predicted.isnull().any("path")).sum("block") / apart.sum("block")
-    error = abs(runs.predicted - runs.measured).where(apart).mean(("block", "path"))
-    change = abs(runs.measured - runs.measured.shift(block=1)).where(apart).mean(("block", "path"))
+    counted = runs.measured.mean("path").shift(block=1) > MAP_FROM
+    silent = (counted & runs.predicted.isnull().any("path")).sum("block") / counted.sum("block")
+    error = abs(runs.predicted - runs.measured).where(counted).mean(("block", "path"))
+    change = abs(runs.measured - runs.measured.shift(block=1)).where(counted).mean(("block", "path"))
     toy = TOY.replace(blocks=30, dt=1e-2)
     predicted, measured = [], []
     for length in MAP_LENGTHS:

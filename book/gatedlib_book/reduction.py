@@ -74,7 +74,7 @@ RANKED = FLEXIBLE.replace(tau_c=0.06, inputs=gl.Population())
 
 def crossing_time(results: xr.Dataset) -> xr.DataArray:
     """Time from the first step of a block until both gates are equal, between steps by a straight line."""
-    apart = results.gates.isel(path=0) - results.gates.isel(path=1)
+    difference = results.gates.isel(path=0) - results.gates.isel(path=1)
     dt = gl.results.settings(results)["flow.dt"]
 
     def crossing(values: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ def crossing_time(results: xr.Dataset) -> xr.DataArray:
         steps = after[..., 0] - 1 + before / np.where(before > beyond, before - beyond, 1.0)
         return np.where(after[..., 0] > 0, steps * dt, np.nan)
 
-    return metrics.per_block(apart, results, crossing)
+    return metrics.per_block(difference, results, crossing)
 
 
 @cached
