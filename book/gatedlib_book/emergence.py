@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,11 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import metrics, record, theory
 from gatedlib_book.cache import cached
-from gatedlib_book.experiments import SEEDS, SPECIALIZED
+from gatedlib_book.claims import Measured, claim
+from gatedlib_book.estimates import Estimate, Numbers, along, bootstrap, exact, fraction, median, stacked
+from gatedlib_book.experiments import BY_SPEED, BY_SPEED_RELEASED, CONSERVED, SEEDS, SPECIALIZED, TOY
 from gatedlib_book.invariant import least_gate
-from gatedlib_book.experiments import CONSERVED
 from gatedlib_book.reduction import drawn
-from gatedlib_book.experiments import TOY
-from gatedlib_book.experiments import BY_SPEED, BY_SPEED_RELEASED
-from gatedlib_book.claims import Outcome, claim
-from gatedlib_book.estimates import Estimate, bootstrap, exact, fraction, median
 
 Starts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -47,14 +43,13 @@ def predicted_spread(experiment: gl.Experiment, begin: Starts, tau_c: Sequence[f
     plan, tau_w = experiment.schedule(), float(experiment.flow.tau_w)
     lengths = (plan.stop - plan.start) * float(experiment.flow.dt)
     speeds = np.array([float(experiment.flow.tau_c)] if tau_c is None else tau_c)
-    apart, mean, gates = (np.repeat(each[None], len(speeds), 0) for each in start)
-    of_each = np.repeat(speeds[:, None], len(gates[0]), 1)
-    spread = theory.spreading(targets, plan.block_tasks, lengths, tau_w, of_each, apart, mean, gates)
-    told = xr.DataArray(spread, {"tau_c": speeds, "seed": np.arange(len(gates[0]))}, ("tau_c", "seed", "block"))
-    return told.isel(tau_c=0, drop=True) if tau_c is None else told
+    difference, mean, gates = (np.repeat(values[None], len(speeds), 0) for values in start)
+    by_seed = np.repeat(speeds[:, None], len(gates[0]), 1)
+    values = theory.spreading(targets, plan.block_tasks, lengths, tau_w, by_seed, difference, mean, gates)
+    spread = xr.DataArray(values, {"tau_c": speeds, "seed": np.arange(len(gates[0]))}, ("tau_c", "seed", "block"))
+    return spread.isel(tau_c=0, drop=True) if tau_c is None else spread
 
 
-@functools.lru_cache(maxsize=2)
 @cached
 def first_zeros(experiment: gl.Experiment, seeds: int) -> xr.DataArray:
     """When a gate first reaches zero; infinite for seeds in which none does."""
@@ -70,14 +65,12 @@ def blocks_of(when: xr.DataArray, spread: xr.DataArray, experiment: gl.Experimen
     return np.stack([measured, np.where(over.any(1), 1 + over.argmax(1), np.inf)], 1)
 
 
-@claim(
-    "when",
-    "beyond",
-    "In which order networks come to have a gate at zero can be told from their initial weights.",
-    counterfactual={"shuffled": True},
-)
-def when_zero(experiment: gl.Experiment = CONSERVED, seeds: int = 100, shuffled: bool = False) -> Outcome:
-    """Rank correlation of the largest predicted spread of the gates with the time at which one reaches zero."""
+@claim("when", counterfactual={"shuffled": True})
+def when_zero(experiment: gl.Experiment = CONSERVED, seeds: int = 100, shuffled: bool = False) -> Measured:
+    """In which order networks come to have a gate at zero can be told from their initial weights.
+
+    Rank correlation of the largest predicted spread of the gates with the time at which one reaches zero.
+    """
     begin = starts(experiment, seeds)
     spread, when = predicted_spread(experiment, begin), first_zeros(experiment, seeds)
     if shuffled:
@@ -87,22 +80,20 @@ def when_zero(experiment: gl.Experiment = CONSERVED, seeds: int = 100, shuffled:
         both = xr.DataArray(np.stack([-guess, when.values], -1), dims=("seed", "what"))
         return bootstrap(both, lambda values: np.asarray(stats.spearmanr(values[:, 0], values[:, 1])[0]))
 
-    theory_says, first_alone = correlation(spread.max("block").values), correlation(np.abs(begin[1][:, 0]))
-    blocks = blocks_of(when, spread, experiment)
-    reached = when < np.inf
+    blocks, reached = blocks_of(when, spread, experiment), when < np.inf
     near = xr.DataArray(np.abs(np.diff(blocks[reached.values], axis=1)[:, 0]) <= 1, dims="seed")
-    return Outcome(
-        {
-            "rank_correlation": theory_says,
-            "rank_correlation_of_first_teacher_alone": first_alone,
-            "block_right_to_one": fraction(near),
-            "reached_zero": fraction(reached),
-        },
-        {
-            "rank correlation above 0.95": theory_says.low > 0.95,
-            "and above that of the paths' difference along the first teacher": theory_says.low > first_alone.high,
-        },
+    n = Numbers(
+        rank_correlation=correlation(spread.max("block").values),
+        rank_correlation_of_first_teacher_alone=correlation(np.abs(begin[1][:, 0])),
+        block_right_to_one=fraction(near),
+        reached_zero=fraction(reached),
     )
+    return n, {
+        "the rank correlation is {}": n.rank_correlation > 0.95,
+        "it is larger than that of the paths' difference along the first teacher": (
+            n.rank_correlation > n.rank_correlation_of_first_teacher_alone
+        ),
+    }
 
 
 GRID = {
@@ -121,7 +112,7 @@ GIVEN_TIME = BY_SPEED.replace(duration=100.0, dt=2e-3)
 
 TOY_LENGTHS = tuple((np.geomspace(0.1, 6.0, 15) / 0.02).round() * 0.02)
 TOY_SPEEDS = tuple(np.geomspace(0.01, 0.6, 15).round(4))
-TOY_APART = 0.01
+TOY_DIFFERENCE = 0.01
 STEADY = TOY.replace(tau_w=1.0, dt=2e-3, curriculum=gl.Blocked(duration=60.0))
 
 
@@ -134,13 +125,10 @@ def _done(results: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"reached": results.least_gate.min("time") <= 0, "specialized": specialized})
 
 
-@functools.lru_cache(maxsize=8)
 @cached
 def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Dataset:
     """The predicted spread of each run of a grid, whether a gate reached zero, and whether paths specialized."""
-
-    calm = experiment.replace(inputs=gl.Population())
-    grid = gl.sweep(calm, seeds=seeds, measure=_done, **KEEP, **axes)
+    grid = gl.sweep(experiment.replace(inputs=gl.Population()), seeds=seeds, measure=_done, **KEEP, **axes)
     begin = starts(experiment, seeds)
     rows = [
         predicted_spread(experiment.replace(block_length=length), begin, axes["tau_c"]).max("block").values
@@ -149,33 +137,45 @@ def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Datase
     return grid.assign(spread=(("block_length", "tau_c", "seed"), np.stack(rows)))
 
 
-def cells_right(runs: xr.Dataset, what: str, scale: float = 1.0) -> Estimate:
-    """The share of cells in which theory and simulation agree on whether most seeds did something.
+def share_of_cells(
+    runs: xr.Dataset, share: Callable[[np.ndarray, np.ndarray], float], done: str = "specialized", scale: float = 1.0
+) -> Estimate:
+    """A share of the cells of a diagram, with its interval over seeds.
 
     Args:
         runs: a diagram.
-        what: `reached` or `specialized`.
+        share: of the cells in which theory says that most seeds come to have a gate at zero, and of those in which most
+            seeds did something in simulation, both of dims tau_c and block_length.
+        done: what they did, `reached` or `specialized`.
         scale: how many times as large as they are the theory takes the initial differences to be.
     """
-    predicted = scale * runs.spread.transpose("seed", ...) >= 1
-    both = np.stack([predicted, runs[what].transpose("seed", ...)], 1)
-    samples = xr.DataArray(both.reshape(*both.shape[:2], -1), dims=("seed", "who", "cell"))
-    return bootstrap(samples, lambda values: np.mean(np.diff(values.mean(0) > 0.5, axis=0) == 0))
+    both = along("source", ("theory", "simulation"), [scale * runs.spread >= 1, runs[done]])
+    samples = both.transpose("seed", "source", "tau_c", "block_length")
+    return bootstrap(samples, lambda values: np.asarray(share(*(values.mean(0) > 0.5))))
 
 
-def cells_right_by_one_setting(runs: xr.Dataset) -> float:
+def agreement(predicted: np.ndarray, simulated: np.ndarray) -> float:
+    """The share of cells in which theory and simulation agree."""
+    return np.mean(predicted == simulated)
+
+
+def agreement_by_tau_c(predicted: np.ndarray, simulated: np.ndarray) -> float:
     """What the best threshold on tau_c alone gets right, fitted to the very cells that it is tested on."""
-    cells = (runs.specialized.mean("seed") > 0.5).transpose("tau_c", "block_length").values
-    return max(np.mean(cells == (np.arange(len(cells)) < below)[:, None]) for below in range(len(cells) + 1))
+    speeds = np.arange(len(simulated))
+    guesses = speeds < np.arange(len(speeds) + 1)[:, None]
+    return np.max(np.mean(guesses[:, :, None] == simulated, (1, 2)))
 
 
-def cells_missed(runs: xr.Dataset) -> float:
+def gained_on_tau_c(predicted: np.ndarray, simulated: np.ndarray) -> float:
+    """How much more the theory gets right than that threshold."""
+    return agreement(predicted, simulated) - agreement_by_tau_c(predicted, simulated)
+
+
+def missed(predicted: np.ndarray, simulated: np.ndarray) -> float:
     """The share of cells that specialized though theory said that no gate would reach zero."""
-    predicted, specialized = ((x.mean("seed") > 0.5) for x in (runs.spread >= 1, runs.specialized))
-    return float((specialized & ~predicted).mean())
+    return np.mean(simulated & ~predicted)
 
 
-@functools.cache
 @cached
 def toy_diagram() -> xr.Dataset:
     """The same for the toy, which begins in the steady state of a forgetful network; dims block_length and tau_c."""
@@ -184,63 +184,68 @@ def toy_diagram() -> xr.Dataset:
     for length in TOY_LENGTHS:
         first_error = distance / (1 + np.exp(-length / (2 * tau_w)))
         mean = 0.5 + (distance / 2 - first_error) * axis
-        paths = np.stack([mean + TOY_APART / 2 * axis, mean - TOY_APART / 2 * axis])
+        paths = np.stack([mean + TOY_DIFFERENCE / 2 * axis, mean - TOY_DIFFERENCE / 2 * axis])
         start = gl.Params(paths[:, :, None], np.array([0.5, 0.5]))
         experiment = STEADY.replace(block_length=length)
         rows.append(gl.sweep(experiment, seeds=1, measure=_done, initial=start, tau_c=TOY_SPEEDS, **KEEP))
-    cells = xr.concat(rows, xr.DataArray(list(TOY_LENGTHS), dims="block_length", name="block_length"))
+    cells = xr.concat(rows, xr.Variable("block_length", list(TOY_LENGTHS)))
     lengths, speeds = np.array(TOY_LENGTHS)[:, None], np.array(TOY_SPEEDS)
-    spread = theory.steady_spread(lengths, tau_w, speeds, distance, TOY_APART)
+    spread = theory.steady_spread(lengths, tau_w, speeds, distance, TOY_DIFFERENCE)
     return cells.isel(seed=0, drop=True).assign(spread=(("block_length", "tau_c"), spread))
 
 
 @claim(
     "boundary",
-    "beyond",
-    "A formula without free parameters says at which settings abstractions emerge, given time.",
     note="In the form that drew Fig. 5A its 7 time units are not enough: the formula gives every cell a gate at zero, "
     "and nearly all have one, but not all have specialized.",
     counterfactual={"scale": 10.0},
 )
-def boundary(scale: float = 1.0) -> Outcome:
-    """Share of cells right: the toy; Fig. 5A in the released form; in the earlier one, with more time too."""
+def boundary(scale: float = 1.0) -> Measured:
+    """A formula without free parameters says at which settings abstractions emerge, given time.
+
+    Share of cells right: the toy; Fig. 5A in the released form; in the earlier one, with more time too.
+    """
     toy, released, time = toy_diagram(), diagram(BY_SPEED_RELEASED, **GRID), diagram(GIVEN_TIME, **GRID_GIVEN_TIME)
-    drawn = diagram(BY_SPEED, **GRID)
-    small = float(((scale * toy.spread >= 1) == toy.specialized).mean())
-    full, slow = (cells_right(runs, "specialized", scale) for runs in (released, time))
-    maps = released, drawn, time
-    by_one, missed = ([of(runs) for runs in maps] for of in (cells_right_by_one_setting, cells_missed))
-    return Outcome(
-        {
-            "boundary_cells_right": full,
-            "boundary_cells_right_toy": exact(small),
-            "boundary_cells_right_earlier": cells_right(drawn, "specialized", scale),
-            "boundary_cells_reached_right_earlier": cells_right(drawn, "reached", scale),
-            "boundary_cells_right_given_time": slow,
-            "boundary_cells_reached_right_given_time": cells_right(time, "reached", scale),
-            "cells_right_by_tau_c_alone": exact(by_one),
-            "cells_specialized_though_not_predicted": exact(missed),
-        },
-        {
-            "toy (225 cells): at least 0.9": small >= 0.9,
-            "full network, Fig. 5A in the released form (256 cells): at least 0.9": full.low >= 0.9,
-            "and more than the best threshold on tau_c, fitted to the cells": full.low > by_one[0],
-            "in the form that drew it, given 100 time units (256 cells): at least 0.85": slow.low >= 0.85,
-            "in both, paths specialized though not predicted in at most 1 % of the cells": max(missed[::2]) <= 0.01,
-        },
+    earlier = diagram(BY_SPEED, **GRID)
+    maps = {"released": released, "earlier": earlier, "given time": time}
+    by_tau_c, not_predicted = (
+        stacked([share_of_cells(runs, share) for runs in maps.values()], map=list(maps))
+        for share in (agreement_by_tau_c, missed)
     )
+    n = Numbers(
+        boundary_cells_right=share_of_cells(released, agreement, scale=scale),
+        boundary_cells_right_beyond_tau_c_alone=share_of_cells(released, gained_on_tau_c, scale=scale),
+        boundary_cells_right_toy=exact(((scale * toy.spread >= 1) == toy.specialized).mean()),
+        boundary_cells_right_earlier=share_of_cells(earlier, agreement, scale=scale),
+        boundary_cells_reached_right_earlier=share_of_cells(earlier, agreement, "reached", scale),
+        boundary_cells_right_given_time=share_of_cells(time, agreement, scale=scale),
+        boundary_cells_reached_right_given_time=share_of_cells(time, agreement, "reached", scale),
+        cells_right_by_tau_c_alone=by_tau_c,
+        cells_specialized_though_not_predicted=not_predicted,
+    )
+    return n, {
+        "toy (225 cells): the share is {}": n.boundary_cells_right_toy >= 0.9,
+        "full network, Fig. 5A in the released form (256 cells): {}": n.boundary_cells_right >= 0.9,
+        "the share is larger than that of the best threshold on tau_c, fitted to the cells, by {}": (
+            n.boundary_cells_right_beyond_tau_c_alone > 0
+        ),
+        "in the form that drew it, given 100 time units (256 cells): {}": n.boundary_cells_right_given_time >= 0.85,
+        "in both, the share of cells that specialized though that was not predicted is {}": (
+            n.cells_specialized_though_not_predicted.at(map=["released", "given time"]) <= 0.01
+        ),
+    }
 
 
 def progress(results: xr.Dataset) -> np.ndarray:
     """How far each path is from the mean of both teachers (0) to its own (1), at each frame: (seed, time, path)."""
     matched = metrics.reorder_paths(results)
     first, second = (matched.teachers.isel(task=task) for task in (0, 1))
-    apart = first - second
-    along = ((matched.weights - (first + second) / 2) * apart).sum(("out", "in"))
-    return (2 * along / (apart**2).sum(("out", "in"))).transpose("seed", "time", "path").values * np.array([1.0, -1.0])
+    difference = first - second
+    position = ((matched.weights - (first + second) / 2) * difference).sum(("out", "in"))
+    signed = 2 * position / (difference**2).sum(("out", "in"))
+    return signed.transpose("seed", "time", "path").values * np.array([1.0, -1.0])
 
 
-@functools.lru_cache(maxsize=2)
 @cached
 def return_maps(experiment: gl.Experiment, seeds: int = SEEDS, slower: float = 1.0) -> xr.Dataset:
     """Progress at the end of each block, and as theory has it from that a block before: dims seed, block, path.
@@ -275,8 +280,8 @@ def blocks_until(done: float, start: float, block_length: float, tau_w: float, t
 
 def blocks_measured(experiment: gl.Experiment, done: float, start: float) -> float:
     """The same, solved: the toy from paths at `start` and the gate of the old task open."""
-    apart = np.array([0.5, -0.5]) * start
-    weights = np.stack([0.5 + apart, 0.5 - apart])[:, :, None]
+    difference = np.array([0.5, -0.5]) * start
+    weights = np.stack([0.5 + difference, 0.5 - difference])[:, :, None]
     every = int(experiment.schedule().stop[0])
     initial = gl.Params(weights, np.array([0.0, 1.0]))
     results = gl.solve(experiment, 1, (record.alignment, record.weights), every, initial, rtol=1e-7)
@@ -289,37 +294,33 @@ MAP_FROM = 0.3
 """The map is judged from where both paths together are this far."""
 
 
-@claim(
-    "return-map",
-    "beyond",
-    "A map from block to block says how far paths specialize, and when they are done.",
-    counterfactual={"slower": 3.0},
-)
-def return_map(experiment: gl.Experiment = CONSERVED, slower: float = 1.0) -> Outcome:
-    """Error of the map over the blocks of the full network, and blocks until done in the toy, by theory and solved."""
+@claim("return-map", counterfactual={"slower": 3.0})
+def return_map(experiment: gl.Experiment = CONSERVED, slower: float = 1.0) -> Measured:
+    """A map from block to block says how far paths specialize, and when they are done.
+
+    Error of the map over the blocks of the full network, and blocks until done in the toy, by theory and solved.
+    """
     runs = return_maps(experiment, SEEDS, slower)
-    apart = runs.measured.mean("path").shift(block=1) > MAP_FROM
-    silent = (apart & runs.predicted.isnull().any("path")).sum("block") / apart.sum("block")
-    error = abs(runs.predicted - runs.measured).where(apart).mean(("block", "path"))
-    nothing = abs(runs.measured - runs.measured.shift(block=1)).where(apart).mean(("block", "path"))
-    typical, changes = median(error), median(nothing)
+    counted = runs.measured.mean("path").shift(block=1) > MAP_FROM
+    silent = (counted & runs.predicted.isnull().any("path")).sum("block") / counted.sum("block")
+    error = abs(runs.predicted - runs.measured).where(counted).mean(("block", "path"))
+    change = abs(runs.measured - runs.measured.shift(block=1)).where(counted).mean(("block", "path"))
     toy = TOY.replace(blocks=30, dt=1e-2)
     predicted, measured = [], []
     for length in MAP_LENGTHS:
         constants = length, slower * float(TOY.flow.tau_w), float(TOY.flow.tau_c), np.sqrt(2)
         predicted.append([blocks_until(MAP_DONE, start, *constants) for start in MAP_STARTS])
         measured.append([blocks_measured(toy.replace(block_length=length), MAP_DONE, start) for start in MAP_STARTS])
-    off = np.abs(np.subtract(predicted, measured)).max()
-    return Outcome(
-        {
-            "return_map_error": typical,
-            "change_in_a_block": changes,
-            "blocks_without_prediction": median(silent),
-            "blocks_until_done_predicted": exact(predicted, block_length=MAP_LENGTHS, start=MAP_STARTS),
-            "blocks_until_done_measured": exact(measured, block_length=MAP_LENGTHS, start=MAP_STARTS),
-        },
-        {
-            "full network: off by less than a tenth of what changes": typical.high < 0.1 * changes.low,
-            "toy: blocks until done right to 2": off <= 2,
-        },
+    n = Numbers(
+        return_map_error=median(error),
+        change_in_a_block=median(change),
+        return_map_error_over_change=median(error / change),
+        blocks_without_prediction=median(silent),
+        blocks_until_done_predicted=exact(predicted, block_length=MAP_LENGTHS, start=MAP_STARTS),
+        blocks_until_done_measured=exact(measured, block_length=MAP_LENGTHS, start=MAP_STARTS),
+        blocks_until_done_error=exact(np.abs(np.subtract(predicted, measured)).max()),
     )
+    return n, {
+        "full network: the error is {} times what a block changes": n.return_map_error_over_change < 0.1,
+        "toy: the number of blocks until done is off by {}": n.blocks_until_done_error <= 2,
+    }

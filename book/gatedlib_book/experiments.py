@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import gatedlib as gl
-from gatedlib_book.forms import SPREAD, earlier
+from gatedlib_book.forms import GATE_SPREAD, earlier
 
 FLEXIBLE = gl.Experiment(
     teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
@@ -67,7 +67,7 @@ SPECIALIST = gl.Params(weights=np.eye(2)[:, :, None], gates=np.array([0.0, 1.0])
 BY_SPEED_RELEASED = FLEXIBLE.replace(curriculum=gl.Blocked(duration=7.0), tau_w=0.1, tau_c=0.02, a=0.5, b=2.5)
 """Fig. 5A as the released notebook has it: block length against the time constant of the gates."""
 
-BY_SPEED = earlier(BY_SPEED_RELEASED, SPREAD)
+BY_SPEED = earlier(BY_SPEED_RELEASED, GATE_SPREAD)
 """Fig. 5A in the form that drew it."""
 
 PAIRS = ((0, 1), (1, 2), (2, 0))

@@ -8,7 +8,7 @@ import gatedlib as gl
 from gatedlib._internal.validation import require, require_instance
 from gatedlib.model.experiment import require_penalties_on_gates, setting
 
-SPREAD = 0.1
+GATE_SPREAD = 0.1
 """The standard deviation of the gates at the start in Figs. 5 and A.14, found by search on Fig. 5: .1 to .3 fit."""
 
 
@@ -42,8 +42,7 @@ def earlier(experiment: gl.Experiment, gate_spread: float = 0.0) -> gl.Experimen
         ValueError: if it is none, because the same change of units would not make it the earlier form.
 
     Example:
-        >>> from gatedlib_book import forms
-        >>> from gatedlib_book import regimes
+        >>> from gatedlib_book import experiments, forms
         >>> drawn = forms.earlier(experiments.BY_SPEED_RELEASED)
         >>> teachers, _ = drawn.draw(seed=0)
         >>> round(float((teachers[0, 0] ** 2).sum()), 4), drawn.flow.tau_w

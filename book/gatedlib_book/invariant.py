@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -13,10 +12,9 @@ import gatedlib as gl
 from gatedlib import metrics, record, reduction
 from gatedlib.model.experiment import setting
 from gatedlib_book.cache import cached
-from gatedlib_book.experiments import FLEXIBLE, SEEDS
-from gatedlib_book.claims import Outcome, claim
-from gatedlib_book.experiments import CONSERVED
-from gatedlib_book.estimates import exact, median
+from gatedlib_book.claims import Measured, claim
+from gatedlib_book.estimates import Numbers, along, exact, median
+from gatedlib_book.experiments import CONSERVED, FLEXIBLE, SEEDS
 
 
 @record.quantity()
@@ -25,7 +23,6 @@ def least_gate(frame: record.Frame) -> jax.Array:
     return frame.params.gates.min()
 
 
-@functools.lru_cache(maxsize=2)
 @cached
 def pair(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """A run kept step by step: gates and the inner products of weights."""
@@ -43,14 +40,12 @@ def drift(results: xr.Dataset) -> xr.DataArray:
     return abs(invariant - invariant.isel(time=0)) / gl.results.settings(results)["flow.tau_c"]
 
 
-@claim(
-    "invariant",
-    "beyond",
-    "Until a gate reaches zero learning conserves a number for each pair of paths.",
-    counterfactual={"experiment": CONSERVED.replace(ord=2)},
-)
-def invariant(experiment: gl.Experiment = CONSERVED) -> Outcome:
-    """Largest drift of the invariant before and after the first zero, in units of tau_c, with steps of dt and dt/2."""
+@claim("invariant", counterfactual={"experiment": CONSERVED.replace(ord=2)})
+def invariant(experiment: gl.Experiment = CONSERVED) -> Measured:
+    """Until a gate reaches zero learning conserves a number for each pair of paths.
+
+    Largest drift of the invariant before and after the first zero, in units of tau_c, with steps of dt and dt/2.
+    """
     before, after = [], []
     for dt in (float(experiment.flow.dt), float(experiment.flow.dt) / 2):
         results = pair(experiment.replace(dt=dt))
@@ -58,20 +53,18 @@ def invariant(experiment: gl.Experiment = CONSERVED) -> Outcome:
         before.append(drift(results).where(~late).max("time"))
         after.append(drift(results).where(late).max("time"))
     reached = after[0].notnull()
-    early, growth = median(before[0][reached]), median((after[0] / before[0])[reached])
-    order = median((before[0] / before[1])[reached])
-    return Outcome(
-        {
-            "invariant_drift_before_zero": early,
-            "invariant_drift_after_zero": median(after[0][reached]),
-            "invariant_drift_ratio": growth,
-            "invariant_drift_halved_step": order,
-        },
-        {
-            "half the step, half the drift before (1.7 to 2.3)": order.low > 1.7 and order.high < 2.3,
-            "after it at least 50 times as large": growth.low >= 50,
-        },
+    n = Numbers(
+        invariant_drift_before_zero=median(before[0][reached]),
+        invariant_drift_after_zero=median(after[0][reached]),
+        invariant_drift_ratio=median((after[0] / before[0])[reached]),
+        invariant_drift_halved_step=median((before[0] / before[1])[reached]),
     )
+    return n, {
+        "before a zero, halving the step divides the drift by a number {}": n.invariant_drift_halved_step.within(
+            1.7, 2.3
+        ),
+        "after it the drift is {} times as large": n.invariant_drift_ratio >= 50,
+    }
 
 
 def specialized(results: xr.Dataset) -> xr.DataArray:
@@ -79,7 +72,6 @@ def specialized(results: xr.Dataset) -> xr.DataArray:
     return metrics.specialization(results).isel(time=-1)
 
 
-@functools.lru_cache(maxsize=4)
 @cached
 def by_penalty(experiment: gl.Experiment) -> xr.DataArray:
     """Specialization at the end with both penalties, none, and either alone, dims penalties and seed."""
@@ -87,28 +79,25 @@ def by_penalty(experiment: gl.Experiment) -> xr.DataArray:
     keep = (record.weight_products,)
     grid = gl.sweep(experiment, seeds=SEEDS, record=keep, every=100, measure=specialized, **both).specialization
     chosen = {"both": (0, 0), "none": (1, 1), "nonnegativity": (0, 1), "bound": (1, 0)}
-    cells = [grid.isel(a=a, b=b, drop=True) for a, b in chosen.values()]
-    return xr.concat(cells, xr.Variable("penalties", list(chosen)))
+    return along("penalties", list(chosen), [grid.isel(a=a, b=b, drop=True) for a, b in chosen.values()])
 
 
 @claim(
     "penalties",
-    "beyond",
-    "It is the bound that specializes paths; nonnegativity alone, or nothing, does not.",
     reference={"specialization_by_penalty": [0.90, 0.002, 0.002, 0.90]},
     counterfactual={"experiment": CONSERVED.replace(tau_c=1.3)},
 )
-def penalties(experiment: gl.Experiment = FLEXIBLE) -> Outcome:
-    """Specialization after 20 blocks with both penalties, with none, and with either alone."""
-    found = median(by_penalty(experiment))
-    both, none, nonnegativity, bound = found.value
-    return Outcome(
-        {"specialization_by_penalty": found},
-        {
-            "with both, and with the bound alone, above 0.8": min(both, bound) > 0.8,
-            "with none, and with nonnegativity alone, below 0.01": max(none, nonnegativity) < 0.01,
-        },
-    )
+def penalties(experiment: gl.Experiment = FLEXIBLE) -> Measured:
+    """It is the bound that specializes paths; nonnegativity alone, or nothing, does not.
+
+    Specialization after 20 blocks with both penalties, with none, and with either alone.
+    """
+    n = Numbers(specialization_by_penalty=median(by_penalty(experiment)))
+    by = n.specialization_by_penalty
+    return n, {
+        "with both, and with the bound alone, it is {}": by.at(penalties=["both", "bound"]) > 0.8,
+        "with none, and with nonnegativity alone, {}": by.at(penalties=["none", "nonnegativity"]) < 0.01,
+    }
 
 
 def imbalance(results: xr.Dataset, experiment: gl.Experiment) -> xr.DataArray:
@@ -128,36 +117,31 @@ def imbalance(results: xr.Dataset, experiment: gl.Experiment) -> xr.DataArray:
     return xr.DataArray(-2 * dt * done / tau_c, {"seed": results.seed, "time": results.time}, ("seed", "time"))
 
 
-@claim(
-    "norm",
-    "beyond",
-    "With a bound on the gates' length (k = 2) paths part before any gate reaches zero.",
-    counterfactual={"orders": (1, 1)},
-)
-def norm(experiment: gl.Experiment = CONSERVED, orders: tuple[int, int] = (1, 2)) -> Outcome:
-    """The highest specialization before a gate reaches zero, and how well the law of the penalties accounts for it."""
-    highest, off = [], []
+@claim("norm", counterfactual={"orders": (1, 1)})
+def norm(experiment: gl.Experiment = CONSERVED, orders: tuple[int, int] = (1, 2)) -> Measured:
+    """With a bound on the gates' length (k = 2) paths part before any gate reaches zero.
+
+    The highest specialization before a gate reaches zero, and how well the law of the penalties accounts for it.
+    """
+    highest, errors = [], []
     for order in orders:
         bounded = experiment.replace(ord=order)
         results = pair(bounded)
         early = ~pinned(results)
-        highest.append(median(metrics.specialization(results).where(early).max("time")))
+        highest.append(metrics.specialization(results).where(early).max("time"))
         invariant = reduction.pair_invariant(results).isel(path=0, other_path=1)
         law = (invariant - invariant.isel(time=0)) / float(bounded.flow.tau_c) - imbalance(results, bounded)
-        off.append(abs(law).where(early).max("time"))
-    conserved, broken = highest
-    accounted = median(off[1])
-    limit = float(experiment.flow.tau_c) / float(experiment.flow.tau_w)
-    return Outcome(
-        {
-            "specialization_before_zero": conserved,
-            "specialization_before_zero_k2": broken,
-            "limit": exact(limit),
-            "law_error_k2": accounted,
-        },
-        {
-            "k = 1: at most 1.6 times tau_c / tau_w (the gates' sum may overshoot)": conserved.high < 1.6 * limit,
-            "k = 2: more than 4 times tau_c / tau_w": broken.low > 4 * limit,
-            "k = 2: the law accounts for it, to 0.05": accounted.high < 0.05,
-        },
+        errors.append(abs(law).where(early).max("time"))
+    n = Numbers(
+        specialization_before_zero=median(highest[0]),
+        specialization_before_zero_k2=median(highest[1]),
+        limit=exact(float(experiment.flow.tau_c) / float(experiment.flow.tau_w)),
+        law_error_k2=median(errors[1]),
     )
+    return n, {
+        "k = 1: before a zero it is {} times tau_c / tau_w (the gates' sum may overshoot)": (
+            n.specialization_before_zero / n.limit < 1.6
+        ),
+        "k = 2: it is {} times tau_c / tau_w": n.specialization_before_zero_k2 / n.limit > 4,
+        "k = 2: the law accounts for it, with an error of {}": n.law_error_k2 < 0.05,
+    }

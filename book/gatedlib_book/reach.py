@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,16 +11,16 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
 from gatedlib_book.cache import cached
+from gatedlib_book.claims import Measured, claim
 from gatedlib_book.composition import THETA, trained
-from gatedlib_book.experiments import LONGER, PAIRS, halves, single
-from gatedlib_book.experiments import SEEDS
-from gatedlib_book.claims import Outcome, claim
-from gatedlib_book.estimates import bootstrap, exact, median
+from gatedlib_book.estimates import Numbers, bootstrap, exact, median
+from gatedlib_book.experiments import LONGER, PAIRS, SEEDS, halves, single
 
 KNOWN = single(LONGER)
 """Three tasks in turn, 66 blocks; the last block is one of task C."""
 
-LAST = (0.0, 0.0, 1.0)
+LAST_TASK = (0.0, 0.0, 1.0)
+"""Task C as a mixture of A, B and C."""
 
 SIZE = 1.0
 """The squared length of a teacher in LONGER: six rows of squared length 1/6."""
@@ -37,11 +36,12 @@ FOUR_SIZE = 0.6
 """The squared length of a teacher in FOUR: six rows of squared length 1/10."""
 
 ALL_PAIRS = ((0, 1), (1, 2), (2, 3), (3, 0), (0, 2), (1, 3))
+PAIR_NAMES = ("AB", "BC", "CD", "AD", "AC", "BD")
 RING = ALL_PAIRS[:4]
-"""AB, BC, CD, DA: four pairs that have only three dimensions, for AB - BC + CD - DA = 0."""
+"""AB, BC, CD, AD: four pairs that have only three dimensions, for AB - BC + CD - AD = 0."""
 
 TRIANGLE = (*PAIRS, (2, 3))
-"""AB, BC, CA, CD: four pairs that have all four dimensions."""
+"""AB, BC, AC, CD: four pairs that have all four dimensions."""
 
 
 def random_mixtures(count: int = 20) -> np.ndarray:
@@ -49,7 +49,6 @@ def random_mixtures(count: int = 20) -> np.ndarray:
     return np.random.default_rng(0).dirichlet(np.ones(3), count)
 
 
-@functools.lru_cache(maxsize=128)
 @cached
 def adapted(weights: tuple[float, ...], gates_only: bool, duration: float = 1.0) -> xr.Dataset:
     """The trained networks on a new mixture."""
@@ -65,41 +64,33 @@ def adaptation(mixtures: np.ndarray, gates_only: bool = True) -> xr.DataArray:
 def predicted_times(mixtures: np.ndarray, sigma: float | None = None) -> np.ndarray:
     """The same in closed form, for paths as far apart as those of the median network, or as sigma says."""
     spread = metrics.specialization(trained(LONGER)).isel(time=-1).median("seed").item() if sigma is None else sigma
-    distances = np.linalg.norm(mixtures - np.array(LAST), axis=1)
+    distances = np.linalg.norm(mixtures - np.array(LAST_TASK), axis=1)
     return np.array([transfer.adaptation_time(d, SIZE, LONGER.flow.tau_c, THETA, spread) for d in distances])
 
 
-@claim(
-    "mixtures",
-    "beyond",
-    "Any mixture of the three tasks is solved by gates alone, in the time that theory says.",
-    counterfactual={"sigma": 1.0},
-)
-def mixtures(count: int = 20, sigma: float | None = None) -> Outcome:
-    """Random mixtures never seen: zero-shot gap, and time to adapt against its closed form."""
+@claim("mixtures", counterfactual={"sigma": 1.0})
+def mixtures(count: int = 20, sigma: float | None = None) -> Measured:
+    """Any mixture of the three tasks is solved by gates alone, in the time that theory says.
+
+    Random mixtures never seen: zero-shot gap, and time to adapt against its closed form.
+    """
     weights, results = random_mixtures(count), trained(LONGER)
     targets = transfer.mixtures(results, weights.tolist())
     best = transfer.best_gates(results, targets, nonnegative=True)
-    gap = median(transfer.loss_with(results, best, targets).max("mixture"))
     times, expected = adaptation(weights), predicted_times(weights, sigma)
-    typical = median(times)
-    correlation = bootstrap(times, lambda some: stats.spearmanr(np.median(some, 0), expected).statistic)
-    error = bootstrap(times, lambda some: np.max(np.abs(np.median(some, 0) - expected)))
-    return Outcome(
-        {
-            "zero_shot_gap_mixtures": gap,
-            "adaptation_time": typical,
-            "adaptation_time_predicted": exact(expected, mixture=range(1, count + 1)),
-            "rank_correlation": correlation,
-            "largest_error": error,
-        },
-        {
-            "no mixture costs more than 0.0001 with the best nonnegative gates": gap.high < 1e-4,
-            "every mixture is solved within 0.1 time units": (typical.high < 0.1).all(),
-            "times and the closed form rank alike: correlation above 0.95": correlation.low > 0.95,
-            "and agree to 0.005 time units": error.high < 0.005,
-        },
+    n = Numbers(
+        zero_shot_gap_mixtures=median(transfer.loss_with(results, best, targets).max("mixture")),
+        adaptation_time=median(times),
+        adaptation_time_predicted=exact(expected, mixture=range(1, count + 1)),
+        rank_correlation=bootstrap(times, lambda values: stats.spearmanr(np.median(values, 0), expected).statistic),
+        largest_error=bootstrap(times, lambda values: np.max(np.abs(np.median(values, 0) - expected))),
     )
+    return n, {
+        "with the best nonnegative gates every mixture costs {}": n.zero_shot_gap_mixtures < 1e-4,
+        "every mixture is solved in a time of {}": n.adaptation_time < 0.1,
+        "times and the closed form rank alike, with a correlation of {}": n.rank_correlation > 0.95,
+        "they differ by {} time units": n.largest_error < 0.005,
+    }
 
 
 def equal_parts(total: float) -> tuple[float, ...]:
@@ -131,42 +122,33 @@ def left_over(weights: Sequence[tuple[float, ...]], gates_only: bool = True, dur
     return xr.concat(ends, "mixture")
 
 
-@claim(
-    "simplex",
-    "beyond",
-    "Off the simplex the bounded gates fail, by as much as their spring says; weights must help.",
-    counterfactual={"b": 0.5},
-)
-def simplex(b: float = 2.5) -> Outcome:
-    """Sums of the three tasks whose weights add up to 0 to 2, or that take away from C: loss after 3 time units."""
+@claim("simplex", counterfactual={"b": 0.5})
+def simplex(b: float = 2.5) -> Measured:
+    """Off the simplex the bounded gates fail, by as much as their spring says; weights must help.
+
+    Sums of the three tasks whose weights add up to 0 to 2, or that take away from C: loss after 3 time units.
+    """
     by_sum, by_sum_helped = (
         left_over([equal_parts(s) for s in SUMS], gates_only).assign_coords(mixture=list(SUMS)).rename(mixture="sum")
         for gates_only in (True, False)
     )
     by_part = left_over([less_of_c(n) for n in NEGATIVE]).assign_coords(mixture=list(NEGATIVE)).rename(mixture="part")
     expected = np.array([stuck(s, b) for s in SUMS])
-    error = bootstrap(by_sum, lambda some: np.max(np.abs(np.median(some, 0) - expected)))
-    sums, parts = median(by_sum), median(by_part)
-    helped = median(by_sum_helped)
-    off = np.array(SUMS) != 1
-    return Outcome(
-        {
-            "loss_by_sum_gates_only": sums,
-            "loss_by_sum_predicted": exact(expected, sum=SUMS),
-            "largest_error": error,
-            "loss_by_sum_weights_too": helped,
-            "loss_by_negative_part_gates_only": parts,
-        },
-        {
-            "on the simplex: below 0.0001": sums.high[~off].max() < 1e-4,
-            "at sums of 0.5 and 1.5: above the criterion, 0.02": sums.low[[2, 6]].min() > THETA,
-            "theory and measurement agree to 0.002 at all sums": error.high < 0.002,
-            "with 0.4 of C taken away: above the criterion too": parts.low[NEGATIVE.index(0.4)] > THETA,
-            "weights that learn remove more than half of it in 3 time units": (
-                helped.high[off] < sums.low[off] / 2
-            ).all(),
-        },
+    n = Numbers(
+        loss_by_sum_gates_only=median(by_sum),
+        loss_by_sum_predicted=exact(expected, sum=SUMS),
+        largest_error=bootstrap(by_sum, lambda values: np.max(np.abs(np.median(values, 0) - expected))),
+        loss_by_sum_weights_too=median(by_sum_helped),
+        loss_left_by_weights=median((by_sum_helped / by_sum).sel(sum=[s for s in SUMS if s != 1])),
+        loss_by_negative_part_gates_only=median(by_part),
     )
+    return n, {
+        "on the simplex the loss is {}": n.loss_by_sum_gates_only.at(sum=1.0) < 1e-4,
+        "at sums of 0.5 and 1.5 it is {}, the criterion": n.loss_by_sum_gates_only.at(sum=[0.5, 1.5]) > THETA,
+        "theory and measurement differ by {} at all sums": n.largest_error < 0.002,
+        "with 0.4 of C taken away the loss is {} too": n.loss_by_negative_part_gates_only.at(part=0.4) > THETA,
+        "weights that learn leave {} times as much of it in 3 time units": n.loss_left_by_weights < 0.5,
+    }
 
 
 def of_pairs(pairs: Sequence[tuple[int, int]] | None = None) -> gl.Experiment:
@@ -177,48 +159,42 @@ def of_pairs(pairs: Sequence[tuple[int, int]] | None = None) -> gl.Experiment:
     return LONGER.replace(teachers=teachers, paths=4, curriculum=gl.Blocked(blocks=22 * count, order=order))
 
 
-@functools.lru_cache(maxsize=8)
 @cached
 def pair_gaps(pairs: tuple[tuple[int, int], ...] | None, nonnegative: bool, seeds: int = SEEDS) -> xr.DataArray:
-    """The loss on the mean of each of the six pairs with the best gates, dims seed and mixture."""
+    """The loss on the mean of each of the six pairs with the best gates, dims seed and pair."""
     results = gl.simulate(of_pairs(pairs), seeds, (record.loss,), every=1000)
     targets = transfer.mixtures(results, halves(ALL_PAIRS, 4))
-    return transfer.loss_with(results, transfer.best_gates(results, targets, nonnegative=nonnegative), targets)
+    loss = transfer.loss_with(results, transfer.best_gates(results, targets, nonnegative=nonnegative), targets)
+    return loss.rename(mixture="pair").assign_coords(pair=list(PAIR_NAMES))
 
 
-@claim(
-    "pairs",
-    "beyond",
-    "Four tasks give all six pairs; four pairs give the other two with negative gates or not at all.",
-    counterfactual={"singles": TRIANGLE},
-)
-def pairs(singles: tuple[tuple[int, int], ...] | None = None) -> Outcome:
-    """Loss on the mean of each pair with the best gates that are not negative, by what the network was trained on."""
-    alone, ring, triangle = (median(pair_gaps(some, True)) for some in (singles, RING, TRIANGLE))
-    ring_free, triangle_free = (median(pair_gaps(some, False)) for some in (RING, TRIANGLE))
-    seen = [pair in TRIANGLE or pair[::-1] in TRIANGLE for pair in ALL_PAIRS]
-    unseen = ~np.array(seen)
-    # AC is (1, 0, 1, 0) / 2, which is 1/2 away from all that the ring spans: half of q (1/2)^2
-    # and so far is the nearest point of the cone from AD and BD, for paths that are AB, BC, CA and CD
-    missing = FOUR_SIZE / 8
-    return Outcome(
-        {
-            "gap_singles": alone,
-            "gap_ring": ring,
-            "gap_ring_any_sign": ring_free,
-            "gap_predicted_if_paths_were_pairs": exact(missing),
-            "gap_triangle": triangle,
-            "gap_triangle_any_sign": triangle_free,
-        },
-        {
-            "trained on A, B, C, D: all six below 0.001": alone.high.max() < 1e-3,
-            "trained on AB, BC, CD, DA: AC and BD cost what theory says, to 1 %, whatever the gates": (
-                abs(ring_free.value[4:] / missing - 1) < 0.01
-            ).all()
-            and (ring.low[4:] > 0.99 * missing).all(),
-            "trained on AB, BC, CA, CD: the other two cost less than 0.001 with gates of any sign": (
-                triangle_free.high[unseen] < 1e-3
-            ).all(),
-            "and more than the criterion, 0.02, with gates that are not negative": (triangle.low[unseen] > THETA).all(),
-        },
+@claim("pairs", counterfactual={"singles": TRIANGLE})
+def pairs(singles: tuple[tuple[int, int], ...] | None = None) -> Measured:
+    """Four tasks give all six pairs; four pairs give the other two with negative gates or not at all.
+
+    Loss on the mean of each pair with the best gates that are not negative, by what the network was trained on.
+    """
+    n = Numbers(
+        gap_singles=median(pair_gaps(singles, nonnegative=True)),
+        gap_ring=median(pair_gaps(RING, nonnegative=True)),
+        gap_ring_any_sign=median(pair_gaps(RING, nonnegative=False)),
+        # AC is (1, 0, 1, 0) / 2, which is 1/2 away from all that the ring spans: half of q (1/2)^2
+        # and so far is the nearest point of the cone from AD and BD, for paths that are AB, BC, AC and CD
+        gap_predicted_if_paths_were_pairs=exact(FOUR_SIZE / 8),
+        gap_triangle=median(pair_gaps(TRIANGLE, nonnegative=True)),
+        gap_triangle_any_sign=median(pair_gaps(TRIANGLE, nonnegative=False)),
     )
+    ring, ring_any_sign = (
+        gap.at(pair=["AC", "BD"]) / n.gap_predicted_if_paths_were_pairs for gap in (n.gap_ring, n.gap_ring_any_sign)
+    )
+    return n, {
+        "trained on A, B, C, D: all six cost {}": n.gap_singles < 1e-3,
+        "trained on AB, BC, CD, AD: AC and BD cost {} times what theory says with gates of any sign": (
+            ring_any_sign.within(0.99, 1.01)
+        ),
+        "and {} times that with gates that are not negative": ring > 0.99,
+        "trained on AB, BC, AC, CD: AD and BD cost {} with gates of any sign": (
+            n.gap_triangle_any_sign.at(pair=["AD", "BD"]) < 1e-3
+        ),
+        "and {}, the criterion, with gates that are not negative": n.gap_triangle.at(pair=["AD", "BD"]) > THETA,
+    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax
 import numpy as np
 import xarray as xr
@@ -11,11 +9,9 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record, reduction
 from gatedlib_book.cache import cached
-from gatedlib_book.experiments import FLEXIBLE, SEEDS
-from gatedlib_book.claims import Outcome, claim
-from gatedlib_book.experiments import TOY
-from gatedlib_book.estimates import Estimate, exact, fraction, median
-
+from gatedlib_book.claims import Measured, claim
+from gatedlib_book.estimates import Numbers, along, exact, fraction, median
+from gatedlib_book.experiments import FLEXIBLE, SEEDS, TOY
 
 OVERWRITER = gl.Params(weights=np.array([[[0.0], [1.0]]] * 2), gates=np.array([0.5, 0.5]))
 """Both paths are the second teacher: a forgetful network just before a switch to the first task."""
@@ -26,14 +22,13 @@ RANKS = (1, 2, 4, 8, 15)
 def drawn(experiment: gl.Experiment, seeds: int) -> tuple[list[reduction.Eigenspace], gl.Params, np.ndarray]:
     """For each seed the span of its teachers, its initial parameters, and its initial weights in that span."""
     teachers, start = jax.vmap(experiment.draw)(np.arange(seeds))
-    spaces = [reduction.teacher_span(each) for each in np.asarray(teachers)]
+    spaces = [reduction.teacher_span(matrices) for matrices in np.asarray(teachers)]
     inside = [space.project(weights) for space, weights in zip(spaces, start.weights, strict=True)]
     return spaces, start, np.stack(inside)
 
 
-@functools.lru_cache(maxsize=4)
 @cached
-def beside(experiment: gl.Experiment, seeds: int, on_mode: bool) -> tuple[xr.Dataset, xr.Dataset]:
+def full_and_reduced_runs(experiment: gl.Experiment, seeds: int, on_mode: bool) -> tuple[xr.Dataset, xr.Dataset]:
     """A run of the full network and of its reduction to one coordinate per teacher, from the same start.
 
     Args:
@@ -50,29 +45,27 @@ def beside(experiment: gl.Experiment, seeds: int, on_mode: bool) -> tuple[xr.Dat
     return full, gl.simulate(spaces[0].reduce(experiment), seeds, (record.gates,), every=10, initial=narrow)
 
 
-@claim(
-    "A.1",
-    "A.1",
-    "Four weights and two gates behave like the full network, from the first step to the last.",
-    counterfactual={"tau_c": 0.1},
-)
-def reduced(experiment: gl.Experiment = FLEXIBLE, tau_c: float | None = None) -> Outcome:
-    """Root mean square difference of the gates over the whole run, full network (batches of 200) against reduction."""
+@claim("A.1", "A.1", counterfactual={"tau_c": 0.1})
+def reduced(experiment: gl.Experiment = FLEXIBLE, tau_c: float | None = None) -> Measured:
+    """Four weights and two gates behave like the full network, from the first step to the last.
+
+    Root mean square difference of the gates over the whole run, full network (batches of 200) against reduction.
+    """
 
     def rmse(on_mode: bool) -> xr.DataArray:
-        full, small = beside(experiment, SEEDS, on_mode)
+        full, small = full_and_reduced_runs(experiment, SEEDS, on_mode)
         if tau_c is not None:
-            _, small = beside(experiment.replace(tau_c=tau_c), SEEDS, on_mode)
+            _, small = full_and_reduced_runs(experiment.replace(tau_c=tau_c), SEEDS, on_mode)
         return np.sqrt(((full.gates - small.gates) ** 2).mean(("time", "path")))
 
-    same, whole = median(rmse(True)), median(rmse(False))
-    return Outcome(
-        {"reduced_vs_full_gate_rmse": whole, "reduced_vs_full_gate_rmse_on_mode": same},
-        {
-            "from the same start: below 0.01": same.high < 0.01,
-            "with all weights at the start: below 0.1": whole.high < 0.1,
-        },
+    n = Numbers(
+        reduced_vs_full_gate_rmse=median(rmse(on_mode=False)),
+        reduced_vs_full_gate_rmse_on_mode=median(rmse(on_mode=True)),
     )
+    return n, {
+        "from the same start the difference is {}": n.reduced_vs_full_gate_rmse_on_mode < 0.01,
+        "with all weights at the start it is {}": n.reduced_vs_full_gate_rmse < 0.1,
+    }
 
 
 RANKED = FLEXIBLE.replace(tau_c=0.06, inputs=gl.Population())
@@ -81,7 +74,7 @@ RANKED = FLEXIBLE.replace(tau_c=0.06, inputs=gl.Population())
 
 def crossing_time(results: xr.Dataset) -> xr.DataArray:
     """Time from the first step of a block until both gates are equal, between steps by a straight line."""
-    apart = results.gates.isel(path=0) - results.gates.isel(path=1)
+    difference = results.gates.isel(path=0) - results.gates.isel(path=1)
     dt = gl.results.settings(results)["flow.dt"]
 
     def crossing(values: np.ndarray) -> np.ndarray:
@@ -91,17 +84,15 @@ def crossing_time(results: xr.Dataset) -> xr.DataArray:
         steps = after[..., 0] - 1 + before / np.where(before > beyond, before - beyond, 1.0)
         return np.where(after[..., 0] > 0, steps * dt, np.nan)
 
-    return metrics.per_block(apart, results, crossing)
+    return metrics.per_block(difference, results, crossing)
 
 
-@functools.lru_cache(maxsize=len(RANKS))
 @cached
 def trained(experiment: gl.Experiment, seeds: int) -> gl.Params:
     """The parameters at the end of a run, to time a switch from."""
     return gl.results.final_params(gl.simulate(experiment, seeds, (record.gates,), every=1000))
 
 
-@functools.lru_cache(maxsize=4)
 @cached
 def crossings(experiment: gl.Experiment, dts: tuple[float, ...], seeds: int = 10) -> xr.DataArray:
     """Crossing time after training, for teachers of each rank and steps of each length; penalties grow with rank."""
@@ -112,31 +103,29 @@ def crossings(experiment: gl.Experiment, dts: tuple[float, ...], seeds: int = 10
         start = trained(ranked, seeds)
         once = ranked.replace(curriculum=gl.Blocked(blocks=1, block_length=0.2))
         by_dt = [crossing_time(gl.simulate(once.replace(dt=dt), seeds, (record.gates,), initial=start)) for dt in dts]
-        by_rank.append(xr.concat([each.isel(block=0, drop=True) for each in by_dt], "dt"))
-    return xr.concat(by_rank, "rank").assign_coords(rank=list(RANKS), dt=list(dts))
+        by_rank.append(along("dt", dts, [times.isel(block=0, drop=True) for times in by_dt]))
+    return along("rank", RANKS, by_rank)
 
 
-@claim(
-    "A.2",
-    "A.2",
-    "The speed of trained gates is proportional to the sum of the teachers' squared singular values.",
-    counterfactual={"experiment": RANKED.replace(tau_c=0.6)},
-)
-def gate_speed(experiment: gl.Experiment = RANKED, dt: float = 1e-4) -> Outcome:
-    """Slope of the gates' speed (1 over the time until they cross) against the sum of s squared, both logarithmic."""
+@claim("A.2", "A.2", counterfactual={"experiment": RANKED.replace(tau_c=0.6)})
+def gate_speed(experiment: gl.Experiment = RANKED, dt: float = 1e-4) -> Measured:
+    """The speed of trained gates is proportional to the sum of the teachers' squared singular values.
+
+    Slope of the gates' speed (1 over the time until they cross) against the sum of s squared, both logarithmic.
+    """
     times = crossings(experiment, (dt,)).isel(dt=0, drop=True)
     switches = times.notnull().all("rank")  # a few networks never become flexible, and their gates do not cross
     speeds = 1 / times.sel(seed=switches).transpose("rank", "seed").values
     enough = speeds.shape[1] >= 6
     slopes = np.polyfit(np.log(RANKS), np.log(speeds), 1)[0] if enough else []
-    slope = median(xr.DataArray(slopes, dims="seed")) if enough else exact(np.nan)
-    return Outcome(
-        {"gate_speed_slope": slope, "networks_that_switch": fraction(switches)},
-        {
-            "at least 6 of 10 networks switch by their gates at every rank": enough,
-            "slope 1, to 0.1": slope.low > 0.9 and slope.high < 1.1,
-        },
+    n = Numbers(
+        gate_speed_slope=median(xr.DataArray(slopes, dims="seed")) if enough else exact(np.nan),
+        networks_that_switch=fraction(switches),
     )
+    return n, {
+        "the fraction of networks that switch by their gates at every rank is {}": n.networks_that_switch > 0.5,
+        "the slope is {}": n.gate_speed_slope.within(0.9, 1.1),
+    }
 
 
 def one_switch(experiment: gl.Experiment, start: gl.Params) -> xr.Dataset:
@@ -148,47 +137,41 @@ def one_switch(experiment: gl.Experiment, start: gl.Params) -> xr.Dataset:
 FORGETFUL_TOY = TOY.replace(tau_c=1.3, penalties=())
 
 
-@claim(
-    "4",
-    "4",
-    "In one switch the flexible network turns its gates, and the forgetful one drags its weights.",
-    counterfactual={"flexible": FORGETFUL_TOY, "forgetful": TOY},
-)
-def switch(flexible: gl.Experiment = TOY, forgetful: gl.Experiment = FORGETFUL_TOY) -> Outcome:
-    """How far gates turn (1: from one to the other) and weights go (1: from teacher to teacher) in the 20th block."""
+@claim("4", "4", swap=(TOY, FORGETFUL_TOY))
+def switch(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
+    """In one switch the flexible network turns its gates, and the forgetful one drags its weights.
 
-    def moved(experiment: gl.Experiment) -> tuple[Estimate, Estimate]:
+    How far gates turn (1: from one to the other) and weights go (1: from teacher to teacher) in the 20th block.
+    """
+
+    def moved(experiment: gl.Experiment) -> tuple[xr.DataArray, xr.DataArray]:
         results = gl.simulate(experiment, SEEDS, (record.gates, record.weights), every=10)
         last = results.sel(time=slice(19 - 1e-6, None))
-        first, final = last.isel(time=0), last.isel(time=-1)
-        turned = abs((final.gates - first.gates).diff("path")).isel(path=0) / 2
-        went = np.sqrt(((final.weights - first.weights) ** 2).sum(("out", "in")).mean("path") / 2)
-        return median(turned), median(went)
+        change = last.isel(time=-1) - last.isel(time=0)
+        turned = abs(change.gates.diff("path")).isel(path=0) / 2
+        return turned, np.sqrt((change.weights**2).sum(("out", "in")).mean("path") / 2)
 
-    (turned, went), (turned_slow, went_slow) = moved(flexible), moved(forgetful)
-    return Outcome(
-        {
-            "gates_turned_flexible": turned,
-            "gates_turned_forgetful": turned_slow,
-            "weights_moved_flexible": went,
-            "weights_moved_forgetful": went_slow,
-        },
-        {
-            "flexible: gates turn by more than 0.9": turned.low > 0.9,
-            "forgetful: gates turn by less than 0.1": turned_slow.high < 0.1,
-            "the forgetful network's weights go more than 5 times as far": went_slow.low > 5 * went.high,
-        },
+    (turned, went), (turned_forgetful, went_forgetful) = moved(flexible), moved(forgetful)
+    n = Numbers(
+        gates_turned_flexible=median(turned),
+        gates_turned_forgetful=median(turned_forgetful),
+        weights_moved_flexible=median(went),
+        weights_moved_forgetful=median(went_forgetful),
+        weights_moved_ratio=median(went_forgetful / went),
     )
+    return n, {
+        "flexible: gates turn by {}": n.gates_turned_flexible > 0.9,
+        "forgetful: gates turn by {}": n.gates_turned_forgetful < 0.1,
+        "the forgetful network's weights go {} times as far": n.weights_moved_ratio > 5,
+    }
 
 
-@claim(
-    "A.8",
-    "A.8",
-    "The tangent kernel, alignment plus selectivity, says how the output moves.",
-    counterfactual={"without": 1.0},
-)
-def tangent_kernel(experiment: gl.Experiment = TOY, without: float = 0.0) -> Outcome:
-    """Kernel times error against one minute simulated step without penalties, from 200 moments of a training run."""
+@claim("A.8", "A.8", counterfactual={"without": 1.0})
+def tangent_kernel(experiment: gl.Experiment = TOY, without: float = 0.0) -> Measured:
+    """The tangent kernel, alignment plus selectivity, says how the output moves.
+
+    Kernel times error against one minute simulated step without penalties, from 200 moments of a training run.
+    """
     training = gl.simulate(experiment, 1, (record.gates, record.weights), every=100)
     moments = gl.Params(training.weights.values[0], training.gates.values[0])
     dt = 1e-7
@@ -196,11 +179,12 @@ def tangent_kernel(experiment: gl.Experiment = TOY, without: float = 0.0) -> Out
     with jax.enable_x64(True):
         moved = gl.results.final_params(gl.simulate(step, len(moments.gates), initial=moments))
         after = np.einsum("sp,spoi->so", moved.gates, moved.weights)
-    off = []
+    errors = []
     for number, end in enumerate(after):
         params = gl.Params(moments.weights[number].astype(float), moments.gates[number].astype(float))
         alignment, selectivity = reduction.kernel(params, float(experiment.flow.tau_w), float(experiment.flow.tau_c))
         start = np.einsum("p,poi->o", params.gates, params.weights)
         velocity, predicted = (end - start) / dt, ((1 - without) * alignment + selectivity) @ (np.eye(2)[0] - start)
-        off.append(np.abs(velocity - predicted).max() / np.abs(velocity).max())
-    return Outcome({"ntk_max_error": exact(max(off))}, {"relative error at most 0.00001": max(off) <= 1e-5})
+        errors.append(np.abs(velocity - predicted).max() / np.abs(velocity).max())
+    n = Numbers(ntk_max_error=exact(max(errors)))
+    return n, {"the relative error is {}": n.ntk_max_error <= 1e-5}

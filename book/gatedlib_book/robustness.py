@@ -12,7 +12,8 @@ from gatedlib import metrics, record
 from gatedlib.analysis.requirements import first_true
 from gatedlib_book.cache import cached
 from gatedlib_book.experiments import FLEXIBLE, SEEDS
-from gatedlib_book.regimes import ABOVE, alignment_grid
+from gatedlib_book.regimes import FLEXIBLE_ALIGNMENT as ABOVE
+from gatedlib_book.regimes import alignment_grid
 from gatedlib_book.claims import Outcome, claim, places
 from gatedlib_book.experiments import REGULAR
 from gatedlib_book.estimates import Estimate, exact, fraction, mean, median, stacked
