@@ -14,7 +14,7 @@ from gatedlib import metrics, observer, record
 from gatedlib.analysis.requirements import first_true
 from gatedlib.model.experiment import setting
 from gatedlib_book.cache import cached
-from gatedlib_book.cognition import known
+from gatedlib_book.cognition import loss_told_and_untold
 from gatedlib_book.robustness import run
 from gatedlib_book.experiments import REGULAR
 from gatedlib_book.claims import Outcome, claim
@@ -224,7 +224,7 @@ def lesion(
 
     two = LESIONED.replace(curriculum=gl.Blocked(blocks=2))
     after = gl.simulate(two, SEEDS, (record.loss,), initial=final_params(results))
-    able = known(results)
+    able = loss_told_and_untold(results)
     return xr.Dataset(
         {
             "recovery": metrics.time_to_criterion(results),
