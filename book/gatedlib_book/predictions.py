@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,21 +13,21 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib._internal.validation import require, require_positive
+from gatedlib_book import cognition, observer, reversals
 from gatedlib_book.cache import cached
-from gatedlib_book.experiments import CORRELATIONS, FAMILY
-from gatedlib_book.experiments import FLEXIBLE
-from gatedlib_book.claims import Outcome, claim
-from gatedlib_book.estimates import Estimate, exact, resampled, stacked
+from gatedlib_book.claims import Measured, claim
+from gatedlib_book.estimates import Estimate, Numbers, exact, resampled, stacked
+from gatedlib_book.experiments import CORRELATIONS, FAMILY, FLEXIBLE, LEARNER, PLAIN
 
 SUBJECT = FLEXIBLE.replace(dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2))
 """The network of Fig. 2, one sample at a time, noise as large as the signal: 100 trials a block."""
 
-SPREAD = 0.5
+TAU_C_SPREAD = 0.5
 """Subjects differ: the logarithm of tau_c is normal, with this standard deviation."""
 
-KINDS, SEEDS = 10, 12
-SPEEDS = tuple(0.03 * np.exp(SPREAD * stats.norm.ppf((np.arange(KINDS) + 0.5) / KINDS)))
-"""The time constants of ten kinds of subjects; twelve of each."""
+SPEED_COUNT, SUBJECTS_PER_SPEED = 10, 12
+SPEEDS = tuple(0.03 * np.exp(TAU_C_SPREAD * stats.norm.ppf((np.arange(SPEED_COUNT) + 0.5) / SPEED_COUNT)))
+"""The time constants of the gates of all subjects, twelve of whom share each."""
 
 POWER, LEVEL = 0.8, 0.05
 
@@ -86,7 +85,7 @@ def standardized(samples: np.ndarray, other: np.ndarray | None = None) -> float:
 
 def difference(samples: np.ndarray, other: np.ndarray) -> Estimate:
     """The difference of two groups' means with its bootstrap interval over subjects."""
-    return resampled(lambda some, others: some.mean() - others.mean(), samples, other)
+    return resampled(lambda group, control: group.mean() - control.mean(), samples, other)
 
 
 def effect(samples: np.ndarray, other: np.ndarray | None = None) -> Estimate:
@@ -95,26 +94,24 @@ def effect(samples: np.ndarray, other: np.ndarray | None = None) -> Estimate:
 
 
 def needed(effects: Estimate, groups: int) -> Estimate:
-    """The sample sizes for some effects, with those for the ends of their intervals: without end if these hold 0."""
-    ends = [
-        np.vectorize(lambda d: sample_size(d, groups), otypes=[float])(getattr(effects, e)) for e in ("low", "high")
-    ]
-    worst = np.where(np.sign(effects.low) == np.sign(effects.high), np.maximum(*ends), np.inf)
-    return Estimate(
-        np.vectorize(lambda d: sample_size(d, groups), otypes=[float])(effects.value), np.minimum(*ends), worst
-    )
+    """The sample sizes for given effects, with those for the ends of their intervals: without end if these hold 0."""
+    sizes = np.vectorize(lambda d: sample_size(d, groups), otypes=[float])
+    ends = sizes(effects.low), sizes(effects.high)
+    largest = np.where(np.sign(effects.low) == np.sign(effects.high), np.maximum(*ends), np.inf)
+    return Estimate(sizes(effects.value), np.minimum(*ends), largest, axes=effects.axes)
 
 
 def _subjects(
     experiment: gl.Experiment, measure: Callable[[xr.Dataset], Any], group: int = 0, slower: float = 1.0
 ) -> Any:
     """What is measured of 120 subjects, along `subject`; no two subjects, nor groups, share a seed."""
-    found = []
-    for kind, tau_c in enumerate(SPEEDS):
-        first = (group * KINDS + kind) * SEEDS
-        results = gl.simulate(experiment.replace(tau_c=slower * tau_c), range(first, first + SEEDS), (record.loss,))
-        found.append(measure(results).rename(seed="subject"))
-    return xr.concat(found, "subject")
+    measures = []
+    for place, tau_c in enumerate(SPEEDS):
+        first = (group * SPEED_COUNT + place) * SUBJECTS_PER_SPEED
+        seeds = range(first, first + SUBJECTS_PER_SPEED)
+        results = gl.simulate(experiment.replace(tau_c=slower * tau_c), seeds, (record.loss,))
+        measures.append(measure(results).rename(seed="subject"))
+    return xr.concat(measures, "subject")
 
 
 AVERAGED = (1, 2, 4)
@@ -128,17 +125,15 @@ def _early_late(results: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"first": first, "later": later}).drop_vars("block_task", errors="ignore")
 
 
-@functools.lru_cache(maxsize=4)
 @cached
 def practised(experiment: gl.Experiment = SUBJECT, slower: float = 1.0) -> xr.Dataset:
     """First and later trials after every switch of 120 subjects."""
     return _subjects(experiment, _early_late, slower=slower)
 
 
-@functools.lru_cache(maxsize=8)
 @cached
 def exposed(length: float, correlation: float) -> xr.DataArray:
-    """Loss in trials 11 to 30 after three switches of a test, after 20 time units in blocks of some length."""
+    """Loss in trials 11 to 30 after three switches of a test, after 20 time units in blocks of one length."""
     tasks = gl.Correlated(tasks=2, d_in=20, d_out=10, correlation=correlation)
     training = gl.Blocked(duration=20.0, block_length=length)
     curriculum = gl.Phases((training, gl.Blocked(blocks=4)))
@@ -155,27 +150,26 @@ def _test(results: xr.Dataset) -> xr.DataArray:
 NEW = gl.Sums(FAMILY, ((0.8, 0.2, *[0.0] * 6),))
 """Not the even mixture, which is nearly what interleaved and forgetful learners answer anyway."""
 
-
-UNPENALIZED = SUBJECT.replace(penalties=())
+SUBJECT_UNPENALIZED = SUBJECT.replace(penalties=())
 """Subjects without penalties; forgetful ones learn with slower gates besides."""
 
 SLOWER = 1.3 / 0.03
 """How many times as slow the gates of forgetful subjects are: as slow as their weights."""
 
-BEFORE = {
+PRACTICE_BEFORE_TRANSFER = {
     "blocked": (gl.Blocked(blocks=20),),
     "interleaved": (gl.Blocked(duration=20.0, block_length=0.05),),
     "nothing": (),
 }
+"""What comes before a new task or a mixture: practice on A and B for 20 time units, or none."""
 
 
-@functools.lru_cache(maxsize=16)
 @cached
 def transferred(before: str, mixture: bool, forgetful: bool = False) -> xr.DataArray:
-    """Loss in the first 100 trials of a new task, or of a mixture of A and B, after some practice on A and B."""
-    curriculum = gl.Phases((*BEFORE[before], gl.Blocked(blocks=1, order=(8 if mixture else 2,))))
-    subject = (UNPENALIZED if forgetful else SUBJECT).replace(teachers=NEW, curriculum=curriculum)
-    group = list(BEFORE).index(before) + 3 * mixture + 6 * forgetful
+    """Loss in the first 100 trials of a new task, or of a mixture of A and B, after practice on A and B or none."""
+    curriculum = gl.Phases((*PRACTICE_BEFORE_TRANSFER[before], gl.Blocked(blocks=1, order=(8 if mixture else 2,))))
+    subject = (SUBJECT_UNPENALIZED if forgetful else SUBJECT).replace(teachers=NEW, curriculum=curriculum)
+    group = list(PRACTICE_BEFORE_TRANSFER).index(before) + 3 * mixture + 6 * forgetful
     return _subjects(subject, _whole, group, slower=SLOWER if forgetful else 1.0)
 
 
@@ -196,101 +190,180 @@ def deeper_and_shorter(
     return first, later
 
 
-@claim(
-    "predict-practice",
-    "beyond",
-    "Practice makes the first trial after a switch worse, and later trials better.",
-    counterfactual={"experiment": SUBJECT.replace(order=(0, 0))},
-)
-def worse_first(experiment: gl.Experiment = SUBJECT) -> Outcome:
-    """Within subjects: late switches less early ones, and how many subjects see each effect with power 0.8.
+@claim("predict-practice", counterfactual={"experiment": SUBJECT.replace(order=(0, 0))})
+def worse_first(experiment: gl.Experiment = SUBJECT) -> Measured:
+    """Practice makes the first trial after a switch worse, and later trials better.
+
+    Within subjects: late switches less early ones, and how many subjects see each effect with power 0.8.
 
     Subjects without penalties, and forgetful ones, for comparison.
     """
     pairs = [deeper_and_shorter(switches, experiment) for switches in AVERAGED]
     first, later = (stacked([effect(pair[side]) for pair in pairs], switches=AVERAGED) for side in (0, 1))
-    sizes = [needed(each, groups=1) for each in (first, later)]
-    loose, plain = (effect(deeper_and_shorter(AVERAGED[-1], UNPENALIZED, slower)[0]) for slower in (1.0, SLOWER))
-    return Outcome(
-        {
-            "switches_averaged": exact(AVERAGED),
-            "effect_first_trial": first,
-            "effect_later_trials": later,
-            "subjects_first_trial": sizes[0],
-            "subjects_later_trials": sizes[1],
-            "effect_first_trial_no_penalties": loose,
-            "effect_first_trial_forgetful": plain,
-        },
-        {
-            "over four switches first trials get worse": first.low[-1] > 0,
-            "and later trials better": later.high[-1] < 0,
-            "with four switches 40 subjects or fewer see either": max(each.value[-1] for each in sizes) <= 40,
-            "forgetful: first trials do not get worse": plain.value < 0,
-        },
+    loose, forgetful = (
+        effect(deeper_and_shorter(AVERAGED[-1], SUBJECT_UNPENALIZED, slower)[0]) for slower in (1.0, SLOWER)
     )
+    n = Numbers(
+        switches_averaged=exact(AVERAGED),
+        effect_first_trial=first,
+        effect_later_trials=later,
+        subjects_first_trial=needed(first, groups=1),
+        subjects_later_trials=needed(later, groups=1),
+        effect_first_trial_no_penalties=loose,
+        effect_first_trial_forgetful=forgetful,
+    )
+    return n, {
+        "over four switches first trials get worse: an effect of {}": n.effect_first_trial.at(switches=4) > 0,
+        "and later trials better: {}": n.effect_later_trials.at(switches=4) < 0,
+        "with four switches {} subjects see the first": n.subjects_first_trial.at(switches=4) <= 40,
+        "and {} the second": n.subjects_later_trials.at(switches=4) <= 40,
+        "forgetful: first trials get better, an effect of {}": n.effect_first_trial_forgetful < 0,
+    }
 
 
-@claim(
-    "predict-blocks",
-    "beyond",
-    "Long blocks make later switches faster, the less so the more alike the tasks are.",
-    counterfactual={"short": 1.0, "long": 0.1},
-)
-def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Outcome:
-    """Between groups: blocks of 0.1 against blocks of 1, tested alike, for tasks of correlation 0, 0.5 and 0.8."""
+@claim("predict-blocks", counterfactual={"short": 1.0, "long": 0.1})
+def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Measured:
+    """Long blocks make later switches faster, the less so the more alike the tasks are.
+
+    Between groups: blocks of 0.1 against blocks of 1, tested alike, for tasks of correlation 0, 0.5 and 0.8.
+    """
     pairs = [(exposed(short, c).values, exposed(long, c).values) for c in CORRELATIONS]
-    found = stacked([effect(*pair) for pair in pairs], correlation=CORRELATIONS)
-    apart = 1 - np.array(CORRELATIONS)  # the squared distance of the tasks, which bounds what there is to save
-    saved = stacked([difference(*pair) for pair in pairs], correlation=CORRELATIONS)
-    share = Estimate(saved.value / apart, saved.low / apart, saved.high / apart, saved.seeds)
-    size = needed(found, groups=2)
-    return Outcome(
-        {
-            "correlation": exact(CORRELATIONS),
-            "effect_of_long_blocks": found,
-            "saved_relative_to_distance": share,
-            "subjects_in_each_group": size,
-        },
-        {
-            "different tasks: long blocks help": found.low[0] > 0,
-            "at correlation 0.8 they save less than at 0 and 0.5, relative to the tasks' distance": bool(
-                (share.high[-1] < share.low[:-1]).all()
-            ),
-            "different tasks: 20 subjects in each group or fewer see it": size.value[0] <= 20,
-            "correlation 0.8: it takes five times as many or more": size.value[-1] >= 5 * size.value[0],
-        },
+    effects = stacked([effect(*pair) for pair in pairs], correlation=CORRELATIONS)
+    distance = exact(1 - np.array(CORRELATIONS))  # squared, of the tasks, which bounds what there is to save
+    n = Numbers(
+        correlation=exact(CORRELATIONS),
+        effect_of_long_blocks=effects,
+        saved_relative_to_distance=stacked([difference(*pair) for pair in pairs], correlation=CORRELATIONS) / distance,
+        subjects_in_each_group=needed(effects, groups=2),
     )
+    saved, sizes = n.saved_relative_to_distance, n.subjects_in_each_group
+    return n, {
+        "different tasks: long blocks help, an effect of {}": effects.at(correlation=0.0) > 0,
+        "at correlation 0.8 they save less than at 0 and 0.5, relative to the tasks' distance": (
+            saved.at(correlation=0.8) < saved.at(correlation=[0.0, 0.5])
+        ),
+        "different tasks: {} subjects in each group see it": sizes.at(correlation=0.0) <= 20,
+        # half of an effect takes four times as many subjects
+        "correlation 0.8: the effect is {} times as large as that of different tasks": (
+            effects.at(correlation=0.8) / effects.at(correlation=0.0) < 0.5
+        ),
+    }
 
 
-@claim(
-    "predict-transfer",
-    "beyond",
-    "Blocked practice helps more than interleaved with an uneven mixture.",
-    counterfactual={"better": "interleaved", "worse": "blocked"},
+@claim("predict-transfer", counterfactual={"better": "interleaved", "worse": "blocked"})
+def uneven_mixture(better: str = "blocked", worse: str = "interleaved") -> Measured:
+    """Blocked practice helps more than interleaved with an uneven mixture.
+
+    Between groups, first block of 0.8 A + 0.2 B; forgetful subjects too; and a third task against novices.
+    """
+
+    def advantage(of: str, over: str, mixture: bool, forgetful: bool) -> Estimate:
+        return effect(*(transferred(before, mixture, forgetful).values for before in (over, of)))
+
+    mixed = advantage(better, worse, True, False)
+    n = Numbers(
+        effect_on_mixture=mixed,
+        effect_on_mixture_forgetful=advantage(better, worse, True, True),
+        subjects_in_each_group=needed(mixed, groups=2),
+        effect_on_third_task=advantage(better, "nothing", False, False),
+        effect_on_third_task_forgetful=advantage(better, "nothing", False, True),
+    )
+    return n, {
+        "flexible: blocked practice is better, an effect of {}": n.effect_on_mixture > 0,
+        "forgetful: interleaved practice is, {}": n.effect_on_mixture_forgetful < 0,
+        "{} subjects in each group see it": n.subjects_in_each_group <= 100,
+        "a third task: practice hinders flexible subjects, an effect of {}": n.effect_on_third_task < 0,
+        "and forgetful ones, {}": n.effect_on_third_task_forgetful < 0,
+    }
+
+
+CORRESPONDENCE = (
+    (
+        "Practice speeds switching {cite}`steyvers2019`",
+        "yes",
+        "loss after a switch falls to {practised:.2f} of what it was",
+    ),
+    ("Practice spares the irrelevant task {cite}`steyvers2019`", "no", "its gate closes as the other opens"),
+    (
+        "A cost remains after long practice {cite}`steyvers2019`",
+        "in part",
+        "{duration:.3f} time units remain, a floor set by the gates",
+    ),
+    (
+        "A cost remains with time to prepare {cite}`rogers1995,monsell2003,arrington2004`",
+        "silent",
+        "no cue, no time between trials",
+    ),
+    ("Mixed blocks cost on repeats too {cite}`monsell2003`", "no", "{mixing_cost:.4f} once recovered"),
+    (
+        "Blocked beats interleaved {cite}`flesch2018,beukers2024`",
+        "yes, if told the task",
+        "loss {blocked:.4f} against {interleaved:.3f}",
+    ),
+    ("Plain networks forget when blocked {cite}`flesch2018`", "yes", "even told, loss {plain:.3f} however blocked"),
+    ("Early blocking beats late {cite}`beukers2024`", "no, reversed", "loss {early:.4f} early, {late:.4f} late"),
+    (
+        "Interleaving helps similar categories {cite}`carvalho2014`",
+        "no",
+        "blocks of 1 still save {saved:.0%} at correlation 0.8",
+    ),
+    (
+        "Blocked training helps composition {cite}`dekker2022`",
+        "yes, if uneven",
+        "uneven mixtures take {mixtures_blocked:.2f} blocked, {mixtures_interleaved:.2f} interleaved",
+    ),
+    (
+        "Learning sets for new problems {cite}`harlow1949`",
+        "no",
+        "a new task takes {new_problem:.2f} of a novice's time",
+    ),
+    (
+        "Old experts reused for new rules {cite}`tsuda2020`",
+        "yes, in their span",
+        "a mixture takes {mixture:.3f} of a novice's time",
+    ),
+    (
+        "Control biases pathways {cite}`miller2001`",
+        "put in",
+        "slow gates persevere {perseveration:.1f} times as long if 4 times slower",
+    ),
+    (
+        "Leaky evidence is near optimal {cite}`glaze2015`",
+        "yes, at one speed",
+        "wrong {wrong:.2f} times as often as an ideal observer",
+    ),
+    (
+        "Orthogonal codes for tasks {cite}`flesch2022`",
+        "put in",
+        "tasks are made orthogonal; specialization goes as they grow alike",
+    ),
 )
-def uneven_mixture(better: str = "blocked", worse: str = "interleaved") -> Outcome:
-    """Between groups, first block of 0.8 A + 0.2 B; forgetful subjects too; and a third task against novices."""
-    mixed, forgetful = (
-        effect(transferred(worse, True, plain).values, transferred(better, True, plain).values)
-        for plain in (False, True)
-    )
-    third, third_forgetful = (
-        effect(transferred("nothing", False, plain).values, transferred(better, False, plain).values)
-        for plain in (False, True)
-    )
-    size = needed(mixed, groups=2)
-    return Outcome(
-        {
-            "effect_on_mixture": mixed,
-            "effect_on_mixture_forgetful": forgetful,
-            "subjects_in_each_group": size,
-            "effect_on_third_task": third,
-            "effect_on_third_task_forgetful": third_forgetful,
-        },
-        {
-            "flexible: blocked practice is better": mixed.low > 0,
-            "forgetful: interleaved practice is": forgetful.high < 0,
-            "40 subjects in each group or fewer see it": size.value <= 40,
-            "a third task: practice hinders both kinds": max(third.high, third_forgetful.high) < 0,
-        },
-    )
+"""Findings with people and animals, whether the model has the like, and a sentence with its number."""
+
+
+def correspondence() -> list[tuple[str, str, str]]:
+    """The rows of `CORRESPONDENCE` with the numbers of this book, which the claims of other chapters measure."""
+    flexible, plain = (cognition.exposure(network).cued.median("seed") for network in (LEARNER, PLAIN))
+    order, mixtures = cognition.early_or_late.outcome().numbers, reversals.composing.outcome().numbers
+    problems = reversals.learning_set.outcome().numbers
+    numbers = {
+        "practised": cognition.post_switch.outcome().numbers.last_over_first_flexible,
+        "duration": cognition.depth_and_duration.outcome().numbers.duration.at(block=20),
+        "mixing_cost": cognition.mixing.outcome().numbers.mixing_cost_flexible.at(skip=50),
+        "early": order.cued_loss_early,
+        "late": order.cued_loss_late,
+        "saved": cognition.similarity.outcome().numbers.share_saved_blocks_of_1.at(correlation=0.8),
+        "mixtures_blocked": mixtures.uneven_mixtures_blocked,
+        "mixtures_interleaved": mixtures.uneven_mixtures_interleaved,
+        "new_problem": problems.new_over_novice_2_paths,
+        "mixture": problems.mixture_over_novice_2_paths,
+        "perseveration": observer.slow_gates.outcome().numbers.perseveration_growth.at(slowed_by=4.0),
+        "wrong": observer.near_optimal.outcome().numbers.ratio_noise_1_and_2.at(noise=1.0),
+    }
+    values = {name: float(estimate.value) for name, estimate in numbers.items()} | {
+        "blocked": float(flexible.sel(block_length=1.0)),
+        "interleaved": float(flexible.sel(block_length=0.05)),
+        "plain": float(plain.sel(block_length=10.0)),
+    }
+    # only the last column has numbers to fill in: braces of the first are citations
+    return [(finding, verdict, words.format(**values)) for finding, verdict, words in CORRESPONDENCE]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -15,12 +14,10 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.model.experiment import setting
-from gatedlib_book.cache import cached
 from gatedlib_book import composition, depth, dynamics, experiments
-from gatedlib_book.experiments import FLEXIBLE, FORGETFUL
+from gatedlib_book.cache import cached
 from gatedlib_book.estimates import Estimate, median, resampled
-
-SEEDS = 30
+from gatedlib_book.experiments import FLEXIBLE, FORGETFUL, SEEDS
 
 Change = Callable[[gl.Experiment], gl.Experiment]
 
@@ -72,7 +69,7 @@ VARIANTS = {
 
 def _run(experiment: gl.Experiment, seeds: Sequence[int], keep: Sequence[record.Quantity]) -> xr.Dataset:
     """A run of *Learning dynamics*, or one of other networks."""
-    known = seeds == range(experiments.SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
+    known = seeds == range(SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
     return dynamics.run(experiment) if known else gl.simulate(experiment, seeds, keep)
 
 
@@ -127,18 +124,17 @@ def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]
 STUDIES = (_switching, _composing, _earlier, _two_layers)
 
 
-@functools.lru_cache
 @cached
 def measured(name: str) -> xr.DataArray:
     """Every headline number of each network under one variant, dims number and seed."""
     changed, first, precise = VARIANTS[name]
     with jax.enable_x64(True) if precise else contextlib.nullcontext():
         samples = [study(changed, range(first, first + SEEDS)) for study in STUDIES]
-    numbers = {number: each.reset_coords(drop=True) for some in samples for number, each in some.items()}
+    numbers = {name: values.reset_coords(drop=True) for study in samples for name, values in study.items()}
     return xr.Dataset(numbers).to_dataarray("number")
 
 
-def change(found: xr.DataArray, base: xr.DataArray) -> Estimate:
+def change(numbers: xr.DataArray, base: xr.DataArray) -> Estimate:
     r"""How far the median of each number is from what it is in other networks, as a share of that.
 
     .. math::
@@ -149,7 +145,7 @@ def change(found: xr.DataArray, base: xr.DataArray) -> Estimate:
     networks differ does not hide what has changed in all of them.
 
     Args:
-        found: numbers of each network, dims number and seed.
+        numbers: numbers of each network, dims number and seed.
         base: the same of those to compare with.
 
     Example:
@@ -160,18 +156,18 @@ def change(found: xr.DataArray, base: xr.DataArray) -> Estimate:
         >>> share.value.tolist(), share.low.tolist(), share.high.tolist()
         ([0.5], [0.5], [0.5])
     """
-    numbers, before = (each.transpose("seed", "number").values for each in (found, base))
+    after, before = (samples.transpose("seed", "number").values for samples in (numbers, base))
 
     def share(now: np.ndarray, then: np.ndarray) -> np.ndarray:
         return np.median(now, axis=0) / np.median(then, axis=0) - 1
 
-    if found.seed.equals(base.seed):
-        return resampled(lambda both: share(both[:, 0], both[:, 1]), np.stack([numbers, before], axis=1))
-    return resampled(share, numbers, before)
+    if numbers.seed.equals(base.seed):
+        return resampled(lambda both: share(both[:, 0], both[:, 1]), np.stack([after, before], axis=1))
+    return resampled(share, after, before)
 
 
 def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
-    """All headline numbers under some variants, dims number and variant.
+    """All headline numbers under the variants named, dims number and variant.
 
     Returns:
         Medians as `value`, `low` and `high`; how far they are from those with all inputs at once as `change`,
@@ -179,9 +175,9 @@ def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
     """
     columns = []
     for name in variants:
-        found = measured(name)
-        moved = change(found, measured(BASE))
-        told = {"change": moved.value, "change_low": moved.low, "change_high": moved.high}
-        told |= {end: getattr(median(found), end) for end in ("value", "low", "high")}
-        columns.append(xr.Dataset({key: ("number", values) for key, values in told.items()}, {"number": found.number}))
+        samples = measured(name)
+        typical, moved = median(samples), change(samples, measured(BASE))
+        values = {end: getattr(typical, end) for end in ("value", "low", "high")}
+        values |= {"change": moved.value, "change_low": moved.low, "change_high": moved.high}
+        columns.append(xr.Dataset({key: ("number", of) for key, of in values.items()}, {"number": samples.number}))
     return xr.concat(columns, xr.Variable("variant", list(variants))).transpose("number", "variant")
