@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -123,6 +124,18 @@ def accuracy_after_switch(results: xr.Dataset, steps: int = 10, switches: int = 
 def accuracy_at_block_end(results: xr.Dataset, blocks: int = 4) -> xr.DataArray:
     """Accuracy at the end of blocks, the mean over the last blocks of each seed."""
     return metrics.last(metrics.end_of_block(results.accuracy, results), blocks)
+
+
+def recovery_curve(results: xr.Dataset, steps: Iterable[int]) -> list[float]:
+    """Accuracy these numbers of steps after a late switch, of the typical network."""
+    return [float(accuracy_after_switch(results, since).median()) for since in steps]
+
+
+def last_switch(kind: str, steps: int = 60) -> xr.Dataset:
+    """The matrix that a network amounts to on digits, at each step after its last switch."""
+    results = gl.simulate(NETWORKS[kind]("digits"), [0], (record.matrix,))
+    start = int(results.block_start[-1])
+    return results.isel(seed=0, time=slice(start, start + steps))
 
 
 FLEXIBLE_AND_FORGETFUL = ("flexible", "forgetful")
