@@ -90,18 +90,24 @@ def _check_network(structure: Any, shapes: tuple, d_out: int, d_in: int) -> None
     drawn = _traced_twice(f"{name}.init", lambda network, key: network.init(key, d_out, d_in), network)
     for part, leaf in drawn._asdict().items():
         _require_real(f"{part} of {name}", leaf)
-    _require_real(f"matrix of {name}", jax.eval_shape(lambda network, p: network.effective(p), network, drawn))
+    for leaf in jax.tree.leaves(_student(network, drawn)):  # one matrix, or what its inputs take in place of it
+        _require_real(f"matrix of {name}", leaf)
 
 
-def require_inputs(inputs: Inputs, matrix: tuple[int, int], d_in: int) -> None:
-    """Require inputs whose batch and loss have the shapes of their task."""
+def _student(network: Network, params: Any) -> Any:
+    """The matrix that a network makes of its parameters, in shapes."""
+    return jax.eval_shape(lambda network, params: network.effective(params), network, params)
+
+
+def require_inputs(inputs: Inputs, network: Network, matrix: tuple[int, int], d_in: int) -> None:
+    """Require inputs whose batch and loss have the shapes of their task and of what the network makes."""
     if not is_ours(type(inputs)):
-        _check_inputs(*shapes_of(inputs), matrix, d_in)
+        _check_inputs(*shapes_of((inputs, network)), matrix, d_in)
 
 
 @cache_of_traces
 def _check_inputs(structure: Any, shapes: tuple, matrix: tuple[int, int], d_in: int) -> None:
-    inputs = with_shapes(structure, shapes)
+    inputs, network = with_shapes(structure, shapes)
     name = type(inputs).__name__
     batch = _traced_twice(f"{name}.draw", lambda inputs, key: inputs.draw(key, matrix[0], d_in), inputs)
     if type(inputs).loss is Inputs.loss and batch is not None:
@@ -110,17 +116,17 @@ def _check_inputs(structure: Any, shapes: tuple, matrix: tuple[int, int], d_in: 
         fits = len(shape) == 2 and shape[0] == matrix[1]
         require(fits, f"shape of what {name}.draw draws", _form(batch), rule, remedy)
     teacher = jax.ShapeDtypeStruct((matrix[0], d_in), jnp.zeros(()).dtype)
-    student = jax.ShapeDtypeStruct(matrix, teacher.dtype)
+    student = _student(network, jax.eval_shape(lambda network, key: network.init(key, *matrix), network, random_key(0)))
     found = jax.eval_shape(lambda inputs, *given: inputs.loss(*given), inputs, student, teacher, batch)
     pair = isinstance(found, tuple) and len(found) == 2
     rule, remedy = "must be the loss and its gradient with respect to the matrix", "Return loss, gradient"
     require(pair, f"{name}.loss", _form(found), rule, remedy)
-    wanted: dict[str, tuple] = {"loss": (), "gradient": matrix}
-    for (told, shape), value in zip(wanted.items(), found, strict=True):
-        require(
-            getattr(value, "shape", None) == shape, f"{told} of {name}.loss", _form(value), f"must be {shape}", remedy
-        )
-        _require_real(f"{told} of {name}.loss", value)
+    wanted = {"loss": jax.ShapeDtypeStruct((), teacher.dtype), "gradient": student}
+    for (told, form), value in zip(wanted.items(), found, strict=True):
+        fits = _form(value) == _form(form)
+        require(fits, f"{told} of {name}.loss", _form(value), f"must be {_form(form)}", remedy)
+        for leaf in jax.tree.leaves(value):
+            _require_real(f"{told} of {name}.loss", leaf)
 
 
 def require_penalty(penalty: Penalty, shapes: dict[str, tuple[int, ...]]) -> None:

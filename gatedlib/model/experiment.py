@@ -81,7 +81,7 @@ class Experiment(eqx.Module):
         shapes = self.network.shapes(*self.sizes)
         gates = shapes["gates"]
         checks.require_network(self.network, *self.sizes)
-        checks.require_inputs(self.flow.inputs, self.sizes, d_in)
+        checks.require_inputs(self.flow.inputs, self.network, self.sizes, d_in)
         for part in parts_of(self.flow):
             if isinstance(part, Penalty):
                 checks.require_penalty(part, shapes)
