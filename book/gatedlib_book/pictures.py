@@ -391,7 +391,7 @@ def fine_tuned(trunk_rate: float = 1.0, kind: str = "flexible", seeds: int = 6) 
     seen = Pictures(known.pictures.train_images, known.pictures.train_classes)
     unseen = gl.Examples(known.pictures.test_images, known.pictures.test_classes)
     network = FineTuned(known.trunk, trunk_rate=trunk_rate)
-    experiment = NETWORKS[kind]("digits").replace(block_length=200 * DT, network=network, inputs=seen)
+    experiment = NETWORKS[kind]("digits").replace(block_length=200 * DT).replace(network=network, inputs=seen)
     return gl.simulate(experiment, seeds, (record.accuracy(unseen), record.gates), every=10)
 
 
