@@ -126,7 +126,7 @@ def gates(experiment: gl.Experiment = TASKS_EARLIER) -> Measured:
     """
     results = run(experiment)
     n = Numbers(gates_on_composite=_typical_gates(results), first_loss=median(results.loss.isel(time=0)))
-    return n, {"gates less (1/2, 0, 1/2): each lies {}": (n.gates_on_composite - MIXTURE).within(-0.1, 0.1)}
+    return n, {"gates minus (1/2, 0, 1/2): each lies {}": (n.gates_on_composite - MIXTURE).within(-0.1, 0.1)}
 
 
 @claim(
