@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record, transfer
-from gatedlib_book.cache import cached
-from gatedlib_book.experiments import SEEDS
-from gatedlib_book.claims import Outcome, claim
-from gatedlib_book.experiments import PAIRS, NEW_ORDER, halves, phases, THREE, TASKS, TASKS_EARLIER, single
-from gatedlib_book.estimates import Estimate, median
 from gatedlib.simulation.results import final_params
-
+from gatedlib_book.cache import cached
+from gatedlib_book.claims import Measured, claim
+from gatedlib_book.estimates import Estimate, Numbers, along, exact, median
+from gatedlib_book.experiments import NEW_ORDER, PAIRS, SEEDS, TASKS, TASKS_EARLIER, THREE, halves, phases, single
 
 THETA = 0.02
 """The loss below which a new task counts as solved."""
 
-
 TASKS_FORGETFUL = TASKS.replace(penalties=())
 """The same without penalties; its gates are as fast, as in the released notebook."""
-
 
 ROWS = gl.Experiment(
     teachers=gl.RowMixtures(THREE, rows=tuple(pair * 3 for pair in PAIRS)),
@@ -45,7 +39,6 @@ ROWS = gl.Experiment(
 ROWS_FORGETFUL = ROWS.replace(penalties=())
 
 
-@functools.lru_cache(maxsize=8)
 @cached
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What Figs. 3 and A.12 show, every 0.005 time units or every step; shared by claims and figures."""
@@ -53,7 +46,6 @@ def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     return gl.simulate(experiment, seeds, keep, every=max(1, round(0.005 / experiment.flow.dt)))
 
 
-@functools.lru_cache(maxsize=8)
 @cached
 def trained(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What a network knows when it meets its first composite: alignment and spread at the start of each block."""
@@ -66,10 +58,10 @@ def first_new(results: xr.Dataset) -> int:
     return int((results.block_task < results.component.sum()).sum()) + 1
 
 
-def new_task_times(experiment: gl.Experiment, gates_only: bool = False) -> xr.DataArray:
-    """Time to a loss of 0.02 on the first composite after the last single task, one per seed."""
+def new_task_times(experiment: gl.Experiment, gates_only: bool = False, new: int = NEW_ORDER[0]) -> xr.DataArray:
+    """Time to a loss of 0.02 on a composite that comes first after the last single task, one per seed."""
     known = trained(experiment)
-    then = experiment.replace(curriculum=gl.BlockSequence(tasks=NEW_ORDER[:1], lengths=(1.0,)))
+    then = experiment.replace(curriculum=gl.BlockSequence(tasks=(new,), lengths=(1.0,)))
     then = then.replace(tau_w=math.inf) if gates_only else then
     start = int(single(experiment).schedule().stop[-1])
     results = gl.simulate(then, known.seed.values.tolist(), (record.loss,), initial=final_params(known), start=start)
@@ -91,103 +83,112 @@ def _typical_gates(results: xr.Dataset) -> Estimate:
 @claim(
     "3C",
     "3",
-    "The mean of two known tasks takes half the time that a forgetful network needs, or less, by the gates alone.",
+    swap=(TASKS, TASKS_FORGETFUL),
     reference={"new_task_time_flexible": 0.043, "new_task_time_forgetful": 0.188},
-    counterfactual={"flexible": TASKS_FORGETFUL, "forgetful": TASKS},
 )
-def tasks(flexible: gl.Experiment = TASKS, forgetful: gl.Experiment = TASKS_FORGETFUL) -> Outcome:
-    """Time to a loss of 0.02 on the first composite, also with the weights frozen as they are before it."""
-    fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
-    alone = median(new_task_times(flexible, gates_only=True))
-    return Outcome(
-        {"new_task_time_flexible": fast, "new_task_time_forgetful": slow, "new_task_time_gates_only": alone},
-        {
-            "the flexible network needs less than half the time of the forgetful one": fast.high < slow.low / 2,
-            "frozen weights: its gates alone need no more than 1.5 times as long": alone.high < 1.5 * fast.value,
-        },
+def tasks(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
+    """The mean of two known tasks takes half the time that a forgetful network needs, or less, by the gates alone.
+
+    Time to a loss of 0.02 on the first composite, also with the weights frozen as they are before it, and ratios of
+    these times, network by network.
+    """
+    fast, slow, alone = new_task_times(flexible), new_task_times(forgetful), new_task_times(flexible, gates_only=True)
+    n = Numbers(
+        new_task_time_flexible=median(fast),
+        new_task_time_forgetful=median(slow),
+        new_task_time_gates_only=median(alone),
+        new_task_time_ratio=median(fast / slow),
+        new_task_time_ratio_gates_only=median(alone / fast),
     )
+    return n, {
+        "the flexible network takes {} times as long as the forgetful one": n.new_task_time_ratio < 0.5,
+        "frozen weights: its gates alone take {} times as long as with its weights": n.new_task_time_ratio_gates_only
+        < 1.5,
+    }
 
 
-MIXTURE = np.array(halves()[NEW_ORDER[0] - 3])
+MIXTURE = exact(halves()[NEW_ORDER[0] - 3])
 """What the gates read on the first composite if paths are the tasks: a half, nothing, a half."""
 
 
 @claim(
     "3C-gates",
     "A.12",
-    "In the form that drew the figure, the gates on the first new task spell out the mixture: a half, nothing, a half.",
     published={"gates_on_composite": [0.49, 0.0, 0.51], "first_loss": 0.5},
     form="earlier",
     note="With hundreds of blocks more these gates drift too.",
     counterfactual={"experiment": TASKS},
 )
-def gates(experiment: gl.Experiment = TASKS_EARLIER) -> Outcome:
-    """Gates for A, B and C at the end of the first composite block, on which (C + A) / 2 is on."""
+def gates(experiment: gl.Experiment = TASKS_EARLIER) -> Measured:
+    """In the form that drew the figure, the gates on the first new task spell out the mixture: a half, nothing, a half.
+
+    Gates for A, B and C at the end of the first composite block, on which (C + A) / 2 is on.
+    """
     results = run(experiment)
-    on_composite = _typical_gates(results)
-    off = np.maximum(on_composite.high - MIXTURE, MIXTURE - on_composite.low)
-    return Outcome(
-        {"gates_on_composite": on_composite, "first_loss": median(results.loss.isel(time=0))},
-        {"gates lie within 0.1 of (1/2, 0, 1/2)": bool((off < 0.1).all())},
-    )
+    n = Numbers(gates_on_composite=_typical_gates(results), first_loss=median(results.loss.isel(time=0)))
+    return n, {"gates minus (1/2, 0, 1/2): each lies {}": (n.gates_on_composite - MIXTURE).within(-0.1, 0.1)}
 
 
 @claim(
     "3C-gates-released",
     "A.12",
-    "In the released form the new task is solved as well, but with gates that do not spell it out.",
     reference={"gates_on_composite": [0.345, 0.196, 0.497]},
     note="The released code's numbers are medians.",
     counterfactual={"experiment": TASKS_EARLIER},
 )
-def gates_released(experiment: gl.Experiment = TASKS) -> Outcome:
-    """The same in the released form, and the loss at the end of that block."""
+def gates_released(experiment: gl.Experiment = TASKS) -> Measured:
+    """In the released form the new task is solved as well, but with gates that do not spell it out.
+
+    Gates at the end of the first composite block, and the loss there.
+    """
     results = run(experiment)
-    on_composite = _typical_gates(results)
-    end = median(metrics.end_loss(results).sel(block=first_new(results)))
-    return Outcome(
-        {
-            "gates_on_composite": on_composite,
-            "first_loss": median(results.loss.isel(time=0)),
-            "end_loss_on_composite": end,
-        },
-        {
-            "the task is solved: the block ends below 0.001": bool(end.high < 1e-3),
-            "the gate for A, which is a half of it, is below 0.4": bool(on_composite.high[0] < 0.4),
-            "and that for B, which is no part of it, above 0.1": bool(on_composite.low[1] > 0.1),
-        },
+    n = Numbers(
+        gates_on_composite=_typical_gates(results),
+        first_loss=median(results.loss.isel(time=0)),
+        end_loss_on_composite=median(metrics.end_loss(results).sel(block=first_new(results))),
     )
+    return n, {
+        "the task is solved: the block ends with a loss of {}": n.end_loss_on_composite < 1e-3,
+        "the gate for A, which is a half of it, is {}": n.gates_on_composite.at(path="A") < 0.4,
+        "and that for B, which is no part of it, {}": n.gates_on_composite.at(path="B") > 0.1,
+    }
+
+
+OWNERS = xr.DataArray(["ABC"[task] for task in PAIRS[NEW_ORDER[0] - 3] * 3], dims="out")
+"""The task that each output comes from on the first row mixture."""
 
 
 @claim(
     "3D",
     "3",
-    "So does a new task that takes its outputs in turn from two known ones.",
+    swap=(ROWS, ROWS_FORGETFUL),
     reference={"new_task_time_flexible_subtask": 0.030, "new_task_time_forgetful_subtask": 0.392},
-    counterfactual={"flexible": ROWS_FORGETFUL, "forgetful": ROWS},
 )
-def rows(flexible: gl.Experiment = ROWS, forgetful: gl.Experiment = ROWS_FORGETFUL) -> Outcome:
-    """Time to a loss of 0.02 on the first row mixture, and the gates of each output at its end."""
-    fast, slow = median(new_task_times(flexible)), median(new_task_times(forgetful))
-    alone = median(new_task_times(flexible, gates_only=True))
-    spelled = median(composite_gates(run(flexible)).transpose("seed", "path", "out"))
-    wanted = np.array(PAIRS[NEW_ORDER[0] - 3] * 3) == np.arange(3)[:, None]
-    return Outcome(
-        {
-            "new_task_time_flexible_subtask": fast,
-            "new_task_time_forgetful_subtask": slow,
-            "new_task_time_gates_only_subtask": alone,
-            "gates_on_composite_subtask": spelled,
-        },
-        {
-            "the flexible network needs less than half the time of the forgetful one": fast.high < slow.low / 2,
-            "frozen weights: its gates alone need no more than 1.5 times as long": alone.high < 1.5 * fast.value,
-            "for each output the gate of the task that it comes from is above 0.4": (spelled.low[wanted] > 0.4).all(),
-            "and the others are within a quarter of it of zero": bool(
-                (np.abs([spelled.low, spelled.high])[:, ~wanted] < spelled.low[wanted].min() / 4).all()
-            ),
-        },
+def rows(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
+    """So does a new task that takes its outputs in turn from two known ones.
+
+    Time to a loss of 0.02 on the first row mixture, and the gates of each output at its end.
+    """
+    fast, slow, alone = new_task_times(flexible), new_task_times(forgetful), new_task_times(flexible, gates_only=True)
+    gates = composite_gates(run(flexible)).transpose("seed", "path", "out")
+    own, others = gates.sel(path=OWNERS).drop_vars("path"), gates.where(gates.path != OWNERS)
+    n = Numbers(
+        new_task_time_flexible_subtask=median(fast),
+        new_task_time_forgetful_subtask=median(slow),
+        new_task_time_gates_only_subtask=median(alone),
+        new_task_time_ratio_subtask=median(fast / slow),
+        new_task_time_ratio_gates_only_subtask=median(alone / fast),
+        gates_on_composite_subtask=median(gates),
+        gate_of_own_task=median(own),
+        other_gates_over_own=median(np.abs(others).max("path") / own),
     )
+    return n, {
+        "the flexible network takes {} times as long as the forgetful one": n.new_task_time_ratio_subtask < 0.5,
+        "frozen weights: its gates alone take {} times as long as with its weights": n.new_task_time_ratio_gates_only_subtask
+        < 1.5,
+        "for each output the gate of the task that it comes from is {}": n.gate_of_own_task > 0.4,
+        "and the largest of the others, whatever its sign, is {} times as large": n.other_gates_over_own < 0.25,
+    }
 
 
 def gap(experiment: gl.Experiment) -> xr.DataArray:
@@ -196,29 +197,27 @@ def gap(experiment: gl.Experiment) -> xr.DataArray:
     return transfer.loss_with(results, transfer.best_gates(results, nonnegative=True)).isel(task=slice(3, None))
 
 
-@claim(
-    "zero-shot",
-    "beyond",
-    "The weights that single tasks leave behind hold every composite, in gates that are not negative.",
-    counterfactual={"flexible": (TASKS_FORGETFUL,) * 2, "forgetful": (TASKS,) * 2},
-)
+@claim("zero-shot", swap=((TASKS, ROWS), (TASKS_FORGETFUL, ROWS_FORGETFUL)))
 def zero_shot(
-    flexible: tuple[gl.Experiment, ...] = (TASKS, ROWS),
-    forgetful: tuple[gl.Experiment, ...] = (TASKS_FORGETFUL, ROWS_FORGETFUL),
-) -> Outcome:
-    """Loss of the three composites with gates in closed form: sums and row mixtures, before any of them was seen."""
-    fast, slow = (
-        [median(gap(experiment).max("task")) for experiment in experiments] for experiments in (flexible, forgetful)
+    flexible: tuple[gl.Experiment, gl.Experiment], forgetful: tuple[gl.Experiment, gl.Experiment]
+) -> Measured:
+    """The weights that single tasks leave behind hold every composite, in gates that are not negative.
+
+    Loss of the three composites with gates in closed form: sums and row mixtures, before any of them was seen.
+    """
+    fast, slow = ([median(gap(experiment).max("task")) for experiment in pair] for pair in (flexible, forgetful))
+    n = Numbers(
+        zero_shot_gap_flexible=fast[0],
+        zero_shot_gap_flexible_subtask=fast[1],
+        zero_shot_gap_forgetful=slow[0],
+        zero_shot_gap_forgetful_subtask=slow[1],
     )
-    kinds = ("", "_subtask")
-    return Outcome(
-        {f"zero_shot_gap_flexible{kind}": each for kind, each in zip(kinds, fast, strict=True)}
-        | {f"zero_shot_gap_forgetful{kind}": each for kind, each in zip(kinds, slow, strict=True)},
-        {
-            "flexible: no composite costs more than 0.001": all(each.high < 1e-3 for each in fast),
-            "forgetful: some composite costs more than the criterion, 0.02": all(each.low > THETA for each in slow),
-        },
-    )
+    return n, {
+        "flexible: the costliest sum costs {}": n.zero_shot_gap_flexible < 1e-3,
+        "flexible: the costliest row mixture costs {}": n.zero_shot_gap_flexible_subtask < 1e-3,
+        "forgetful: the costliest sum costs {}, the criterion": n.zero_shot_gap_forgetful > THETA,
+        "forgetful: the costliest row mixture costs {}": n.zero_shot_gap_forgetful_subtask > THETA,
+    }
 
 
 NORMS = {
@@ -229,25 +228,24 @@ NORMS = {
 """Whose norm is held, and which: all gates together as in the released code, or those of each output neuron."""
 
 
-@claim(
-    "neurons",
-    "beyond",
-    "Held neuron by neuron, gates serve within 23 blocks if their sum is held (k = 1), not their length.",
-    counterfactual={"kinds": tuple(NORMS)[::-1]},
-)
-def norms(kinds: Sequence[str] = tuple(NORMS)) -> Outcome:
-    """Total alignment before the first row mixture, and time on it, by whose norm is held and which."""
-    experiments = [ROWS.replace(penalties=NORMS[kind]) for kind in kinds]
-    aligned = median(
-        xr.concat([metrics.total_alignment(trained(e)) for e in experiments], xr.Variable("norm", list(kinds)))
+@claim("neurons", swap=("each neuron, k = 1", "each neuron, k = 2"))
+def norms(sums: str, lengths: str) -> Measured:
+    """Held neuron by neuron, gates serve within 23 blocks if their sum is held (k = 1), not their length.
+
+    Total alignment before the first row mixture, and time on it, by whose norm is held and which.
+    """
+    experiments = [ROWS.replace(penalties=penalties) for penalties in NORMS.values()]
+    times = along("norm", tuple(NORMS), [new_task_times(experiment) for experiment in experiments])
+    aligned = [metrics.total_alignment(trained(experiment)) for experiment in experiments]
+    n = Numbers(
+        alignment_by_norm=median(along("norm", tuple(NORMS), aligned)),
+        new_task_time_by_norm=median(times),
+        new_task_time_ratio_by_norm=median(times / new_task_times(ROWS_FORGETFUL)),
     )
-    by_norm = median(xr.concat([new_task_times(e) for e in experiments], xr.Variable("norm", list(kinds))))
-    slow = median(new_task_times(ROWS_FORGETFUL))
-    return Outcome(
-        {"alignment_by_norm": aligned, "new_task_time_by_norm": by_norm},
-        {
-            "all together (k = 2) and each (k = 1): aligned above 0.8": (aligned.low[:2] > 0.8).all(),
-            "each (k = 2): aligned below 0.6": aligned.high[2] < 0.6,
-            "these two need less than half the forgetful network's time": (by_norm.high[:2] < slow.low / 2).all(),
-        },
-    )
+    serving = ["together, k = 2", sums]
+    return n, {
+        "all together (k = 2) and each (k = 1): alignment is {}": n.alignment_by_norm.at(norm=serving) > 0.8,
+        "each (k = 2): it is {}": n.alignment_by_norm.at(norm=lengths) < 0.6,
+        "the first two take {} times as long as the forgetful network": n.new_task_time_ratio_by_norm.at(norm=serving)
+        < 0.5,
+    }

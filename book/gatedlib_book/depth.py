@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib_book.cache import cached
-from gatedlib_book import regimes
-from gatedlib_book.claims import Outcome, claim
-from gatedlib_book.estimates import exact, mean, median, stacked
-
-SEEDS = 20
+from gatedlib_book.claims import Measured, claim
+from gatedlib_book.estimates import Numbers, along, bootstrap, exact, mean, median
 
 REGULARIZED = gl.Experiment(
     teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
@@ -31,7 +28,7 @@ REGULARIZED = gl.Experiment(
 )
 """Fig. 6: two layers, the second one fast, nonnegative and bounded."""
 
-FREE = REGULARIZED.replace(penalties=())
+UNREGULARIZED = REGULARIZED.replace(penalties=())
 """The same network without penalties."""
 
 BOUNDED = REGULARIZED.replace(penalties=(gl.UnitNorm(b=0.2, ord=2),))
@@ -43,19 +40,19 @@ NONNEGATIVE = REGULARIZED.replace(penalties=(gl.Nonnegative(a=0.2),))
 FINE = REGULARIZED.replace(dt=0.002, inputs=gl.Population())
 """Fig. 6 in steps of a fifth, with all inputs at once."""
 
-COSTLY = FINE.replace(
+WITH_COST = FINE.replace(
     penalties=(*REGULARIZED.flow.penalties, gl.WeightDecay(weight_decay=0.01)), curriculum=gl.Blocked(blocks=100)
 )
 """The same with a small cost on the first layer, for 100 blocks."""
 
-COSTLESS = COSTLY.replace(weight_decay=0.0)
+WITHOUT_COST = WITH_COST.replace(weight_decay=0.0)
 """And without the cost."""
 
-TAU_B = (1.0, 0.75, 0.5, 0.25, 0.1)
+BLOCK_LENGTHS = (1.0, 0.75, 0.5, 0.25, 0.1)
 TAU_W2 = (0.01, 0.02, 0.03, 0.045, 0.06)
-STRENGTHS = (0.0, 0.25, 0.5, 1.0, 1.5)
+PENALTY_STRENGTHS = (0.0, 0.25, 0.5, 1.0, 1.5)
 
-BY_PENALTY = REGULARIZED.replace(
+TWO_LAYERS = REGULARIZED.replace(
     penalties=(gl.Scaled(1.0, REGULARIZED.flow.penalties),), curriculum=gl.Blocked(duration=30.0)
 )
 """Fig. A.7: blocks of any length for as long as in Fig. 6, and both penalties scaled together."""
@@ -116,9 +113,8 @@ def missing(first_layer: xr.DataArray, gates: xr.DataArray, teachers: xr.DataArr
     return ((xr.dot(gates, first_layer, dim="hidden") - teachers) ** 2).sum(over) / (teachers**2).sum(over)
 
 
-@functools.lru_cache(maxsize=32)
 @cached
-def measured(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
+def summary(experiment: gl.Experiment, seeds: int = 20) -> xr.Dataset:
     """What all claims on two layers ask for: recovery and gates block by block, and how the last two blocks end."""
     every = round(0.01 / experiment.flow.dt)
     keep = (record.loss, record.gates, record.alignment)
@@ -140,14 +136,29 @@ def measured(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     ).drop_vars(("task", "active_task"), errors="ignore")
 
 
-def late(values: xr.DataArray, blocks: int = 4) -> xr.DataArray:
-    """The mean over the last blocks of each seed."""
-    return values.isel(block=slice(-blocks, None)).mean("block")
+def table(experiments: dict[str, gl.Experiment]) -> pd.DataFrame:
+    """What the networks of some experiments end with, the median over seeds: one row for each experiment."""
+    rows = {}
+    for name, experiment in experiments.items():
+        typical = summary(experiment).median("seed")
+        columns = {
+            "alignment": typical.total_alignment,
+            "gate-like": typical.gate_like[-1],
+            "one unit": typical.one_unit,
+            "overlap": typical.overlap,
+            "time": metrics.last(typical.time_to_criterion, 4),
+        }
+        rows[name] = {column: float(value) for column, value in columns.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").round(2)
 
 
+@cached
 def alignment_grid(experiment: gl.Experiment, seeds: int = 10, **axes: Any) -> xr.DataArray:
     """Final total alignment over a grid, of units matched to rows as often as blocks may end."""
-    return regimes.alignment_grid(experiment, seeds, every=round(0.05 / experiment.flow.dt), **axes)
+    every = round(0.05 / experiment.flow.dt)
+    measure = metrics.total_alignment
+    grid = gl.sweep(experiment, seeds=seeds, record=(record.alignment,), every=every, measure=measure, **axes)
+    return grid.total_alignment
 
 
 def by_kick(dt: float, cost: float = 0.0, seeds: int = 30) -> xr.DataArray:
@@ -162,185 +173,157 @@ def by_kick(dt: float, cost: float = 0.0, seeds: int = 30) -> xr.DataArray:
     return alignment_grid(experiment, seeds, a=tuple(strengths)).assign_coords(a=list(KICKS)).rename(a="kick")
 
 
+REGULARIZED_AND_NOT = (REGULARIZED, UNREGULARIZED)
+"""What claims on Fig. 6 exchange to be false."""
+
+
 @claim(
     "6",
     "6",
-    "With fast, nonnegative and bounded weights the second of two layers becomes gate-like.",
+    swap=REGULARIZED_AND_NOT,
     note="It depends on the length of the step and on the size of the network: see kick and decay.",
-    counterfactual={"regularized": FREE, "free": REGULARIZED},
 )
-def gate_like(regularized: gl.Experiment = REGULARIZED, free: gl.Experiment = FREE) -> Outcome:
-    """Alignment of hidden units with the teachers' rows, and the gates on the active task's units, late in training."""
-    held, loose = measured(regularized), measured(free)
-    aligned, unaligned = median(held.total_alignment), median(loose.total_alignment)
-    share, chance = median(late(held.gate_like, 2)), median(late(loose.gate_like, 2))
-    single, spread = median(held.one_unit), median(loose.one_unit)
-    return Outcome(
-        {
-            "total_alignment_regularized": aligned,
-            "total_alignment_free": unaligned,
-            "gate_like_fraction": share,
-            "gate_like_fraction_free": chance,
-            "one_unit_share": single,
-            "one_unit_share_free": spread,
-        },
-        {
-            "total alignment above 0.8 with penalties": aligned.low > 0.8,
-            "and below 0.4 without": unaligned.high < 0.4,
-            "above 0.75 of each output's gates on the units of the active task with penalties": share.low > 0.75,
-            "and without no more than by chance, 0.4 to 0.6": chance.low > 0.4 and chance.high < 0.6,
-            "of each output above two thirds on one single unit": single.low > 2 / 3,
-            "and below a third without": spread.high < 1 / 3,
-        },
+def gate_like(regularized: gl.Experiment, free: gl.Experiment) -> Measured:
+    """With fast, nonnegative and bounded weights the second of two layers becomes gate-like.
+
+    Alignment of hidden units with the teachers' rows, and the gates on the active task's units, late in training.
+    """
+    with_penalties, without = summary(regularized), summary(free)
+    n = Numbers(
+        total_alignment_regularized=median(with_penalties.total_alignment),
+        total_alignment_free=median(without.total_alignment),
+        gate_like_fraction=median(metrics.last(with_penalties.gate_like, 2)),
+        gate_like_fraction_free=median(metrics.last(without.gate_like, 2)),
+        one_unit_share=median(with_penalties.one_unit),
+        one_unit_share_free=median(without.one_unit),
     )
+    return n, {
+        "total alignment is {} with penalties": n.total_alignment_regularized > 0.8,
+        "and {} without": n.total_alignment_free < 0.4,
+        "of each output's gates, {} is on the units of the active task with penalties": n.gate_like_fraction > 0.75,
+        "and without no more than by chance, {}": n.gate_like_fraction_free.within(0.4, 0.6),
+        "of each output, {} is on one single unit": n.one_unit_share > 0.7,
+        "and {} without penalties": n.one_unit_share_free < 0.3,
+    }
 
 
-@claim(
-    "A.4",
-    "A.4",
-    "Two layers with these penalties come to switch fast, without them they slow down.",
-    counterfactual={"regularized": FREE, "free": REGULARIZED},
-)
-def recovery(regularized: gl.Experiment = REGULARIZED, free: gl.Experiment = FREE) -> Outcome:
-    """Time to a loss of 0.1 in every block."""
-    held, loose = measured(regularized).time_to_criterion, measured(free).time_to_criterion
-    first, last = (median(held.sel(block=1)), median(late(held)))
-    loose_first, loose_last = (median(loose.sel(block=1)), median(late(loose)))
-    return Outcome(
-        {
-            "time_to_criterion_regularized": median(held),
-            "time_to_criterion_free": median(loose),
-            "late_time_regularized": last,
-            "late_time_free": loose_last,
-        },
-        {
-            "with penalties the last four blocks are ten times as fast as the first": last.high < first.low / 10,
-            "without them slower than the first": loose_last.low > loose_first.high,
-            "late in training penalties make switches four times as fast": last.high < loose_last.low / 4,
-        },
+@claim("A.4", "A.4", swap=REGULARIZED_AND_NOT)
+def recovery(regularized: gl.Experiment, free: gl.Experiment) -> Measured:
+    """Two layers with these penalties come to switch fast; without them they slow down.
+
+    Time to a loss of 0.1 in every block, and its ratios, network by network.
+    """
+    times, times_free = (summary(experiment).time_to_criterion for experiment in (regularized, free))
+    late, late_free = metrics.last(times, 4), metrics.last(times_free, 4)
+    n = Numbers(
+        time_to_criterion_regularized=median(times),
+        time_to_criterion_free=median(times_free),
+        late_time_regularized=median(late),
+        late_time_free=median(late_free),
+        first_time_over_late_regularized=median(times.sel(block=1) / late),
+        late_time_free_over_regularized=median(late_free / late),
     )
+    return n, {
+        "with penalties the first block takes {} times as long as the last four": n.first_time_over_late_regularized
+        > 10,
+        "without them a shorter time than the last four": n.time_to_criterion_free.at(block=1) < n.late_time_free,
+        "late in training a switch takes {} times as long without penalties": n.late_time_free_over_regularized > 4,
+    }
 
 
-@claim(
-    "A.7",
-    "A.7",
-    "At these a and b, two layers become gate-like with long blocks, a fast second layer, penalties.",
-    counterfactual={"experiment": BY_PENALTY.replace(b=0.0)},
-)
-def grids(experiment: gl.Experiment = BY_PENALTY) -> Outcome:
-    """Total alignment over block length and tau of the second layer, and over block length and penalty."""
-    speed = alignment_grid(experiment, block_length=TAU_B, tau_c=TAU_W2)
-    force = alignment_grid(experiment, block_length=TAU_B, strength=STRENGTHS)
-    corner = median(speed.sel(block_length=1.0, tau_c=0.01))
-    short = median(speed.sel(block_length=0.1, tau_c=0.01))
-    slow = median(speed.sel(block_length=1.0, tau_c=0.06))
-    weak = median(force.sel(block_length=1.0, strength=0.0))
-    return Outcome(
-        {
-            "grid_block_by_tau_w2": mean(speed),
-            "grid_block_by_penalty_two_layer": mean(force),
-            "alignment_all_three": corner,
-            "alignment_short_blocks": short,
-            "alignment_slow_second_layer": slow,
-            "alignment_no_penalty": weak,
-        },
-        {
-            "with all three above 0.8": corner.low > 0.8,
-            "with short blocks below 0.7": short.high < 0.7,
-            "with a slow second layer below 0.7": slow.high < 0.7,
-            "without penalties below 0.4": weak.high < 0.4,
-        },
+@claim("A.7", "A.7", counterfactual={"experiment": TWO_LAYERS.replace(b=0.0)})
+def grids(experiment: gl.Experiment = TWO_LAYERS) -> Measured:
+    """At these a and b, two layers become gate-like with long blocks, a fast second layer, penalties.
+
+    Total alignment over block length and tau of the second layer, and over block length and penalty.
+    """
+    speed = alignment_grid(experiment, block_length=BLOCK_LENGTHS, tau_c=TAU_W2)
+    force = alignment_grid(experiment, block_length=BLOCK_LENGTHS, strength=PENALTY_STRENGTHS)
+    n = Numbers(
+        grid_block_by_tau_w2=mean(speed),
+        grid_block_by_penalty_two_layer=mean(force),
+        alignment_all_three=median(speed.sel(block_length=1.0, tau_c=0.01)),
+        alignment_short_blocks=median(speed.sel(block_length=0.1, tau_c=0.01)),
+        alignment_slow_second_layer=median(speed.sel(block_length=1.0, tau_c=0.06)),
+        alignment_no_penalty=median(force.sel(block_length=1.0, strength=0.0)),
     )
+    return n, {
+        "with all three it is {}": n.alignment_all_three > 0.8,
+        "with short blocks {}": n.alignment_short_blocks < 0.7,
+        "with a slow second layer {}": n.alignment_slow_second_layer < 0.7,
+        "without penalties {}": n.alignment_no_penalty < 0.4,
+    }
 
 
-@claim(
-    "bound",
-    "beyond",
-    "Bounded activity alone makes two layers flexible, and leaves nothing that looks like a gate.",
-    counterfactual={"bounded": NONNEGATIVE, "nonnegative": BOUNDED},
-)
-def bound(bounded: gl.Experiment = BOUNDED, nonnegative: gl.Experiment = NONNEGATIVE) -> Outcome:
-    """Overlap of the directions that the second layer reads on the two tasks, with one of the penalties each."""
-    held, kept = measured(bounded), measured(nonnegative)
-    apart, together = median(held.overlap), median(kept.overlap)
-    quick, aligned, single = (
-        median(late(held.time_to_criterion)),
-        median(held.total_alignment),
-        median(held.one_unit),
+@claim("bound", swap=(BOUNDED, NONNEGATIVE))
+def bound(bounded: gl.Experiment, nonnegative: gl.Experiment) -> Measured:
+    """Bounded activity alone makes two layers flexible, and leaves nothing that looks like a gate.
+
+    Overlap of the directions that the second layer reads on the two tasks, with one of the penalties each.
+    """
+    results = summary(bounded)
+    n = Numbers(
+        overlap_bounded=median(results.overlap),
+        overlap_nonnegative=median(summary(nonnegative).overlap),
+        late_time_bounded=median(metrics.last(results.time_to_criterion, 4)),
+        total_alignment_bounded=median(results.total_alignment),
+        one_unit_share_bounded=median(results.one_unit),
     )
-    return Outcome(
-        {
-            "overlap_bounded": apart,
-            "overlap_nonnegative": together,
-            "late_time_bounded": quick,
-            "total_alignment_bounded": aligned,
-            "one_unit_share_bounded": single,
-        },
-        {
-            "bounded: on the two tasks it reads from different directions, overlap below 0.1": apart.high < 0.1,
-            "and recovers within 0.05": quick.high < 0.05,
-            "and yet total alignment is below 0.5": aligned.high < 0.5,
-            "and below a third of each output's gates is on one unit": single.high < 1 / 3,
-            "nonnegative: overlap above 0.9": together.low > 0.9,
-        },
+    return n, {
+        "bounded: on the two tasks it reads from different directions, overlap {}": n.overlap_bounded < 0.1,
+        "and recovers within a time of {}": n.late_time_bounded < 0.05,
+        "and yet total alignment is {}": n.total_alignment_bounded < 0.5,
+        "and of each output's gates, {} is on one unit": n.one_unit_share_bounded < 0.3,
+        "nonnegative: overlap is {}": n.overlap_nonnegative > 0.9,
+    }
+
+
+@claim("kick", counterfactual={"steps": (0.01,), "cost": 0.05})
+def kick(steps: tuple[float, ...] = STEPS, cost: float = 0.0) -> Measured:
+    """Other things equal, a step makes the second layer gate-like through the size of its kick.
+
+    Total alignment by the kick a dt / tau_c that a negative weight gets in one step, for three step lengths.
+    """
+    samples = along("dt", steps, [by_kick(dt, cost) for dt in steps])
+    n = Numbers(
+        kick=exact(KICKS),
+        dt=exact(steps),
+        alignment_by_kick=median(samples),
+        largest_difference_between_steps=bootstrap(
+            samples.transpose("seed", "dt", "kick"), lambda values: np.ptp(np.median(values, 0), 0).max()
+        ),
     )
+    aligned = n.alignment_by_kick
+    return n, {
+        "kicks of 0.1 and less leave it at {}, for every step": aligned.at(kick=[0.02, 0.04, 0.1]) < 0.75,
+        "kicks of 0.2 take it to {}, for every step": aligned.at(kick=0.2) > 0.75,
+        "kicks of 0.4 break the network, alignment {}, for every step": aligned.at(kick=0.4) < 0.4,
+        "for equal kicks the step matters by {}": n.largest_difference_between_steps < 0.1,
+        "and the kick, 0.2 or 0.4, by {}": aligned.at(kick=0.2) - aligned.at(kick=0.4) > 0.4,
+    }
 
 
-@claim(
-    "kick",
-    "beyond",
-    "Other things equal, a step makes the second layer gate-like through the size of its kick.",
-    counterfactual={"steps": (0.01,), "cost": 0.05},
-)
-def kick(steps: tuple[float, ...] = STEPS, cost: float = 0.0) -> Outcome:
-    """Total alignment by the kick a dt / tau_c that a negative weight gets in one step, for three step lengths."""
-    aligned = stacked([median(by_kick(dt, cost)) for dt in steps], dt=steps)
-    gap = float(np.ptp(aligned.value, axis=0).max())
-    return Outcome(
-        {
-            "kick": exact(KICKS),
-            "dt": exact(steps),
-            "alignment_by_kick": aligned,
-            "largest_difference_between_steps": exact(gap),
-        },
-        {
-            "kicks of 0.1 and less leave it below 0.75, for every step": (aligned.high[:, :3] < 0.75).all(),
-            "kicks of 0.2 take it above 0.75, for every step": (aligned.low[:, 3] > 0.75).all(),
-            "kicks of 0.4 break the network, alignment below 0.4, for every step": (aligned.high[:, 4] < 0.4).all(),
-            "for equal kicks the step matters by less than 0.1, and kicks for more than 0.4": gap < 0.1
-            and float(np.ptp(aligned.value, axis=1).min()) > 0.4,
-        },
+@claim("decay", swap=(WITH_COST, WITHOUT_COST))
+def decay(costly: gl.Experiment, costless: gl.Experiment) -> Measured:
+    """With a small cost on the first layer the second one becomes gate-like in small steps too.
+
+    The network of Fig. 6 in steps of a fifth for 100 blocks, with and without a cost on the first layer.
+    """
+    with_cost, without = summary(costly), summary(costless)
+    n = Numbers(
+        total_alignment_costly=median(with_cost.total_alignment),
+        total_alignment_costless=median(without.total_alignment),
+        gate_like_fraction_costly=median(metrics.last(with_cost.gate_like, 2)),
+        overlap_costly=median(with_cost.overlap),
+        excess_costly=median(with_cost.excess),
+        excess_costless=median(without.excess),
+        missing_costly=median(with_cost.missing),
     )
-
-
-@claim(
-    "decay",
-    "beyond",
-    "With a small cost on the first layer the second one becomes gate-like in small steps too.",
-    counterfactual={"costly": COSTLESS, "costless": COSTLY},
-)
-def decay(costly: gl.Experiment = COSTLY, costless: gl.Experiment = COSTLESS) -> Outcome:
-    """The network of Fig. 6 in steps of a fifth for 100 blocks, with and without a cost on the first layer."""
-    paid, free = measured(costly), measured(costless)
-    aligned, before = median(paid.total_alignment), median(free.total_alignment)
-    share, apart = median(late(paid.gate_like, 2)), median(paid.overlap)
-    size, size_before, lacking = median(paid.excess), median(free.excess), median(paid.missing)
-    return Outcome(
-        {
-            "total_alignment_costly": aligned,
-            "total_alignment_costless": before,
-            "gate_like_fraction_costly": share,
-            "overlap_costly": apart,
-            "excess_costly": size,
-            "excess_costless": size_before,
-            "missing_costly": lacking,
-        },
-        {
-            "total alignment above 0.95 with the cost": aligned.low > 0.95,
-            "and below 0.75 without": before.high < 0.75,
-            "with it above 0.98 of each output's gates are on the active task's units": share.low > 0.98,
-            "and the overlap of the two tasks is below 0.02": apart.high < 0.02,
-            "the first layer holds both tasks: less than 0.1 of them is missing": lacking.high < 0.1,
-            "and the two layers are within 5 % of the smallest for what they compute": size.high < 1.05,
-        },
-    )
+    return n, {
+        "total alignment is {} with the cost": n.total_alignment_costly > 0.95,
+        "and {} without": n.total_alignment_costless < 0.75,
+        "with it {} of each output's gates is on the active task's units": n.gate_like_fraction_costly > 0.98,
+        "and the overlap of the two tasks is {}": n.overlap_costly < 0.02,
+        "the first layer holds both tasks: of them, {} is missing": n.missing_costly < 0.1,
+        "and the two layers are {} times the smallest for what they compute": n.excess_costly < 1.05,
+    }

@@ -111,13 +111,13 @@ def _earlier(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
 
 
 def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
-    held, free = (change(e) for e in (depth.REGULARIZED, depth.FREE))
+    held, free = (change(e) for e in (depth.REGULARIZED, depth.UNREGULARIZED))
     aligned = [metrics.total_alignment(gl.simulate(e, seeds, (record.alignment,), every=5)) for e in (held, free)]
     loss = gl.simulate(held, seeds, (record.loss,))
     return {
         "6: alignment of two layers, penalties": aligned[0],
         "6: the same, free": aligned[1],
-        "A.4: recovery of two layers, penalties": depth.late(metrics.time_to_criterion(loss)),
+        "A.4: recovery of two layers, penalties": metrics.last(metrics.time_to_criterion(loss), 4),
     }
 
 

@@ -94,17 +94,24 @@ def _check_network(network: Network, d_out: int, d_in: int) -> None:
     drawn = _trace_twice(f"{name}.init", lambda network, key: network.init(key, d_out, d_in), network)
     for field, leaf in drawn._asdict().items():
         _require_real(f"{field} of {name}", leaf)
-    _require_real(f"matrix of {name}", jax.eval_shape(lambda network, p: network.effective(p), network, drawn))
+    for leaf in jax.tree.leaves(_student(network, drawn)):
+        _require_real(f"matrix of {name}", leaf)
 
 
-def require_inputs(inputs: Inputs, matrix_shape: tuple[int, int], d_in: int) -> None:
-    """Require inputs whose batch and loss have the shapes of their task."""
+def _student(network: Network, params: Any) -> Any:
+    """The shape of the matrix that a network makes of its parameters, or of what its inputs take in place of one."""
+    return jax.eval_shape(lambda network, params: network.effective(params), network, params)
+
+
+def require_inputs(inputs: Inputs, network: Network, matrix_shape: tuple[int, int], d_in: int) -> None:
+    """Require inputs whose batch and loss have the shapes of their task and of the student."""
     if not is_ours(type(inputs)):
-        _check_inputs(inputs, matrix_shape, d_in)
+        _check_inputs((inputs, network), matrix_shape, d_in)
 
 
 @cached_by_shapes
-def _check_inputs(inputs: Inputs, matrix_shape: tuple[int, int], d_in: int) -> None:
+def _check_inputs(parts: tuple[Inputs, Network], matrix_shape: tuple[int, int], d_in: int) -> None:
+    inputs, network = parts
     name, (d_out, width) = type(inputs).__name__, matrix_shape
     batch = _trace_twice(f"{name}.draw", lambda inputs, key: inputs.draw(key, d_out, d_in), inputs)
     if type(inputs).loss is Inputs.loss and batch is not None:
@@ -113,16 +120,18 @@ def _check_inputs(inputs: Inputs, matrix_shape: tuple[int, int], d_in: int) -> N
             rule, remedy = f"must be ({width}, rank): L with L @ L.T = S", "Transpose it, or write loss for it too"
             raise refusal(f"shape of what {name}.draw draws", _shape(batch), rule, remedy)
     teacher = jax.ShapeDtypeStruct((d_out, d_in), jnp.zeros(()).dtype)
-    student = jax.ShapeDtypeStruct(matrix_shape, teacher.dtype)
+    params = jax.eval_shape(lambda network, key: network.init(key, *matrix_shape), network, random_key(0))
+    student = _student(network, params)
     pair = jax.eval_shape(lambda inputs, *args: inputs.loss(*args), inputs, student, teacher, batch)
     remedy = "Return loss, gradient"
     if not isinstance(pair, tuple) or len(pair) != 2:
         rule = "must be the loss and its gradient with respect to the matrix"
         raise refusal(f"{name}.loss", _shape(pair), rule, remedy)
-    for what, expected, value in zip(("loss", "gradient"), ((), matrix_shape), pair, strict=True):
-        if getattr(value, "shape", None) != expected:
-            raise refusal(f"{what} of {name}.loss", _shape(value), f"must be {expected}", remedy)
-        _require_real(f"{what} of {name}.loss", value)
+    for what, expected, value in zip(("loss", "gradient"), (jnp.zeros(()), student), pair, strict=True):
+        if _shape(value) != _shape(expected):
+            raise refusal(f"{what} of {name}.loss", _shape(value), f"must be {_shape(expected)}", remedy)
+        for leaf in jax.tree.leaves(value):
+            _require_real(f"{what} of {name}.loss", leaf)
 
 
 def require_penalty(penalty: Penalty, shapes: dict[str, tuple[int, ...]]) -> None:

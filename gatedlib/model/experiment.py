@@ -67,7 +67,7 @@ class Experiment(Part):
         self.flow.inputs.check(self.teachers)
         shapes = self.network.shapes(*self.sizes)
         checks.require_network(self.network, *self.sizes)
-        checks.require_inputs(self.flow.inputs, self.sizes, self.teachers.shape[2])
+        checks.require_inputs(self.flow.inputs, self.network, self.sizes, self.teachers.shape[2])
         for part in parts_of(self.flow):
             if isinstance(part, Penalty):
                 checks.require_penalty(part, shapes)

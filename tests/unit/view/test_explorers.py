@@ -50,7 +50,7 @@ EXPLORERS = {
         reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
     ),
     "compose": lambda: explore.compose(COMPOSED, gl.simulate(COMPOSED, seeds=2), seed=1),
-    "second_layer": lambda: explore.second_layer(depth.COSTLY.replace(dt=0.01, blocks=4)),
+    "second_layer": lambda: explore.second_layer(depth.WITH_COST.replace(dt=0.01, blocks=4)),
     "change_of_mind": lambda: explore.change_of_mind(*switched()),
     "gates_by_hand": lambda: explore.gates_by_hand(gl.simulate(small(), seeds=1)),
     "phase_diagram": lambda: explore.phase_diagram(small(dt=0.01), MAP, log="x", networks=2),

@@ -406,12 +406,12 @@ def test_labellings_are_those_of_the_paper():
 def test_accuracy_after_a_switch_is_that_of_the_right_frame():
     results = gl.simulate(named(), 1, (record.gates,), every=5)  # blocks of 40 steps
     ramp = results.assign(accuracy=results.gates.isel(path=0) * 0 + results.step)
-    assert pictures.after(ramp, 0, switches=1).item() == 200
-    assert pictures.after(ramp, 10, switches=1).item() == 210
-    assert pictures.after(ramp, 10, switches=2).item() == 190
-    assert pictures.ending(ramp, blocks=1).item() == 235
+    assert pictures.accuracy_after_switch(ramp, 0, switches=1).item() == 200
+    assert pictures.accuracy_after_switch(ramp, 10, switches=1).item() == 210
+    assert pictures.accuracy_after_switch(ramp, 10, switches=2).item() == 190
+    assert pictures.accuracy_at_block_end(ramp, blocks=1).item() == 235
     with pytest.raises(ValueError, match="steps = 7: must be a multiple of 5"):
-        pictures.after(ramp, 7)
+        pictures.accuracy_after_switch(ramp, 7)
 
 
 def test_the_trunk_learns_at_its_own_rate():
