@@ -20,9 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0 if all claims do as expected or `--exit-zero` was given, 1 if one fails that was expected to
         hold, or the reverse, 2 for a bad call or if none can be measured.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m gatedlib_book", description="the claims of the book"
-    )
+    parser = argparse.ArgumentParser(prog="python -m gatedlib_book", description="the claims of the book")
     commands = parser.add_subparsers(required=True, metavar="command")
     claims = commands.add_parser("claims", help="measure the claims of the paper and say which hold")
     claims.add_argument("--figure", help="only those of one figure, such as 2")

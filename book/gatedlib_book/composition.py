@@ -102,7 +102,7 @@ def tasks(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
     )
     return n, {
         "the flexible network takes {} times as long as the forgetful one": n.new_task_time_ratio < 0.5,
-        "frozen weights: its gates alone take {} times as long as with its weights": n.new_task_time_ratio_gates_only
+        "frozen weights: its gates alone take {} times as long": n.new_task_time_ratio_gates_only
         < 1.5,
     }
 
@@ -184,8 +184,7 @@ def rows(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
     )
     return n, {
         "the flexible network takes {} times as long as the forgetful one": n.new_task_time_ratio_subtask < 0.5,
-        "frozen weights: its gates alone take {} times as long as with its weights": n.new_task_time_ratio_gates_only_subtask
-        < 1.5,
+        "frozen weights: its gates alone take {} times as long": n.new_task_time_ratio_gates_only_subtask < 1.5,
         "for each output the gate of the task that it comes from is {}": n.gate_of_own_task > 0.4,
         "and the largest of the others, whatever its sign, is {} times as large": n.other_gates_over_own < 0.25,
     }

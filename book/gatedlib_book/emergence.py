@@ -45,7 +45,7 @@ def predicted_spread(experiment: gl.Experiment, begin: Starts, tau_c: Sequence[f
     speeds = np.array([float(experiment.flow.tau_c)] if tau_c is None else tau_c)
     difference, mean, gates = (np.repeat(values[None], len(speeds), 0) for values in start)
     by_seed = np.repeat(speeds[:, None], len(gates[0]), 1)
-    values = theory.spreading(targets, plan.block_tasks, lengths, tau_w, by_seed, difference, mean, gates)
+    values = theory.gate_divergence(targets, plan.block_tasks, lengths, tau_w, by_seed, difference, mean, gates)
     spread = xr.DataArray(values, {"tau_c": speeds, "seed": np.arange(len(gates[0]))}, ("tau_c", "seed", "block"))
     return spread.isel(tau_c=0, drop=True) if tau_c is None else spread
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 import gatedlib as gl
 from gatedlib import metrics, observer, record
-from gatedlib.analysis.requirements import first_true
+from gatedlib._internal.numerics import first_true
 from gatedlib.model.experiment import setting
 from gatedlib.simulation.results import final_params
 from gatedlib_book.cache import cached
@@ -190,7 +190,7 @@ def lesion(
     blocks: int = AFTER,
     inputs: gl.Population | gl.Noisy | None = None,
 ) -> xr.Dataset:
-    """A trained network whose gates are slowed, or whose penalties are scaled, and what becomes of it in the next blocks.
+    """A trained network whose gates are slowed, or whose penalties are scaled, and its next blocks.
 
     Perseveration is how long after a switch the gate of the old task stays above that of the new one. In the end both
     tasks are tried with the best gates for each, not below 0 (`cued`) or of any sign, and `cured` is the recovery in

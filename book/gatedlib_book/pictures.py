@@ -258,7 +258,7 @@ def reading(kind: str = "flexible", batch: int = 100, name: str = "digits", seed
     """Whether the gates tell which task is on at each step after a switch, dims seed, block and step since."""
     experiment = NETWORKS[kind](name).replace(batch=batch)
     results = gl.simulate(experiment, seeds, (record.gates,))
-    right = metrics.task_read(results) == results.active_task
+    right = metrics.decoded_task(results) == results.active_task
     blocks = right.values.reshape(seeds, results.sizes["block"], -1)
     return xr.DataArray(blocks, {"seed": results.seed, "block": results.block}, ("seed", "block", "since"))
 
@@ -330,9 +330,9 @@ def labellings(labels: Labels = (TRUE, ORTHOGONAL, THIRD), rounds: int = 6) -> M
         accuracy_growth_after_10_steps_three=median(end - soon),
         accuracy_of_trunk_digits=exact(features("digits").accuracy),
     )
+    growth = n.accuracy_growth_after_10_steps_three
     return n, {
-        "from ten steps after a late switch to the end of the block it grows by {}": n.accuracy_growth_after_10_steps_three
-        < 0.03,
+        "from ten steps after a late switch to the end of the block it grows by {}": growth < 0.03,
         "and is then short of the trunk's own by {}": n.accuracy_of_trunk_digits - n.accuracy_end_of_block_three < 0.03,
     }
 
@@ -417,9 +417,9 @@ def fine_tuning(flexible: str, forgetful: str, trunk_rate: float = 1.0) -> Measu
         accuracy_growth_after_10_steps_fine_tuned=median(end - soon),
         trunk_moved=median(trunk_moved(fast)),
     )
+    growth = n.accuracy_growth_after_10_steps_fine_tuned
     return n, {
-        "flexible: from ten steps after a late switch to the end of the block it grows by {}": n.accuracy_growth_after_10_steps_fine_tuned
-        < 0.03,
+        "flexible: from ten steps after a late switch to the end of the block it grows by {}": growth < 0.03,
         "forgetful: ten steps after a late switch it is {}": n.accuracy_after_10_steps_forgetful_fine_tuned < 0.4,
         "the flexible networks' trunks have moved by {} times their length": n.trunk_moved > 0.05,
     }

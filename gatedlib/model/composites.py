@@ -46,7 +46,7 @@ def _require_matrices(name: str, teachers: object) -> None:
 class _Composite(Teachers):
     """Tasks, and further tasks that are made of them."""
 
-    base: Teachers = checked(_require_matrices, convert=None)
+    base: Teachers = checked(_require_matrices, convert=None, accepts=Teachers)
 
     @property
     @abc.abstractmethod

@@ -80,9 +80,7 @@ def test_exchanged_arguments_are_the_counterfactual():
 
 def test_what_does_otherwise_than_expected_stops_the_page_that_shows_it():
     assert register(1).show().holds
-    with pytest.raises(
-        AssertionError, match=r"claim mine .*otherwise than expected\. not met: it is more than 0\.5"
-    ):
+    with pytest.raises(AssertionError, match=r"claim mine .*otherwise than expected\. not met: it is more than 0\.5"):
         register(0).show()
 
 
