@@ -45,6 +45,7 @@ def _matching_by_gates(results: xr.Dataset) -> xr.DataArray:
     require_no_composites(results, "Use metrics.matching, which leaves them out")
     require_blocks(results, whole=True)
     require_all_frames(results)
+    # the last frame of each block in the second half of the run, when gates are most likely to follow the tasks
     half = results.sizes["block"] // 2
     last_frames = np.searchsorted(results.step.values, results.block_stop.values[half:]) - 1
     gates = results.gates.transpose("seed", "time", unit_dim(results)).values[:, last_frames]

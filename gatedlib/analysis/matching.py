@@ -131,6 +131,7 @@ def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None)
         _require_matching(path_of_task, results)
     dim = unit_dim(results)
     path_of_task = path_of_task.isel(task=slice(runs_of(results)[0].components))
+    # a path serves a task, a hidden unit one output of a task
     path_of_task = (
         path_of_task.stack(served=("task", "out"))
         if outputs_share_units(results)
@@ -148,6 +149,7 @@ def reorder_paths(results: xr.Dataset, path_of_task: xr.DataArray | None = None)
                 rule = "paths are reordered for each output, so quantities of paths must have the dim out"
                 raise refusal(str(name), values.dims, rule, "Leave it out")
             reordered[name] = values.drop_vars(axis).isel({axis: index}).transpose(*values.dims)
+    # only where every task has a path can the order stand for the matching later on
     complete = (path_of_task >= 0).all([name for name in path_of_task.dims if name != "seed"]).values.tolist()
     texts = [run._replace(in_order=ordered).text() for run, ordered in zip(runs_of(results), complete, strict=True)]
     return reordered.assign_coords(settings=("seed", np.array(texts, object)))

@@ -9,6 +9,9 @@ Metrics of results also take the results of a sweep, and are then taken in each 
 `mixing_cost` want a single run (`gatedlib.results.cell`).
 """
 
+import sys
+
+from gatedlib._internal.renamed import renamed
 from gatedlib.analysis.gate_readout import decoded_task, matching_by_gates
 from gatedlib.analysis.matching import components, matching, reorder_paths
 from gatedlib.analysis.specialization import (
@@ -57,3 +60,5 @@ __all__ = [
     "time_to_criterion",
     "total_alignment",
 ]
+
+renamed(sys.modules[__name__], {"task_read": "decoded_task"})

@@ -169,6 +169,7 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
     after = np.append(gates.values[:, 1:], matched.final_gates.values[:, None], axis=1)
     open_gates = gates.copy(data=after).clip(min=0).rename({dim: "task"})
     total = open_gates.sum("task")
+    # where no gate is open they say nothing, and every task is as likely as any other
     return (open_gates / total.where(total > 0)).fillna(1 / paths).rename("gate_shares")
 
 
@@ -225,6 +226,7 @@ def errors(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     results = table_of_frames(results)
+    # of several tasks that are believed in equally, one is named at random: the error is then a matter of chance
     active, highest = _belief_in_active(belief, results), belief.max("task")
     correct = (active == highest) / (belief == highest).sum("task")
     return (1 - correct).rename("errors")

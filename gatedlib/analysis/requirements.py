@@ -46,7 +46,7 @@ def require_every_step(run: xr.Dataset) -> None:
 
 def require_first_frames(run: xr.Dataset) -> None:
     """Require frames from the first step on."""
-    _require_frames(run, run.step.values[0] == 0)
+    _require_frames(run, bool(run.step[0] == 0))
 
 
 def require_last_frames(run: xr.Dataset, count: int) -> None:
@@ -54,7 +54,7 @@ def require_last_frames(run: xr.Dataset, count: int) -> None:
     steps, own = run.step.values, runs_of(run)[0]
     # frames that were thinned end before the last step, but within one spacing of the end
     every = spacing(steps[-max(2, count) :], own)
-    _require_frames(run, len(steps) >= count and steps[-1] + every >= own.steps)
+    _require_frames(run, len(steps) >= count and bool(steps[-1] + every >= own.steps))
 
 
 def require_all_frames(run: xr.Dataset) -> None:

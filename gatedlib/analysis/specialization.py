@@ -30,6 +30,7 @@ def _select_matched(
 ) -> xr.DataArray:
     """The values of the path that serves each task, with the dims of the matching in place of `dim`."""
     matched = path_of_task >= 0
+    # -1 would be the last path: the first one stands in for it, and is then replaced
     return values.isel({dim: path_of_task.where(matched, 0)}).where(matched, otherwise)
 
 
@@ -137,9 +138,9 @@ def gate_off(results: xr.Dataset) -> xr.DataArray:
 
 def _matched_gates(results: xr.Dataset, *, on: bool) -> xr.DataArray:
     own = runs_of(results)[0]
-    serves = _select_active(_is_matched(results), results) == on
-    serves = serves & (results.active_task < own.components)  # composites have no path
-    return _mean_over(results.gates.where(serves), "seed", "time").transpose("seed", "time")
+    selected = _select_active(_is_matched(results), results) == on
+    selected = selected & (results.active_task < own.components)  # composites have no path
+    return _mean_over(results.gates.where(selected), "seed", "time").transpose("seed", "time")
 
 
 @in_each_run("gates", "alignment")

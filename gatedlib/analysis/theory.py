@@ -5,12 +5,14 @@ gates come to differ enough for paths to specialize at all. Distances are those 
 :math:`D = \|W^*_A - W^*_B\|`.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from gatedlib._internal.renamed import renamed
 from gatedlib._internal.validation import (
     as_float_array,
     is_number,
@@ -415,3 +417,6 @@ def alternation_loss(run_length: Given, tau_c: float, distance: float, dt: float
     # 1 - r is tiny in small steps: its powers are taken through the logarithm, so that they keep their digits
     log, steps = np.log1p(-rate * dt), lengths / dt
     return distance**2 / (2 * steps) * np.expm1(2 * steps * log) / (np.expm1(2 * log) * (1 + np.exp(steps * log)) ** 2)
+
+
+renamed(sys.modules[__name__], {"spreading": "gate_divergence"})

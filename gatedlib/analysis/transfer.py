@@ -71,6 +71,7 @@ def _least_squares(
     others = [name for name in targets.dims if name not in ("seed", "out", "in")]
     columns = parts.transpose("seed", *separate, *entries, dim)
     rows = targets.transpose("seed", *separate, *others, *entries)
+    # for every seed (and output) one matrix whose columns are the parts, and as many right-hand sides as targets
     values = np.empty((*rows.shape[: -len(entries)], columns.sizes[dim]))
     for place in np.ndindex(columns.shape[: 1 + len(separate)]):
         matrix = columns.values[place].reshape(-1, columns.sizes[dim])
@@ -334,5 +335,5 @@ def adaptation_time(distance: float, size: float, tau_c: float, theta: float, sp
     named = {"size": size, "tau_c": tau_c, "theta": theta, "specialization": specialization}
     remedy = "Use the squared length of a teacher, a time constant, a loss, and a ratio"
     size, tau_c, theta, specialization = (require_positive(name, value, remedy) for name, value in named.items())
-    excess = size * distance**2 / (2 * theta)
+    excess = size * distance**2 / (2 * theta)  # the loss at the switch in units of theta
     return tau_c / (2 * size * specialization) * math.log(excess) if excess > 1 else 0.0

@@ -162,6 +162,7 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
         remedy = "Use plotting.second_layer for those of hidden units"
         raise refusal("dims of gates", run.gates.dims, "gates of paths are drawn over time", remedy)
     ax = ax or plt.gca()
+    # labellings are no matrices with which paths could be aligned
     path_of_task = None if "alignment" in run else metrics.matching_by_gates(run)
     matched = metrics.reorder_paths(run, path_of_task)
     for path in range(matched.sizes[unit_dim(run)]):
@@ -282,6 +283,7 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
     """
     down, across = _two_settings(values)
     ax = ax or plt.gca()
+    # the colours end beyond the highest number, so that black digits can be read on the darkest tint
     ax.imshow(values, cmap="Greens", vmin=vmin, vmax=vmax + 0.35 * (vmax - vmin), aspect="auto")
     for (row, column), value in np.ndenumerate(values.values):
         ax.text(column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=8, color="#222222")

@@ -34,17 +34,19 @@ class Layer(eqx.Module):
 
 
 def _layer(key: Key[Array, ""], *shape: int) -> Layer:
+    # the initialization of He and others, 2015: the size of signals is the same after every rectifier
     return Layer(np.sqrt(2 / np.prod(shape[:-1])) * normal(key, shape), jnp.zeros(shape[-1]))
 
 
 def convolve(layer: Layer, x: Float[Array, "sample row column in"]) -> Float[Array, "sample r c out"]:
     """A convolution with stride 2, written as one matrix product: many networks at once then are one product too."""
     size = layer.kernel.shape[0]
-    half, rows, columns = size // 2, -(-x.shape[1] // 2), -(-x.shape[2] // 2)
+    half, rows, columns = size // 2, ceil_div(x.shape[1], 2), ceil_div(x.shape[2], 2)
     x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
-    values = [x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(size) for j in range(size)]
+    # one array for each place in the kernel: the pixel that this place sees, wherever the kernel stands
+    patches = [x[:, i : i + 2 * rows - 1 : 2, j : j + 2 * columns - 1 : 2] for i in range(size) for j in range(size)]
     flat = layer.kernel.reshape(-1, layer.kernel.shape[-1])
-    return jax.nn.relu(jnp.concatenate(values, -1) @ flat + layer.bias)
+    return jax.nn.relu(jnp.concatenate(patches, -1) @ flat + layer.bias)
 
 
 class Trunk(eqx.Module):

@@ -115,6 +115,7 @@ def rounded(values: Any, digits: int = 10) -> Any:
 
 def coordinates(teachers: Any, params: Params) -> dict[str, Any]:
     """A network with one gate per path, and its teachers, in the few coordinates in which it learns."""
+    # a browser then steps through a few numbers, of which it needs no others to know the loss of the whole network
     targets, start, space = subspace.project(teachers, params)
     gates = np.asarray(params.gates)[:, None]
     state = {"targets": targets, "weights": start.weights, "gates": gates, "gram": space.gram}
@@ -134,6 +135,7 @@ def flow_of(experiment: Experiment) -> dict[str, float]:
         require_instance("penalty", penalty, KNOWN_PENALTIES, "An explorer's model knows no others")
         names = {"a": "a", "b": "b", "ord": "k", "weight_decay": "weight_decay"}
         settings |= {to: getattr(penalty, name) for name, to in names.items() if hasattr(penalty, name)}
+    # k, the order of a norm, stays a whole number; settings that are leaves of a pytree may be arrays of jax
     return {name: value if isinstance(value, int) else float(value) for name, value in settings.items()}
 
 

@@ -67,6 +67,7 @@ def smallest(experiment: Experiment, conserved: bool = False) -> Explorer:
     results = simulate(small, [0], (*KEEP[:2], record.weights), initial=start)
     figure, (loss, gate, plane) = panels(3, height=2.6)
     over_time(results, loss, gate)
+    # the picture is of the last moment, without the line of the whole way there
     plotting.plane(results.isel(time=slice(-2, None)), plane, time=float(results.time[-1]))
     state = {
         "teacher": teacher,
@@ -239,10 +240,11 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     base = in_population(experiment).replace(penalties=penalties)
     keep = (record.gates, record.alignment, record.loss)
     results = metrics.reorder_paths(simulate(base, [seed], keep)).isel(seed=0)
-    every = int(base.schedule().stop[0])
+    block = int(base.schedule().stop[0])
     figure, both = panels(2)
+    # one block back from the end is the end of the other task
     for ax, back in zip(both, (1, 0), strict=True):
-        plotting.second_layer(results.gates.isel(time=-1 - every * back), ax)
+        plotting.second_layer(results.gates.isel(time=-1 - block * back), ax)
         ax.set_title(f"at the end of task {plotting.task_name(int(base.schedule().block_tasks[-1 - back]))}")
     teachers, params = base.draw(seed)
     show = "gl.plotting.second_layer(gl.metrics.reorder_paths(results).gates.isel(seed=0, time=-1))"

@@ -52,7 +52,7 @@ first, second = trained.final_weights.values
 for teacher in trained.teachers.values:
     print((({{first}} * first + {{second}} * second - teacher) ** 2).sum() / 2)
 """
-    start = coordinates(teachers, Params(weights, np.ones(2)))
+    start = coordinates(teachers, Params(weights, np.ones(2)))  # the gates are the reader's, so any will do
     alt = "A network diagram with gate 1 fully open and gate 2 shut, beside bars of the loss on task A and on task B."
     return Explorer("gates_by_hand", {"start": start, "code": code}, figure, alt, heights=(30, 52))
 
@@ -108,6 +108,7 @@ def compose(experiment: Experiment, results: xr.Dataset, seed: int = 0) -> Explo
     require_recorded(run, "teachers", "final_weights", "final_gates")
     of_seed(run, seed)
     trained = metrics.reorder_paths(run.sel(seed=[seed]))
+    # half of each of the first two tasks, and nothing of the others
     weights = [0.5, 0.5, *[0.0] * tasks][:tasks]
     figure, (left, right) = panels(2)
     for gates_only, color, line, label in (
@@ -162,7 +163,7 @@ def change_of_mind(runs: dict[str, xr.Dataset], examples: Examples, images: np.n
         raise refusal("number of pictures", count, rule, remedy)
     runs = {name: single_run(results, "matrix", "teachers").isel(seed=0) for name, results in runs.items()}
     steps = min(run.sizes["time"] for run in runs.values())
-    first = min(5, steps - 1)
+    first = min(5, steps - 1)  # a few steps after the switch
     figure, axes = panels(count, len(runs))
     states = []
     for row, (name, run) in zip(axes.reshape(-1, count), runs.items(), strict=True):
