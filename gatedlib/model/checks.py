@@ -1,7 +1,7 @@
-"""What parts that a user wrote must give, found by tracing them once: no number is drawn, nothing runs.
+"""Checks of the shapes and types that a user's own parts return, found by tracing them: no number is computed.
 
-Parts of this library are known to keep to it. A part of a user's that does not would be learned as something else, or
-fail far from its cause.
+Parts of this library are known to return the right ones. With a part that does not, a run would compute something else
+or fail far from the cause.
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ def require_teachers(teachers: Any) -> None:
 def _check_teachers(teachers: Teachers) -> None:
     name, shape = type(teachers).__name__, tuple(teachers.shape)
     drawn = _trace_twice(f"{name}.sample", lambda teachers, key: teachers.sample(key), teachers)
-    if getattr(drawn, "shape", None) != shape:
-        rule = f"must be {shape}, which its shape says: tasks, outputs, inputs"
-        raise refusal(f"shape of what {name}.sample draws", _shape(drawn), rule, "Compare sample and shape")
+    rule = f"must be {shape}, which its shape says: tasks, outputs, inputs"
+    _require_shape(f"shape of what {name}.sample draws", drawn, shape, rule, "Compare sample and shape")
     _require_real(f"what {name}.sample draws", drawn)
 
 
@@ -120,8 +119,7 @@ def _check_inputs(inputs: Inputs, matrix_shape: tuple[int, int], d_in: int) -> N
         rule = "must be the loss and its gradient with respect to the matrix"
         raise refusal(f"{name}.loss", _shape(pair), rule, remedy)
     for what, expected, value in zip(("loss", "gradient"), ((), matrix_shape), pair, strict=True):
-        if getattr(value, "shape", None) != expected:
-            raise refusal(f"{what} of {name}.loss", _shape(value), f"must be {expected}", remedy)
+        _require_shape(f"{what} of {name}.loss", value, expected, f"must be {expected}", remedy)
         _require_real(f"{what} of {name}.loss", value)
 
 
@@ -136,16 +134,15 @@ def _check_penalty(penalty: Penalty, weights: tuple[int, ...], gates: tuple[int,
     name, real = type(penalty).__name__, jnp.zeros(()).dtype
     params = Params(jax.ShapeDtypeStruct(weights, real), jax.ShapeDtypeStruct(gates, real))
     value = jax.eval_shape(lambda penalty, params: penalty.value(params), penalty, params)
-    if getattr(value, "shape", None) != ():
-        remedy = "Add it up: jnp.sum(...), in floating point"
-        raise refusal(f"value of {name}", _shape(value), "must be one real number", remedy)
+    remedy = "Add it up: jnp.sum(...), in floating point"
+    _require_shape(f"value of {name}", value, (), "must be one real number", remedy)
     _require_real(f"value of {name}", value)
     gradient = jax.eval_shape(lambda penalty, params: penalty.gradient(params), penalty, params)
     if not isinstance(gradient, Params) or not all(
         getattr(leaf, "shape", None) in ((), shape) for leaf, shape in zip(gradient, (weights, gates), strict=True)
     ):
-        remedy = "Leave gradient and one_sided_gradient out: they are derived"
         rule = f"must be Params of shapes {weights} and {gates}"
+        remedy = "Leave gradient and one_sided_gradient out: they are derived"
         raise refusal(f"gradient of {name}", _shape(gradient), rule, remedy)
 
 
@@ -170,6 +167,11 @@ def _trace_twice(name: str, draw: Any, part: Any) -> Any:
 def _plain(constant: Any) -> Any:
     """A constant of a trace as numbers, keys among them."""
     return jax.random.key_data(constant) if jnp.issubdtype(constant.dtype, jax.dtypes.prng_key) else constant
+
+
+def _require_shape(what: str, value: Any, expected: tuple[int, ...], rule: str, remedy: str) -> None:
+    if getattr(value, "shape", None) != expected:
+        raise refusal(what, _shape(value), rule, remedy)
 
 
 def _require_real(what: str, value: Any) -> None:

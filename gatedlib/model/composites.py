@@ -1,7 +1,7 @@
 """Composites: tasks made of other tasks, by weighted sums or row by row.
 
-A composite teacher set holds the tasks that it is made of, its *components*, and then the composites. Metrics that
-match paths to tasks match them to components only.
+A composite teacher set consists of base tasks, its *components*, followed by the tasks made of them. Metrics that match
+paths to tasks match them to components only.
 """
 
 import abc
@@ -46,7 +46,7 @@ def _require_matrices(name: str, teachers: object) -> None:
 class _Composite(Teachers):
     """Tasks, and further tasks that are made of them."""
 
-    base: Teachers = checked(_require_matrices, convert=None)
+    base: Teachers = checked(_require_matrices, convert=None, accepts=Teachers)
 
     @property
     @abc.abstractmethod

@@ -1,7 +1,7 @@
 """Curricula: which task is on, and for how long.
 
-Whatever its kind, a curriculum becomes two things: an integer array with the task of every step, and a table
-of its blocks. Time is counted in whole steps; `dt` only converts.
+A curriculum of any kind becomes a `Schedule`: an integer array with the task of every step, and a table of its blocks.
+Time is counted in whole steps; `dt` only converts.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Schedule(NamedTuple):
 
     @classmethod
     def of_blocks(cls, tasks: Sequence[int] | np.ndarray, lengths: Sequence[float] | np.ndarray, dt: float) -> Schedule:
-        """Lay blocks of the given tasks and lengths (in time units) out on whole steps of `dt`.
+        """The schedule of blocks with these tasks and lengths (in time units), in whole steps of `dt`.
 
         Raises:
             ValueError: if the two differ in number, there are none, a task is no whole number from 0 on, or a length is
-                no whole number of steps; the nearest lengths that are stand in the message.
+                no whole number of steps; the message names the nearest lengths that are.
         """
         tasks, lengths = to_plain(tasks), to_plain(lengths)
         _require_tasks("tasks", tasks)
@@ -71,10 +71,10 @@ class Schedule(NamedTuple):
 
 
 def whole_steps(name: str, length: float, dt: float) -> int:
-    """How many steps of `dt` a length of time is, which must be a whole number.
+    """The number of steps of `dt` in a length of time, which must be a whole number.
 
     Raises:
-        ValueError: if it is not; the nearest lengths that are stand in the message.
+        ValueError: if it is not; the message names the nearest lengths for which it is.
     """
     if length / dt >= 2**31:
         rule = f"is {length / dt:.3g} steps of dt = {dt!r}, and a run has below 2**31"
@@ -128,7 +128,7 @@ def _require_one_length_per_task(tasks: Any, lengths: Any) -> None:
 
 
 class Curriculum(Part):
-    """A plan of which task is on when.
+    """A plan of which task is on when; a subclass defines `schedule`.
 
     Example:
         >>> import equinox as eqx
@@ -142,7 +142,7 @@ class Curriculum(Part):
 
     @abc.abstractmethod
     def schedule(self, dt: float) -> Schedule:
-        """The plan in whole steps of `dt`."""
+        """The schedule in whole steps of `dt`."""
 
 
 def checked_schedule(curriculum: Curriculum, dt: float) -> Schedule:
@@ -172,9 +172,9 @@ class Blocked(Curriculum):
 
     Args:
         blocks: number of blocks; 20 unless a duration is given.
-        block_length: :math:`\tau_B`, how long each task stays on, in time units.
+        block_length: :math:`\tau_B`, the length of a block, in time units.
         order: the tasks of one round, repeated for as long as there are blocks.
-        duration: how long all blocks last together, in place of their number; the last one is cut short if need be.
+        duration: the length of all blocks together, in place of their number; the last one may be cut short.
             Experiments of equal duration can be compared, and swept, over `block_length`.
 
     Raises:
@@ -257,7 +257,7 @@ class Phases(Curriculum):
         m(t) = m_k(t - t_k) \quad\text{in phase } k, \text{ which begins at } t_k
 
     Args:
-        phases: the curricula, each with as many blocks or as long as it lasts.
+        phases: the curricula, in their order.
 
     Raises:
         ValueError: if there is no phase, or one is no curriculum.
@@ -290,10 +290,10 @@ class RandomSwitches(Curriculum):
     so that the lengths of the blocks are geometric with mean :math:`\bar\tau_B`: many short ones, a few long ones.
 
     Args:
-        duration: how long it lasts, in time units.
-        mean_length: :math:`\bar\tau_B`, how long a task stays on in the mean, in time units; at least dt.
+        duration: the length of the whole curriculum, in time units.
+        mean_length: :math:`\bar\tau_B`, the mean length of a block, in time units; at least dt.
         tasks: number of tasks M, two unless given, whatever the number of teachers.
-        draw: which random sequence; the same number gives the same sequence, for all seeds of a run. A sweep over it,
+        draw: the number of the random sequence, which is the same for all seeds of a run. A sweep over it,
             `sweep(experiment, draw=range(10), …)`, gives each network a sequence of its own.
 
     Raises:

@@ -26,13 +26,13 @@ from gatedlib.model.teachers import Teachers
 
 
 class Experiment(Part):
-    """Everything that defines a run but its seeds: which tasks, which student, in which order, learned how.
+    """Everything that defines a run but its seeds: the tasks, the student, the order of the tasks, the learning rule.
 
     Args:
         teachers: the tasks.
         network: the student.
         curriculum: which task is on when.
-        flow: how the student learns.
+        flow: the learning rule, with its penalties and its inputs.
 
     Raises:
         ValueError: if a part is of the wrong kind, the curriculum names a task without a teacher, a block is no
@@ -91,11 +91,11 @@ class Experiment(Part):
         return d_out, self.flow.inputs.width(d_in)
 
     def replace(self, **settings: Any) -> Experiment:
-        """The same experiment with some settings changed, each found by its name wherever it stands.
+        """The same experiment with other values of the settings of these names, in whichever part they stand.
 
         Raises:
-            ValueError: if no part has a setting of that name, more than one has, or one that is replaced in the same
-                call has; or if the new value is refused.
+            ValueError: if no part has a setting of that name, if more than one has, if the part that has it is replaced
+                in the same call, or if the new value is refused.
         """
         for part in parts_of(self):
             checks.require_fields(part)
@@ -104,7 +104,7 @@ class Experiment(Part):
 
 
 def require_whole(experiment: Experiment, what: str) -> None:
-    """Require an experiment of which JAX sees all fields, and whose numbers are not traced."""
+    """Require an experiment whose fields JAX sees, all of them, and whose numbers are not traced."""
     for part in parts_of(experiment):
         checks.require_fields(part)
     checks.require_concrete(experiment, what)
@@ -112,12 +112,10 @@ def require_whole(experiment: Experiment, what: str) -> None:
 
 def code_of(experiment: Experiment) -> list[Any]:
     """The classes that a user wrote for this experiment, and the functions that these hold."""
-    own = [part for part in parts_of(experiment) if not checks.is_ours(type(part))]
-    held = [getattr(part, field.name) for part in own for field in dataclasses.fields(part)]
-    return [
-        *{type(part): None for part in own},
-        *(value for value in held if callable(value) and not isinstance(value, eqx.Module)),
-    ]
+    parts = [part for part in parts_of(experiment) if not checks.is_ours(type(part))]
+    values = [getattr(part, field.name) for part in parts for field in dataclasses.fields(part)]
+    classes = dict.fromkeys(map(type, parts))  # once each, in their order
+    return [*classes, *(value for value in values if callable(value) and not isinstance(value, eqx.Module))]
 
 
 def _require_known_tasks(experiment: Experiment) -> None:
@@ -186,7 +184,7 @@ def split_seed(seed: int | Array) -> Array:
 
 
 def check_settings(experiment: Experiment, names: Iterable[str]) -> None:
-    """Require that each name is that of one setting, in one part."""
+    """Require names of settings that stand in one part only, and not within a part that is named too."""
     names = list(names)
     counts = Counter(field.name for part in parts_of(experiment) for field in dataclasses.fields(part))
     kept = {field.name for part in parts_of(experiment, names) for field in dataclasses.fields(part)}
@@ -212,7 +210,7 @@ def setting(experiment: Experiment, name: str) -> Any:
 
 
 def parts_of(part: eqx.Module, without: Collection[str] = ()) -> Iterator[eqx.Module]:
-    """The part and all parts within it, but for those of these names."""
+    """The part and all parts within it, except in fields of these names."""
     yield part
     for field in dataclasses.fields(part):
         value = () if field.name in without else getattr(part, field.name)

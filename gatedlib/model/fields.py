@@ -26,10 +26,13 @@ def checked(
     check: Callable[[str, Any], Any],
     *,
     convert: Callable[[Any], Any] | None = to_plain,
+    accepts: Any = Any,
     static: bool = False,
     default: Any = MISSING,
 ) -> Any:
     """A field whose value is converted, then checked by `check(name, value)`; a default of None is allowed as it is.
+
+    `accepts` is the type of values before they are converted, which `help` shows.
 
     Example:
         >>> from gatedlib.model.fields import Part, positive
@@ -46,6 +49,7 @@ def checked(
             check(field.name, value)  # a field learns its name when its class is made
         return value
 
+    converter.__annotations__["value"] = accepts
     field = eqx.field(converter=converter, static=static, default=default)
     return field
 
@@ -79,7 +83,8 @@ def one_of(*allowed: Any, remedy: str, default: Any = MISSING) -> Any:
 
 def instance_of(kind: type) -> Any:
     """A field for a part of this public class."""
-    return checked(partial(require_instance, kinds=kind, remedy=f"See gatedlib.{kind.__name__}"), convert=None)
+    check = partial(require_instance, kinds=kind, remedy=f"See gatedlib.{kind.__name__}")
+    return checked(check, convert=None, accepts=kind)
 
 
 @dataclass_transform(field_specifiers=(eqx.field, checked, positive, nonnegative, integer, one_of, instance_of))

@@ -1,8 +1,8 @@
-"""Inputs: what a learning step sees, and how an error on it is counted.
+"""Inputs: the batch that a learning step sees, and its loss.
 
-On Gaussian inputs the error is squared, and a linear student feels them only through their second moment :math:`S`.
-It is drawn as a factor L with :math:`S = L L^T`, or None where S is the identity. On the examples of a data set the
-error is the cross-entropy of their labels.
+On Gaussian inputs the loss is the squared error, and a linear student depends on them only through their second moment
+:math:`S`. It is drawn as a factor L with :math:`S = L L^T`, or None where S is the identity. On the examples of a data
+set the loss is the cross-entropy of their labels.
 """
 
 import abc
@@ -22,7 +22,7 @@ Matrix = Float[Array | np.ndarray, "out other"]
 
 
 class Inputs(Part):
-    """What a learning step sees of tasks whose teachers have d_in inputs, by default through the second moment."""
+    """The inputs of a learning step, by default Gaussian with a second moment that `draw` gives."""
 
     @abc.abstractmethod
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
@@ -33,7 +33,7 @@ class Inputs(Part):
         return quadratic_loss(matrix - teacher, batch)
 
     def width(self, d_in: int) -> int:
-        """How many inputs the student has: as many as its teachers, unless it sees something else than they do."""
+        """The number of inputs of the student: that of its teachers, unless it sees something else than they do."""
         return d_in
 
     def check(self, teachers: Teachers) -> None:
@@ -100,21 +100,22 @@ class Sampled(Inputs):
 
 
 class Noisy(Sampled):
-    r"""A fresh minibatch at every step, with noise on what the teacher says.
+    r"""A fresh minibatch at every step, with noise on the outputs of the teacher.
 
     .. math::
 
         y^* = W^*_m x + \sigma \xi, \qquad \xi \sim N(0, I)
 
-    so that a single sample no longer tells which task is on. As for `Sampled`, nothing is drawn that the student
-    cannot feel: with :math:`S = L L^\top` and Z of independent normals,
+    so that a single sample no longer tells which task is on. As for `Sampled`, only numbers are drawn that loss and
+    gradient depend on: with :math:`S = L L^\top` and Z of independent normals,
 
     .. math::
 
         L_B = \tfrac12 \Big\| (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big\|_F^2 + \tfrac{\sigma^2}{2B} \chi^2, \qquad
         G = \Big[ (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big] L^\top
 
-    where :math:`\chi^2` is what all B samples together leave over.
+    where :math:`\chi^2`, of :math:`d_\mathrm{out} (B - \mathrm{rank}\, L)` degrees of freedom, is the noise outside of
+    the span of the inputs.
 
     Args:
         batch: number of inputs per step, B.
@@ -141,7 +142,7 @@ class Noisy(Sampled):
         factor = super().draw(inputs_key, d_out, d_in)
         rank = factor.shape[1]
         noise = self.noise / np.sqrt(self.batch) * normal(noise_key, (d_out, rank))
-        # The noise outside of the span of the B inputs, which no student can fit: B - rank dimensions for each output.
+        # The noise outside of the span of the inputs adds to the loss of any student: B - rank numbers for each output.
         residual_dof = d_out * (self.batch - rank)
         residual = chi_square(residual_key, np.array([residual_dof]))[0] if residual_dof > 0 else 0.0
         return factor, noise, self.noise**2 / (2 * self.batch) * residual
@@ -200,10 +201,10 @@ class Examples(Inputs):
         L = -\frac 1B \sum_b \log \mathrm{softmax}(A x_b)_{y_b}, \qquad y_b = \text{label of class } k_b
         \text{ under the task that is on}
 
-    The student sees the features :math:`x_b`; the tasks say what each class is to be called (`Labellings`).
+    The student sees the features :math:`x_b`; the tasks give the labels of their classes (`Labellings`).
 
     Args:
-        features: what is seen of every example, shape (sample, in).
+        features: the features of every example, shape (sample, in).
         classes: the class of every example, whole numbers from 0, shape (sample,).
         batch: number of examples per step, B, drawn with replacement.
 
@@ -262,7 +263,7 @@ class Examples(Inputs):
 
 
 def require_labelled(largest: int, classes: int) -> None:
-    """Require that tasks which label so many classes label the largest class of the examples too."""
+    """Require that the largest class of examples is one of the classes that tasks label."""
     if largest >= classes:
         rule = f"the tasks name {classes} classes, from 0 to {classes - 1}"
         raise refusal("largest class", largest, rule, "Name all classes in Labellings")

@@ -1,4 +1,4 @@
-"""Labellings: tasks on a data set, each a way to call its classes."""
+"""Labellings: tasks on a data set, which differ in the labels of its classes."""
 
 import itertools
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ def _require_labels(name: str, labels: Any) -> None:
 
 
 class Labellings(Teachers):
-    r"""What each class of a data set is to be called, a different name in every task.
+    r"""The labels of the classes of a data set, one row of labels for every task.
 
     .. math::
 
-        W^*_{m, i k} = 1 \text{ if class } k \text{ is called } i \text{ on task } m, \text{ else } 0
+        W^*_{m, i k} = 1 \text{ if class } k \text{ has the label } i \text{ on task } m, \text{ else } 0
 
     They are the same for every seed. The student does not see the class, but features of examples (`Examples`).
 
@@ -40,10 +40,10 @@ class Labellings(Teachers):
         labels: for every task, the label of every class; whole numbers from 0.
 
     Raises:
-        ValueError: if there is no task, tasks do not name equally many classes, or a label is no whole number from 0.
+        ValueError: if there is no task, tasks label different numbers of classes, or a label is no whole number from 0.
 
     Example:
-        >>> tasks = gl.Labellings(((0, 1, 2), (1, 2, 0)))            # three classes, called in two ways
+        >>> tasks = gl.Labellings(((0, 1, 2), (1, 2, 0)))            # three classes, labelled in two ways
         >>> tasks.shape, tasks.sample(jax.random.key(0))[1].argmax(0).tolist()
         ((2, 3, 3), [1, 2, 0])
 

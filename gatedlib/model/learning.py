@@ -20,7 +20,7 @@ def _require_inputs(name: str, inputs: object) -> None:
 
 
 class Flow(Part):
-    r"""How a student learns: gradient descent on weights and gates at once, at different speeds.
+    r"""The learning rule: gradient descent on weights and gates at once, with different time constants.
 
     .. math::
 
@@ -50,7 +50,7 @@ class Flow(Part):
     tau_c: float = positive(infinite=True, remedy="The paper's Fig. 2 has 0.03; math.inf freezes the gates")
     dt: float = positive(default=1e-3, remedy="The paper's Fig. 2 has 0.001")
     penalties: Sequence[Penalty] = checked(require_penalties, default=())
-    inputs: Inputs = checked(_require_inputs, convert=None, default=Population())
+    inputs: Inputs = checked(_require_inputs, convert=None, accepts=Inputs, default=Population())
 
     def velocity(
         self,

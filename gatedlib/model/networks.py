@@ -1,7 +1,7 @@
 """Students: networks whose weights and gates are both learned.
 
-A student is linear in its input, so it is one matrix `A(params)`. It says how it starts and what that matrix is; the
-learning step is written once, in `learning`.
+A student is linear in its input, so it is one matrix `A(params)`. A network defines how its parameters start and what
+that matrix is; the learning step is written once, in `learning`.
 """
 
 import abc
@@ -18,7 +18,7 @@ from gatedlib.model.fields import Part, integer, nonnegative
 
 
 class Params(NamedTuple):
-    """What a student learns: slow `weights` and fast `gates`. Gradients and velocities have this form too."""
+    """The parameters of a student: slow `weights` and fast `gates`. Gradients and velocities have this form too."""
 
     weights: Any  # an array of jax or of numpy
     gates: Any
@@ -66,7 +66,7 @@ class Network(Part):
 
     @abc.abstractmethod
     def effective(self, params: Params) -> Float[Array, "out in"]:
-        """The one matrix A that this network amounts to."""
+        """The matrix A of this network, by which it maps inputs to outputs."""
 
     def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
         """The gradient with respect to the parameters, given the gradient `g` with respect to A."""
@@ -87,7 +87,7 @@ class Network(Part):
 
 @cached_by_shapes
 def _shapes(network: Network, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
-    """The shapes of parameters, and a check of the axes that the network names; no array is allocated."""
+    """The shapes of the parameters, by tracing `init`; it allocates nothing. The names of axes are checked."""
     params = jax.eval_shape(lambda network: network.init(random_key(0), d_out, d_in), network)
     if not isinstance(params, Params) or not all(hasattr(leaf, "shape") for leaf in params):
         remedy = "Return Params(weights, gates), each stacked into one array"
@@ -169,8 +169,8 @@ class NeuronGated(GatedLinear):
         \frac{\partial L}{\partial W_{p,i\cdot}} = c_{pi} G_{i\cdot}, \quad
         \frac{\partial L}{\partial c_{pi}} = \langle W_{p,i\cdot}, G_{i\cdot} \rangle
 
-    Each output neuron is a gated network of its own with one output; they meet in the inputs, and in a penalty that
-    holds the norm of all gates together. So each may use the paths in an order of its own.
+    Every output neuron is a gated network with one output. They share only the inputs, and a penalty on the norm of all
+    gates, so that neurons may assign the paths to tasks in different orders.
 
     Args:
         paths: number of paths P.
@@ -208,9 +208,9 @@ class TwoLayer(Network):
         \frac{\partial L}{\partial w_h} = \sum_i c_{hi} G_{i\cdot}, \quad
         \frac{\partial L}{\partial c_{hi}} = \langle w_h, G_{i\cdot} \rangle
 
-    with :math:`w` the first layer (usually written :math:`W_1`) and :math:`c` the second (:math:`W_2^\top`). Nothing
-    says which hidden unit belongs to which task, or that a weight of the second layer should act as a gate; `tau_w`,
-    `tau_c` and penalties on gates are those of the first and the second layer.
+    with :math:`w` the first layer (usually written :math:`W_1`) and :math:`c` the second (:math:`W_2^\top`). No hidden
+    unit belongs to a task by construction, and no weight of the second layer is made to act as a gate; `tau_w` is the
+    time constant of the first layer, and `tau_c` and penalties on gates are those of the second.
 
     Args:
         hidden: number of hidden units; to hold M tasks at once, M times the number of outputs.

@@ -1,4 +1,4 @@
-"""Penalties that make gates behave like gates; each has one visible coefficient, and they add up."""
+"""Penalties on gates and weights, which add up; the strength of every one is a coefficient that the user sets."""
 
 import abc
 import math
@@ -42,7 +42,7 @@ class Penalty(Part):
 
     @property
     def acts_on_weights(self) -> bool:
-        """Whether it pulls on weights, and not on gates alone; true unless a penalty says that it does not."""
+        """Whether the cost depends on weights; true unless a penalty on gates alone overrides it."""
         return True
 
     def stiffness(self, shape: tuple[int, ...]) -> float:
@@ -50,9 +50,9 @@ class Penalty(Part):
         return 0.0
 
     def one_sided_gradient(self, gates: Any, side: Any) -> Any:
-        """The derivative along each gate of a penalty on gates, on this side of zero where it jumps there.
+        """The gradient of a penalty on gates; where it jumps as a gate passes zero, its value on the given side.
 
-        `side` is 1 above, -1 below, and 0 at zero itself, for each gate.
+        `side` has one entry per gate: 1 above zero, -1 below, and 0 at zero itself.
         """
         try:
             return jax.grad(lambda gates: self.value(Params(None, gates)))(gates)
@@ -63,7 +63,7 @@ class Penalty(Part):
             ) from failure
 
     def gradient(self, params: Params) -> Params:
-        """Its gradient; a scalar 0 stands for weights that it leaves alone."""
+        """The gradient of the cost; a scalar 0 stands for that of weights or gates on which it does not depend."""
         if self.acts_on_weights:
             return jax.grad(self.value)(params)
         # Adding a scalar zero to the gradient of the weights is free; an array of zeros of their size would not be.
@@ -112,7 +112,7 @@ class Nonnegative(_OnGates):
 
 
 class UnitNorm(_OnGates):
-    r"""A spring that holds the norm of the gates at one: a bounded activity that the gates compete for.
+    r"""A quadratic cost that pulls the norm of the gates to one: the gates compete for a bounded total activity.
 
     .. math::
 
@@ -121,10 +121,10 @@ class UnitNorm(_OnGates):
         \quad\text{or}\quad b\,(\|c\|_2 - 1)\, c_p / \|c\|_2
 
     Args:
-        b: the stiffness of the spring.
-        ord: k, which norm is held: 1 (sum of absolute values) or 2 (length).
-        per_neuron: where there is a gate per path and output neuron (`NeuronGated`), hold the norm of each neuron's
-            gates with a spring of its own, and not that of all gates together. With one gate per path the two agree.
+        b: the strength of the cost.
+        ord: k, the norm: 1 (sum of absolute values) or 2 (length).
+        per_neuron: for networks with a gate per path and output neuron (`NeuronGated`), whether every neuron's gates
+            have a cost on their own norm, and not all gates together one. With one gate per path the two agree.
 
     Raises:
         ValueError: if b is negative or not finite, k is neither 1 nor 2, or `per_neuron` is neither true nor false.
@@ -137,7 +137,7 @@ class UnitNorm(_OnGates):
         >>> float(gl.UnitNorm(0.5).value(neurons)), float(gl.UnitNorm(0.5, per_neuron=True).value(neurons))
         (0.25, 0.0)
 
-    Source: paper, section 2; b is the effective coefficient. The released code holds all gates together.
+    Source: paper, section 2; b is the effective coefficient. The released code takes the norm of all gates together.
     """
 
     b: float = nonnegative(remedy="The paper's Fig. 2 has 0.909; 0 switches the penalty off")
@@ -174,7 +174,7 @@ def _norm_group_shape(shape: tuple[int, ...], per_neuron: bool) -> tuple[int, ..
 
 
 class WeightCost(Penalty):
-    r"""A cost on every column of the weights, whatever its direction: columns that earn nothing shrink to zero.
+    r"""A cost on the length of every column of the weights: columns that do not reduce the loss shrink to zero.
 
     .. math::
 

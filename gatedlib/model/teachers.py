@@ -31,7 +31,7 @@ class Teachers(Part):
 
     @property
     def components(self) -> int:
-        """How many tasks come first that are not made of others: all, unless there are composites."""
+        """The number of tasks that are not made of others, which come first: all, unless there are composites."""
         return self.shape[0]
 
     @abc.abstractmethod
@@ -40,15 +40,15 @@ class Teachers(Part):
 
 
 class Orthogonal(Teachers):
-    r"""Random teachers that share nothing: disjoint rows of one random orthogonal matrix.
+    r"""Random teachers without overlap: disjoint rows of one random orthogonal matrix.
 
     .. math::
 
         W^*_m = s\, Q_{[m d_\mathrm{out} : (m+1) d_\mathrm{out}]}, \qquad Q^\top Q = I
 
     so that :math:`\langle W^*_m, W^*_n \rangle = 0` and :math:`\|W^*_m\|_F^2 = s^2 d_\mathrm{out}`. With the standard
-    scale :math:`s = 1/\sqrt{d_\mathrm{in}}`, giving no output at all costs :math:`d_\mathrm{out} / 2 d_\mathrm{in}` and
-    answering the other task twice that.
+    scale :math:`s = 1/\sqrt{d_\mathrm{in}}`, the loss of a student without output is
+    :math:`d_\mathrm{out} / 2 d_\mathrm{in}`, and that of a student that answers the other task is twice as large.
 
     Args:
         tasks: number of tasks M.
@@ -89,7 +89,7 @@ class Orthogonal(Teachers):
 
 
 class Correlated(Orthogonal):
-    r"""Random teachers that all resemble each other equally: each pair has the same correlation, row by row, exactly.
+    r"""Random teachers of which every pair has the same correlation, exactly and row by row.
 
     .. math::
 
@@ -150,8 +150,8 @@ class Spectral(Teachers):
         \langle u_{m\alpha}, u_{m\beta} \rangle = \delta_{\alpha\beta}, \qquad
         \langle v_{m\alpha}, v_{n\beta} \rangle = \delta_{mn} \delta_{\alpha\beta}
 
-    so that :math:`\|W^*_m\|_F^2 = \sum_\alpha s_\alpha^2`, and teachers are orthogonal because they read different
-    inputs; their outputs may overlap.
+    so that :math:`\|W^*_m\|_F^2 = \sum_\alpha s_\alpha^2`. Teachers are orthogonal because they depend on different
+    directions of the input; their outputs may overlap.
 
     Args:
         values: the singular values of every teacher; those above 0 are its rank.
