@@ -180,3 +180,8 @@ def orthonormal(rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
         return basis.at[index].set(jnp.where(length > shortest, row / jnp.where(length > 0, length, 1.0), 0.0))
 
     return jax.lax.fori_loop(0, len(rows), add, jnp.zeros_like(rows))
+
+
+def first_true(holds: np.ndarray) -> np.ndarray:
+    """The first place along the last axis at which a condition holds; nan where it never does."""
+    return np.where(holds.any(-1), holds.argmax(-1), np.nan)

@@ -9,22 +9,24 @@ Metrics of results also take the results of a sweep, and are then taken in each 
 `mixing_cost` want a single run (`gatedlib.results.cell`).
 """
 
-from gatedlib.analysis.gate_readout import matching_by_gates, task_read
+import sys
+
+from gatedlib._internal.renamed import renamed
+from gatedlib.analysis.gate_readout import decoded_task, matching_by_gates
+from gatedlib.analysis.matching import components, matching, reorder_paths
 from gatedlib.analysis.specialization import (
     alignment_crossed,
     alignment_matched,
-    components,
     gate_like,
     gate_off,
     gate_on,
-    matching,
-    reorder_paths,
     specialization,
     total_alignment,
 )
 from gatedlib.analysis.switching import (
     end_loss,
     end_of_block,
+    last,
     mixing_cost,
     per_block,
     post_switch_loss,
@@ -38,11 +40,13 @@ __all__ = [
     "alignment_crossed",
     "alignment_matched",
     "components",
+    "decoded_task",
     "end_loss",
     "end_of_block",
     "gate_like",
     "gate_off",
     "gate_on",
+    "last",
     "matching",
     "matching_by_gates",
     "mixing_cost",
@@ -53,7 +57,8 @@ __all__ = [
     "switch_cost",
     "switch_duration",
     "switch_loss",
-    "task_read",
     "time_to_criterion",
     "total_alignment",
 ]
+
+renamed(sys.modules[__name__], {"task_read": "decoded_task"})

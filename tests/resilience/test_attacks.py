@@ -161,8 +161,8 @@ REFUSED = [
     (lambda run: gl.transfer.loss_with(run, run.final_gates.isel(path=[0])), r"paths of gates = \[0\]"),
     (lambda run: gl.transfer.loss_with(run, run.final_gates.isel(seed=[0])), r"seeds of gates = \[0\]"),
     (lambda run: gl.transfer.loss_with(run, run.final_gates.isel(path=0, drop=True)), "paths of gates = None"),
-    (lambda run: gl.transfer.best_gates(run, np.nan * run.teachers), "targets = 'nan or inf'"),
-    (lambda run: gl.transfer.best_gates(run, run.teachers.isel({"in": slice(3)})), "outputs and inputs of targets"),
+    (lambda run: gl.transfer.best_gates(run, np.nan * run.teachers), "numbers in targets that are not finite = "),
+    (lambda run: gl.transfer.best_gates(run, run.teachers.isel({"in": slice(3)})), r"of targets = \(2, 3\)"),
     (lambda run: gl.transfer.adapt(small(), run, ("a", "b")), "weight = 'a': must be a number"),
     (lambda run: gl.transfer.adapt(small(), run, (1, 0), duration=np.inf), "duration = inf"),
     (lambda run: gl.plotting.recoveries(gl.sweep(small(), seeds=1, **GRID)), "these results hold a sweep"),
@@ -175,9 +175,10 @@ REFUSED = [
     (lambda run: gl.UnitNorm(0.9, ord=2.0), "must be 1 or 2"),
     (lambda run: gl.Spectral(values=1.0), "must be a list of singular values"),
     (lambda run: gl.Sums(gl.Labellings(((0, 1), (1, 0))), [(0.5, 0.5)]), "have labels, which do not add up"),
-    (lambda run: gl.reduction.kernel(gl.Params(np.ones((3, 2, 2)), np.ones(2)), 1, 1), "paths of weights = 3"),
-    (lambda run: gl.theory.spreading(np.eye(2), [0], [1.0], 1.0, 0.1, np.ones(3)), "the number of modes"),
-    (lambda run: gl.theory.spreading(np.eye(2), [0], [1.0], 1, 0.1, np.ones(2), gates=np.ones(3)), "be one number"),
+    (lambda run: gl.reduction.kernel(gl.Params(np.ones((3, 2, 2)), np.ones(2)), 1, 1), "one gate per path"),
+    (lambda run: gl.theory.gate_divergence(np.eye(2), [0], [1.0], 1.0, 0.1, np.ones(3)), r"apart = \(3,\)"),
+    (lambda run: gl.theory.gate_divergence(np.eye(2), [0], [1.0], 1, 0.1, np.ones(2), gates=np.ones(3)),
+     r"shape of gates = \(3,\)"),
     (lambda run: gl.record.accuracy(gl.Examples(np.eye(2), [0, 1])) and gl.simulate(
         small(), 1, [gl.record.accuracy(gl.Examples(np.eye(6), range(6)))]), "have no labels to be right about"),
     (lambda run: gl.simulate(small(), 1, [gl.record.Quantity("teachers", (), lambda frame: frame.loss)]),
@@ -204,7 +205,7 @@ def test_composites_have_no_path_that_gates_could_tell():
     experiment = small(teachers=tasks, curriculum=gl.Blocked(blocks=6, order=(0, 1, 2)))
     for paths in (2, 3):
         run = gl.simulate(experiment.replace(paths=paths), 2)
-        for metric in (metrics.matching_by_gates, metrics.task_read, gl.observer.gate_shares):
+        for metric in (metrics.matching_by_gates, metrics.decoded_task, gl.observer.gate_shares):
             with pytest.raises(ValueError, match="tasks made of others = 1"):
                 metric(run)
 

@@ -175,7 +175,7 @@ def test_runs_of_noise_joined_are_observed_each_with_its_own():
 
 
 ONE_SEED = [
-    metrics.matching, metrics.matching_by_gates, metrics.task_read, gl.reduction.gamma, gl.reduction.pair_invariant,
+    metrics.matching, metrics.matching_by_gates, metrics.decoded_task, gl.reduction.gamma, gl.reduction.pair_invariant,
     gl.transfer.best_gates, gl.transfer.parts, metrics.total_alignment, gl.observer.gate_shares,
     lambda run: gl.transfer.mixtures(run, [(0.5, 0.5)]),
 ]  # fmt: skip

@@ -136,3 +136,12 @@ def test_a_record_that_misses_switches_is_refused():
 def test_a_metric_says_which_quantity_it_misses():
     with pytest.raises(ValueError, match="must include 'alignment'"):
         metrics.matching(handmade(np.ones(8)))
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"), [(metrics, "task_read", "decoded_task"), (gl.theory, "spreading", "gate_divergence")]
+)
+def test_an_old_name_says_the_new_one(module, old, new):
+    with pytest.raises(AttributeError, match=f"{old} is now called {new}"):
+        getattr(module, old)
+    assert callable(getattr(module, new))

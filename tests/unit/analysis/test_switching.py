@@ -67,6 +67,29 @@ def test_mixing_cost_by_hand_and_of_a_run_with_itself():
     np.testing.assert_allclose(metrics.mixing_cost(worse, results, skip=7).mean("seed"), expected, rtol=1e-6)
 
 
+def test_the_last_blocks_are_those_of_the_end():
+    results = gl.simulate(small(curriculum=gl.Blocked(blocks=4, block_length=0.2)), 3, (record.loss,))
+    losses = metrics.end_loss(results)
+    np.testing.assert_allclose(metrics.last(losses, 2), (losses[:, 2] + losses[:, 3]) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(metrics.last(losses, 1), losses[:, 3])
+
+
+def test_last_refuses_what_has_not_so_many_blocks():
+    long, short = (
+        metrics.end_loss(gl.simulate(small(curriculum=gl.Blocked(blocks=blocks, block_length=0.2)), 3, (record.loss,)))
+        for blocks in (4, 3)
+    )
+    with pytest.raises(ValueError, match=r"^blocks = 5: there are only 4"):
+        metrics.last(long, 5)
+    with pytest.raises(ValueError, match=r"^blocks = 0: must be a whole number, 1 or above"):
+        metrics.last(long, 0)
+    with pytest.raises(ValueError, match=r"^dims of values = \('seed',\): must have block"):
+        metrics.last(long.mean("block"), 1)
+    side_by_side = xr.concat([long, short], "length", coords="different", compat="equals", join="outer")
+    with pytest.raises(ValueError, match=r"^numbers of blocks = 'unequal'"):
+        metrics.last(side_by_side, 2)
+
+
 def test_blocks_that_are_too_short_have_no_number():
     results = gl.simulate(
         small(curriculum=gl.BlockSequence((0, 1, 0), (0.2, 0.06, 0.04))), 3, (record.loss,)
@@ -87,7 +110,8 @@ def test_refusals():
         (lambda: metrics.post_switch_loss(results, 0), "steps = 0"),
         (lambda: metrics.switch_cost(results, steps + 1), "Use fewer steps"),
         (lambda: metrics.mixing_cost(results, gl.simulate(small(), 3, (record.loss,))), "seeds of the single task"),
-        (lambda: metrics.mixing_cost(results, coarse), "every = 2"),
+        (lambda: metrics.mixing_cost(coarse, coarse), "every = 2"),
+        (lambda: metrics.mixing_cost(results, coarse), "times of the single task = .*must be those of the other run"),
         (lambda: metrics.mixing_cost(results, results, skip=steps), "skip"),
         (lambda: alternation_loss([1.0, 0.0], 0.1, 1.0, 0.01), "run_length"),
         (lambda: alternation_loss(1.0, 0.001, 1.0, 0.01), "gates overshoot"),
