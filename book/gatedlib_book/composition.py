@@ -102,8 +102,7 @@ def tasks(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
     )
     return n, {
         "the flexible network takes {} times as long as the forgetful one": n.new_task_time_ratio < 0.5,
-        "frozen weights: its gates alone take {} times as long": n.new_task_time_ratio_gates_only
-        < 1.5,
+        "frozen weights: its gates alone take {} times as long": n.new_task_time_ratio_gates_only < 1.5,
     }
 
 

@@ -7,13 +7,8 @@ import xarray as xr
 
 from gatedlib._internal.numerics import first_true
 from gatedlib._internal.validation import refusal, require_integer, require_positive
-from gatedlib.analysis.requirements import (
-    require_all_frames,
-    require_blocks,
-    require_every_step,
-    require_same_frames,
-    table_of_frames,
-)
+from gatedlib.analysis.requirements import require_same_frames, table_of_frames
+from gatedlib.simulation.completeness import require_all_frames, require_blocks, require_every_step
 from gatedlib.simulation.runs import dt_of, in_each_run, runs_of, single_run, spacing
 
 

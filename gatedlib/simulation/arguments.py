@@ -1,11 +1,11 @@
-"""What a caller asks of a run, checked: seeds, what to record, where to start."""
+"""Checks of what a caller passes for a run: seeds, record, initial parameters and start."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gatedlib._internal.validation import as_real_array, refusal, require, require_integer, to_plain
+from gatedlib._internal.validation import as_real_array, refusal, require, require_finite, require_integer, to_plain
 from gatedlib.model.checks import require_concrete
 from gatedlib.model.experiment import Experiment, code_of
 from gatedlib.model.networks import Params
@@ -39,7 +39,7 @@ def checked_seeds(seeds: Seeds) -> np.ndarray:
 
 
 def checked_start(start: int, steps: int) -> int:
-    """How many steps were taken before a run of so many more."""
+    """The number of steps that were taken before a run of this many steps."""
     start = require_integer("start", start, 0, "Use the steps of the run before, such as int(first.block_stop[-1])")
     rule = f"a run of {steps} steps from there ends above 2**31"
     require(start + steps < 2**31, "start", start, rule, "Use an earlier one")
@@ -50,22 +50,18 @@ def as_record(record: Iterable[rec.Quantity]) -> tuple[rec.Quantity, ...]:
     """The record as a tuple."""
     name, rule = getattr(record, "name", None), "must be a list of quantities"
     require(not isinstance(record, rec.Quantity), "record", name, rule, f"Write record=(gl.record.{name},)")
-    several = to_plain(record)
-    require(isinstance(several, tuple), "record", record, rule, "Leave it out for the default record")
-    return several
+    quantities = to_plain(record)
+    require(isinstance(quantities, tuple), "record", record, rule, "Leave it out for the default record")
+    return quantities
 
 
 def checked_record(record: Iterable[rec.Quantity], every: int, steps: int) -> tuple[tuple[rec.Quantity, ...], int]:
-    """The record and how often it is kept, if a run of so many steps can do that."""
+    """The record, and the steps from one frame to the next, for a run of this many steps."""
     record = as_record(record)
     for quantity in record:
-        require(
-            isinstance(quantity, rec.Quantity),
-            "record",
-            quantity,
-            "must be made of quantities",
-            "Use those of gatedlib.record, or make one with @gatedlib.record.quantity",
-        )
+        if not isinstance(quantity, rec.Quantity):
+            remedy = "Use those of gatedlib.record, or make one with @gatedlib.record.quantity"
+            raise refusal("record", quantity, "must be made of quantities", remedy)
     names = [quantity.name for quantity in record]
     require(len(set(names)) == len(names), "record", names, "must not repeat a name", "Rename one")
     taken = sorted(set(names) & RESERVED)
@@ -88,26 +84,23 @@ def code_to_run(experiment: Experiment, record: tuple[rec.Quantity, ...]) -> lis
 
 def checked_initial(initial: Params, experiment: Experiment, seeds: np.ndarray) -> Params:
     """Initial parameters with a seed axis, after a check of whose they are and of their shapes."""
-    rule, remedy = "must be Params", "Write gatedlib.Params(weights, gates), or use gatedlib.results.final_params"
-    require(isinstance(initial, Params), "initial", initial, rule, remedy)
-    owners = getattr(initial, "seeds", seeds.tolist())
-    rule = (
-        f"these networks have learned the teachers of their own seeds, and would go on under those of {seeds.tolist()}"
-    )
-    remedy = f"Use seeds={owners}, or initial=gatedlib.Params(*initial) if other teachers are meant"
-    require(owners == seeds.tolist(), "seeds of initial", owners, rule, remedy)
+    if not isinstance(initial, Params):
+        remedy = "Write gatedlib.Params(weights, gates), or use gatedlib.results.final_params"
+        raise refusal("initial", initial, "must be Params", remedy)
+    asked = seeds.tolist()
+    owners = getattr(initial, "seeds", asked)  # final_params notes them, Params of a user's own have none
+    if owners != asked:
+        rule = f"these networks have learned the teachers of their own seeds, and would go on under those of {asked}"
+        remedy = f"Use seeds={owners}, or initial=gatedlib.Params(*initial) if other teachers are meant"
+        raise refusal("seeds of initial", owners, rule, remedy)
     require_concrete({"initial": initial}, "a run")
     leaves = {}
     for name, shape in experiment.network.shapes(*experiment.sizes).items():
-        given = as_real_array(f"initial {name}", getattr(initial, name), "Compare network.shapes(d_out, d_in)")
-        leaf = np.asarray(given, float)
-        require(
-            leaf.shape in (shape, (len(seeds), *shape)),
-            f"shape of initial {name}",
-            leaf.shape,
-            f"must be {shape}, or {(len(seeds), *shape)} with one set per seed",
-            "Compare network.shapes(d_out, d_in)",
-        )
-        require(bool(np.isfinite(leaf).all()), f"initial {name}", "nan or inf", "must be finite", "Remove nan and inf")
+        remedy = "Compare network.shapes(d_out, d_in)"
+        leaf = np.asarray(as_real_array(f"initial {name}", getattr(initial, name), remedy), float)
+        if leaf.shape not in (shape, (len(seeds), *shape)):
+            rule = f"must be {shape}, or {(len(seeds), *shape)} with one set per seed"
+            raise refusal(f"shape of initial {name}", leaf.shape, rule, remedy)
+        require_finite(f"initial {name}", leaf)
         leaves[name] = np.broadcast_to(leaf, (len(seeds), *shape))
     return Params(**leaves)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from gatedlib._internal.validation import require
+from gatedlib._internal.validation import refusal
 from gatedlib.simulation import results
 from gatedlib.simulation.spec import Measure, RunArrays, RunSpec
 
@@ -51,9 +51,9 @@ class Measuring:
         first = run.isel(seed=[0])
         other = first.map(lambda array: 1.5 * array + 0.1 if "time" in array.dims else array)
         both = results.concat([first, other.assign_coords(first.coords)], "seed")
-        fits = self.all_seeds or self._gives(both, whole.isel(seed=[0]), count=1)
-        rule = "compares seeds, and a tile of this memory does not hold all seeds of a cell"
-        require(fits, "measure", getattr(self.measure, "__name__", self.measure), rule, "Allow more: memory=2**33")
+        if not self.all_seeds and not self._gives(both, whole.isel(seed=[0]), count=1):
+            rule = "compares seeds, and a tile of this memory does not hold all seeds of a cell"
+            raise refusal("measure", getattr(self.measure, "__name__", self.measure), rule, "Allow more: memory=2**33")
 
     def _gives(self, data: xr.Dataset, expected: xr.Dataset, count: int | None = None) -> bool:
         """Whether the measure of these runs, or of the first `count` of them, is the expected one, up to rounding."""
@@ -65,17 +65,17 @@ class Measuring:
 
     def _apply(self, data: xr.Dataset) -> xr.Dataset:
         value = data if self.measure is None else self.measure(data)
-        rule = "must give a DataArray or a Dataset"
-        remedy = "Use a metric, or a function such as lambda results: results.loss.mean('time')"
-        require(isinstance(value, xr.DataArray | xr.Dataset), "measure's value", type(value).__name__, rule, remedy)
+        if not isinstance(value, xr.DataArray | xr.Dataset):
+            remedy = "Use a metric, or a function such as lambda results: results.loss.mean('time')"
+            raise refusal("measure's value", type(value).__name__, "must give a DataArray or a Dataset", remedy)
         if isinstance(value, xr.DataArray):
             value = value.drop_vars("settings", errors="ignore").to_dataset(name=value.name or "value")
         for name, array in value.items():
-            sizes = dict(array.sizes)
-            rule, remedy = f"must keep the dim seed, of size {data.sizes['seed']}", "Average over seeds after the sweep"
-            require(sizes.get("seed") == data.sizes["seed"], f"dims of {name}", sizes, rule, remedy)
-            same = "seed" not in array.coords or np.array_equal(array.seed, data.seed)
-            require(same, f"seeds of {name}", array.seed.values, "must keep their order", "Sort after the sweep")
+            if array.sizes.get("seed") != data.sizes["seed"]:
+                rule = f"must keep the dim seed, of size {data.sizes['seed']}"
+                raise refusal(f"dims of {name}", dict(array.sizes), rule, "Average over seeds after the sweep")
+            if "seed" in array.coords and not np.array_equal(array.seed, data.seed):
+                raise refusal(f"seeds of {name}", array.seed.values, "must keep their order", "Sort after the sweep")
         return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import warnings
@@ -16,7 +17,7 @@ from jax.experimental import multihost_utils
 from gatedlib._internal.extras import require_extra
 from gatedlib._internal.files import atomic_write, find_intact
 from gatedlib._internal.identity import class_fingerprint, fingerprint, jax_settings, short_digest
-from gatedlib._internal.validation import require
+from gatedlib._internal.validation import refusal
 from gatedlib.model.experiment import parts_of
 from gatedlib.simulation.grid import Tile
 from gatedlib.simulation.netcdf import decoded, encoded
@@ -55,8 +56,8 @@ class Store:
 
     def __init__(self, path: Path, spec: RunSpec, axes: dict[str, list], tiles: list[Tile]) -> None:
         require_extra("netcdf", "saving a sweep")
-        rule, remedy = "is a file; a sweep is saved in a folder", "Choose another path"
-        require(path.is_dir() or not path.exists(), "save", str(path), rule, remedy)
+        if path.exists() and not path.is_dir():
+            raise refusal("save", str(path), "is a file; a sweep is saved in a folder", "Choose another path")
         self.path, self.tiles = path, tiles
         identity = _identity(spec, axes)
         plan = path / "plan.json"
@@ -76,9 +77,10 @@ class Store:
         # compared as JSON, which makes lists of tuples: the plan went through it, this sweep did not
         saved, new = ({name: json.dumps(value) for name, value in of.items()} for of in (plan["sweep"], identity))
         differ = sorted(name for name in saved.keys() | new.keys() if saved.get(name) != new.get(name))
-        details = [f"{name} ({_short(saved.get(name))} there, {_short(new.get(name))} here)" for name in differ]
-        rule = f"holds another sweep, which differs in {', '.join(details)}"
-        require(not differ, "save", str(self.path), rule, "Choose another path; what is there stays as it is")
+        if differ:
+            details = [f"{name} ({_short(saved.get(name))} there, {_short(new.get(name))} here)" for name in differ]
+            rule = f"holds another sweep, which differs in {', '.join(details)}"
+            raise refusal("save", str(self.path), rule, "Choose another path; what is there stays as it is")
         self.tiles = [Tile(np.asarray(c), np.asarray(s), tuple(places)) for c, s, places in plan["tiles"]]
 
     def _file(self, number: int) -> Path:
@@ -97,8 +99,8 @@ class Store:
         finished = np.flatnonzero(done).tolist()
         parts = {number: decoded(xr.load_dataset(files[number] or self._wait_for(number))) for number in finished}
         for number, part in parts.items():
-            rule, remedy = "holds another tile", "Remove that file"
-            require(part.attrs.pop("tile", None) == number, "file", str(files[number]), rule, remedy)
+            if part.attrs.pop("tile", None) != number:
+                raise refusal("file", str(files[number]), "holds another tile", "Remove that file")
         return parts
 
     def _wait_for(self, number: int) -> Path:
@@ -136,15 +138,13 @@ def _identity(spec: RunSpec, axes: dict[str, list]) -> dict[str, Any]:
 
 def _read_plan(path: Path) -> Any:
     """The plan in a file, whose second line is the checksum of the first."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         text, checksum = path.read_text(encoding="utf-8").splitlines()
-        plan = json.loads(text) if short_digest(text) == checksum else None
-    except (OSError, ValueError):
-        plan = None
+        if short_digest(text) == checksum:
+            return json.loads(text)
     rule = "is damaged, so that nothing can be said of the tiles beside it"
     remedy = "Choose another path, or remove that folder if you can do without it"
-    require(plan is not None, "plan", str(path), rule, remedy)
-    return plan
+    raise refusal("plan", str(path), rule, remedy)
 
 
 def _short(value: str | None) -> str:

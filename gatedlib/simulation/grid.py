@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gatedlib._internal.numerics import bytes_of, cached_by_shapes, ceil_div
-from gatedlib._internal.validation import is_number, require, to_plain
+from gatedlib._internal.validation import is_number, refusal, require, to_plain
 from gatedlib.model.experiment import Experiment, check_settings, draw_initial, setting, split_seed
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network
@@ -38,21 +38,23 @@ class Tile(NamedTuple):
 
 def checked_axes(experiment: Experiment, grid: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, list]:
     """The values of every axis as plain numbers, after all checks that need no experiment."""
-    rule, remedy = "must name at least one setting", "Write for instance tau_c=[0.02, 0.1], or use simulate"
-    require(len(grid) > 0, "grid", grid, rule, remedy)
+    if not grid:
+        remedy = "Write for instance tau_c=[0.02, 0.1], or use simulate"
+        raise refusal("grid", grid, "must name at least one setting", remedy)
     check_settings(experiment, grid)
     axes = {}
     for name, values in grid.items():
-        now = setting(experiment, name)
+        default = setting(experiment, name)
         remedy = "Sweep over numbers, and over other things with a loop"
-        require(now is None or is_number(now), "setting", name, f"is {now!r}, no number", remedy)
+        require(default is None or is_number(default), "setting", name, f"is {default!r}, no number", remedy)
         remedy = f"Write {name}=[…] with at least one number"
-        taken = to_plain(values)
-        listed = isinstance(taken, tuple) and not (hasattr(values, "__array__") and np.ndim(values) > 1)
+        plain = to_plain(values)
+        listed = isinstance(plain, tuple) and not (hasattr(values, "__array__") and np.ndim(values) > 1)
         require(listed, name, values, "must be a list of numbers", remedy)
-        plain = list(taken)
+        plain = list(plain)
         require(len(plain) > 0, name, plain, "must hold at least one value", remedy)
-        for value in values if isinstance(values, list | tuple) else plain:  # as it was written
+        # the values as they were written: among plain ones True would have become a number
+        for value in values if isinstance(values, list | tuple) else plain:
             require(is_number(value), name, value, "must be a number", "Sweep over numbers only")
         require(len(set(plain)) == len(plain), name, plain, "must not repeat a value", "Leave repeats out")
         axes[name] = plain
@@ -86,9 +88,12 @@ def check_one_shape(cells: Sequence[Cell]) -> None:
         shape = {"steps": len(schedule.tasks), "blocks": len(schedule.start), "tasks": experiment.teachers.shape[0]}
         shapes.append({**shape, **parameters})
     differ = [name for name in shapes[0] if any(shape[name] != shapes[0][name] for shape in shapes)]
-    rule = f"cells differ in their {' and '.join(differ)}, so what they record has no common shape"
-    remedy = "Say what to keep of each, such as measure=gatedlib.metrics.total_alignment, or call simulate in a loop"
-    require(not differ, "measure", None, rule, remedy)
+    if differ:
+        rule = f"cells differ in their {' and '.join(differ)}, so what they record has no common shape"
+        remedy = (
+            "Say what to keep of each, such as measure=gatedlib.metrics.total_alignment, or call simulate in a loop"
+        )
+        raise refusal("measure", None, rule, remedy)
 
 
 def group_by_program(cells: Sequence[Cell]) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ import xarray as xr
 
 from gatedlib._internal.extras import require_extra
 from gatedlib._internal.files import atomic_write
-from gatedlib._internal.validation import require
+from gatedlib._internal.validation import refusal
 
 PAIR, WAS, JSON = "gatedlib_complex", "gatedlib_was", "json:"
 
@@ -30,8 +30,8 @@ def encoded(data: xr.Dataset) -> xr.Dataset:
     """
     variables = {name: _encoded_variable(str(name), data[name].variable) for name in data.variables}
     for name in (*data.variables, *data.dims):
-        rule, remedy = "must be a text", "Rename it: data.rename({old: 'new'})"
-        require(isinstance(name, str) and name != "", "name", name, rule, remedy)
+        if not isinstance(name, str) or name == "":
+            raise refusal("name", name, "must be a text", "Rename it: data.rename({old: 'new'})")
     names = {str(name): _quoted(str(name)) for name in {*data.variables, *data.dims}}
     plain = xr.Dataset(
         {name: variables[name] for name in data.data_vars},
@@ -58,7 +58,7 @@ def decoded(data: xr.Dataset) -> xr.Dataset:
 def save(results: xr.Dataset, path: str | Path) -> None:
     """Write results into a netCDF file: all of them, or nothing.
 
-    The file is written under another name and then renamed, so that who reads the old one goes on reading it, and an
+    The file is written under another name and then renamed, so that programs that read the old one can go on, and an
     interrupted write leaves it as it was. `load` reads it, and so does `xarray.load_dataset` where all types and names
     are those of netCDF.
 
@@ -106,17 +106,19 @@ def load(path: str | Path) -> xr.Dataset:
 
 def _encoded_variable(name: str, variable: xr.Variable) -> xr.Variable:
     values, attrs = variable.values, _encoded_attrs(variable.attrs)
-    if values.dtype.kind == "c":
+    if values.dtype.kind == "c":  # a last axis of two: the real and the imaginary part
         pairs = np.stack([values.real, values.imag], -1)
         variable, attrs = xr.Variable((*variable.dims, PAIR), pairs), {**attrs, WAS: str(values.dtype)}
         values = pairs
     if values.dtype == np.float16:
         variable, attrs = xr.Variable(variable.dims, values.astype(np.float32)), {WAS: "float16", **attrs}
     kind, size = variable.dtype.kind, variable.dtype.itemsize
-    known = kind in "SU" or (kind in "biufmM" and size <= 8)
-    texts = variable.dtype.kind == "O" and all(isinstance(value, str) for value in variable.values.ravel())
-    rule = "has no form in a netCDF file, which holds numbers, texts and times"
-    require(known or texts, f"type of {name}", str(variable.dtype), rule, "Convert it: x.astype(float)")
+    has_form = kind in "SU" or (kind in "biufmM" and size <= 8)
+    if kind == "O":  # Python's objects: xarray writes those that are texts
+        has_form = all(isinstance(value, str) for value in variable.values.ravel())
+    if not has_form:
+        rule = "has no form in a netCDF file, which holds numbers, texts and times"
+        raise refusal(f"type of {name}", str(variable.dtype), rule, "Convert it: x.astype(float)")
     return xr.Variable(variable.dims, variable.values, attrs)
 
 

@@ -111,7 +111,7 @@ def _texts(spec: RunSpec, common: Run) -> list[str]:
 def _tasks_met(schedule: Schedule, teachers: np.ndarray, components: int) -> list[int]:
     """The tasks that were on, by themselves or as a part of a composite, row by row."""
     trained = sorted(set(schedule.block_tasks.tolist()))
-    met = {task for task in trained if task < components}
+    met = {task for task in trained if task < components}  # composites have the numbers after these
     for composite in trained[len(met) :]:
         for row in range(teachers.shape[1]):  # each row may be a mixture of its own
             parts = np.linalg.lstsq(teachers[:components, row].T, teachers[composite, row])[0]
@@ -184,11 +184,11 @@ def settings(of: eqx.Module | xr.Dataset, prefix: str = "") -> dict[str, Any]:
             flat |= settings(value, f"{name}.")
         elif isinstance(value, tuple) and all(isinstance(child, eqx.Module) for child in value):
             flat[name] = " + ".join(type(child).__name__ for child in value)
-            kinds: dict[str, int] = {}
-            for child in value:
+            counts: dict[str, int] = {}
+            for child in value:  # two of a class get the names UnitNorm and UnitNorm2
                 kind = type(child).__name__
-                kinds[kind] = kinds.get(kind, 0) + 1
-                flat |= settings(child, f"{name}.{kind}{kinds[kind] if kinds[kind] > 1 else ''}.")
+                counts[kind] = counts.get(kind, 0) + 1
+                flat |= settings(child, f"{name}.{kind}{counts[kind] if counts[kind] > 1 else ''}.")
         else:
             flat[name] = _attribute(value)
     return flat
@@ -307,7 +307,7 @@ def final_params(results: xr.Dataset) -> Params:
     """
     run = single_run(results, "final_weights", "final_gates")
     params = _FinalParams(*(jnp.asarray(run[name].values) for name in ("final_weights", "final_gates")))
-    params.seeds = [one.seed for one in runs_of(run)]
+    params.seeds = [described.seed for described in runs_of(run)]
     return params
 
 
@@ -410,10 +410,9 @@ def _require_goes_on(old: Run, new: Run, end: str) -> None:
 
 def _joined(old: Run, new: Run) -> Run:
     """What two runs are as one."""
-    kept = {name: value for name, value in new.settings.items() if not name.startswith("curriculum")}
-    kinds = [run.settings["curriculum"] for run in (old, new)]
+    shared = {name: value for name, value in new.settings.items() if not name.startswith("curriculum")}
     return new._replace(
-        settings={**kept, "curriculum": " + ".join(kinds)},
+        settings={**shared, "curriculum": f"{old.settings['curriculum']} + {new.settings['curriculum']}"},
         start=old.start,
         initial=old.initial,
         steps=old.steps + new.steps,

@@ -78,12 +78,14 @@ def runs_of(results: xr.Dataset | xr.DataArray) -> list[Run]:
 
 def setting(run: xr.Dataset, name: str) -> xr.DataArray:
     """A setting of each run along `seed`, by its full name."""
-    return xr.DataArray([one.settings[name] for one in runs_of(run)], {"seed": run.seed.variable}, ("seed",))
+    return xr.DataArray(
+        [described.settings[name] for described in runs_of(run)], {"seed": run.seed.variable}, ("seed",)
+    )
 
 
 def common(run: xr.Dataset, name: str) -> Any:
     """A setting that all runs share; runs that differ in it are refused."""
-    values = [one.settings[name] for one in runs_of(run)]
+    values = [described.settings[name] for described in runs_of(run)]
     if any(value != values[0] for value in values):
         raise refusal(name, values, "must be one for all seeds", "Take those that share it: results.sel(seed=[...])")
     return values[0]
@@ -126,7 +128,7 @@ def in_each_run(*names: str) -> Callable[[Metric], Metric]:
                 if not isinstance(argument, xr.DataArray | xr.Dataset):
                     return argument
                 for dim, at in where.items():
-                    if dim in argument.indexes and dim in data.indexes:
+                    if dim in argument.indexes and dim in data.indexes:  # by label: the argument may have another order
                         argument = argument.sel({dim: data[dim].values[at]}, drop=True)
                     elif dim in argument.dims:
                         argument = argument.isel({dim: at}, drop=True)
@@ -139,7 +141,7 @@ def in_each_run(*names: str) -> Callable[[Metric], Metric]:
                     value = metric(_run(data.isel(where, drop=True)), *given, **named)
                     # a metric is no run: it must not bear the texts that say what a run is
                     return value.drop_vars(("settings", "swept"), errors="ignore") if names else value
-                dim, *others = left
+                dim, *others = left  # one axis of cells at a time, from the outermost on
                 parts = [over(others, {**where, dim: at}) for at in range(data.sizes[dim])]
                 along = data[dim].variable if dim in data.coords else dim
                 return xr.concat(parts, along, **JOINED)
@@ -308,7 +310,7 @@ def _complete(data: xr.Dataset, dim: str, own: Run) -> xr.Dataset:
     if sorted(labels.tolist()) not in complete:
         rule = f"must be all of the run, 0 to {own.sizes[dim] - 1}"
         raise refusal(f"labels of {dim}", labels.tolist(), rule, "Measure first, and select from what you get")
-    if not np.array_equal(labels, np.arange(len(labels))):
+    if not np.array_equal(labels, np.arange(len(labels))):  # a user sorted it otherwise
         data = data.isel({dim: np.argsort(labels)})
     return data if dim in data.coords else data.assign_coords({dim: labels})
 

@@ -59,6 +59,7 @@ def project(
 ) -> tuple[Float[Array, "task 1 rank"], Params, Subspace]:
     """Teachers and parameters in the coordinates of their span, and that subspace."""
     rows, width = teachers.shape[1:]
+    # rows that depend on those before come out as zeros, so that the rank is the same for all seeds
     basis = orthonormal(jnp.concatenate([teachers, params.weights]).reshape(-1, rows * width)).reshape(-1, rows, width)
     first = jnp.einsum("kij,pij->pk", basis, params.weights)[:, None]
     cross = jnp.einsum("mij,kij->mik", teachers, basis)

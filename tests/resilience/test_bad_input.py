@@ -491,7 +491,7 @@ BAD = [
     ),
     (
         lambda: gl.simulate(small(), initial=P(np.full((2, 2, 6), np.inf), np.ones(2))),
-        "initial weights = 'nan or inf': must be finite. Remove nan and inf.",
+        "initial weights that are not finite = 24: must be 0. Remove nan and inf.",
     ),
     (
         lambda: gl.simulate(small()).pipe(metrics.time_to_criterion, -1),
