@@ -102,7 +102,7 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
             hash((args, *kwargs.values()))
         except TypeError:  # an experiment of given matrices, which are arrays
             return from_folder(*args, **kwargs)
-        return in_memory(*args, **kwargs)
+        return in_memory(*args, **kwargs)  # type: ignore[arg-type]
 
     cached_call.cache_clear = in_memory.cache_clear  # type: ignore[attr-defined]
     return cached_call

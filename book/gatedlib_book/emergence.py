@@ -96,13 +96,13 @@ def when_zero(experiment: gl.Experiment = CONSERVED, seeds: int = 100, shuffled:
     }
 
 
-GRID = {
+GRID: dict[str, Any] = {
     "block_length": tuple(np.linspace(0.0625, 1.0, 16).round(3)),
     "tau_c": tuple(np.geomspace(0.003, 0.1, 16).round(5)),
 }
 """256 cells over the ranges of the maps in *Regimes*."""
 
-GRID_GIVEN_TIME = {
+GRID_GIVEN_TIME: dict[str, Any] = {
     "block_length": tuple(np.linspace(0.06, 1.02, 16).round(3)),
     "tau_c": tuple(np.geomspace(0.01, 1.0, 16).round(4)),
 }

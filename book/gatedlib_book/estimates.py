@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,8 @@ from scipy import stats
 from gatedlib._internal.validation import refusal, require, require_member
 
 CONFIDENCE = 0.95
+
+Samples = TypeVar("Samples", xr.DataArray, xr.Dataset)
 
 Axes = tuple[tuple[str, tuple[Any, ...]], ...]
 
@@ -208,8 +210,8 @@ def _axes(samples: xr.DataArray) -> Axes:
     )
 
 
-def along(dim: str, labels: Sequence[Any], samples: Sequence[xr.DataArray]) -> xr.DataArray:
-    """Samples that were taken apart, side by side along a new axis with these labels.
+def along(dim: str, labels: Sequence[Any], samples: Sequence[Samples]) -> Samples:
+    """Samples, arrays or datasets, that were taken apart, side by side along a new axis with these labels.
 
     Example:
         >>> from gatedlib_book.estimates import along

@@ -8,7 +8,7 @@ import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
-from gatedlib_book.estimates import Numbers, median
+from gatedlib_book.estimates import Condition, Numbers, median
 from gatedlib_book.experiments import FAMILY, LEARNER
 
 REVERSED = LEARNER.replace(
@@ -91,7 +91,8 @@ def learning_set(experiment: gl.Experiment = PROBLEMS) -> Measured:
 
     The first and the sixth problem of a series, after 30 blocks of A and B and without them; 2 and 8 paths.
     """
-    n, conditions = Numbers(), {}
+    n = Numbers()
+    conditions: dict[str, Condition] = {}
     for paths in (2, 8):
         new, novice = (problem_times(experiment, paths, True, before) for before in ("blocked", "nothing"))
         mixed, unpractised = (problem_times(experiment, paths, False, before) for before in ("blocked", "nothing"))

@@ -6,8 +6,8 @@ import xarray as xr
 from gatedlib._internal.validation import refusal
 from gatedlib.analysis.matching import best_assignment
 from gatedlib.analysis.requirements import require_gate_per_path, require_no_composites
-from gatedlib.simulation.completeness import require_all_frames, require_blocks
 from gatedlib.analysis.units import unit_dim
+from gatedlib.simulation.completeness import require_all_frames, require_blocks
 from gatedlib.simulation.runs import in_each_run, runs_of
 
 

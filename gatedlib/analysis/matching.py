@@ -5,8 +5,8 @@ import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
 from gatedlib._internal.validation import refusal
-from gatedlib.simulation.completeness import require_last_frames
 from gatedlib.analysis.units import learned_tasks, outputs_share_units, unit_dim
+from gatedlib.simulation.completeness import require_last_frames
 from gatedlib.simulation.runs import in_each_run, read, require_recorded, runs_of, spacing, texts_of
 
 

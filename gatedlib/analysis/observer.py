@@ -15,9 +15,14 @@ from gatedlib._internal.numerics import first_true
 from gatedlib._internal.validation import as_float_array, refusal, require_finite, require_positive
 from gatedlib.analysis.matching import reorder_paths
 from gatedlib.analysis.metrics import per_block
-from gatedlib.analysis.requirements import require_gate_per_path, require_no_composites, require_same_frames, table_of_frames
-from gatedlib.simulation.completeness import require_all_frames, require_every_step, require_first_frames
+from gatedlib.analysis.requirements import (
+    require_gate_per_path,
+    require_no_composites,
+    require_same_frames,
+    table_of_frames,
+)
 from gatedlib.analysis.units import unit_dim
+from gatedlib.simulation.completeness import require_all_frames, require_every_step, require_first_frames
 from gatedlib.simulation.runs import common, in_each_run, runs_of, setting
 
 

@@ -26,8 +26,8 @@ from matplotlib.axes import Axes
 
 from gatedlib._internal.validation import refusal
 from gatedlib.analysis import metrics
-from gatedlib.simulation.completeness import require_blocks
 from gatedlib.analysis.units import outputs_share_units, unit_dim
+from gatedlib.simulation.completeness import require_blocks
 from gatedlib.simulation.runs import dt_of, runs_of, single_run
 from gatedlib.view.diagrams import answer, curriculum, judged, mixture_plane, network, plane, second_layer
 from gatedlib.view.style import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
