@@ -16,7 +16,7 @@ from gatedlib_book.experiments import FLEXIBLE, SEEDS, SPECIALIST, TOY
 CURVES = (0.1, 10**-0.75, 10**-0.5, 10**-0.25, 1.0)
 """The gate time constants of Fig. 4H."""
 
-BLOCK_LENGTHS = (0.125, 0.25, 0.5, 1.0, 2.0)
+DOUBLED_LENGTHS = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
 def course(results: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
@@ -95,12 +95,12 @@ def block_lengths(experiment: gl.Experiment = EQUAL_TIME) -> Measured:
         record=(record.weight_products,),
         every=50,
         measure=lambda results: metrics.specialization(results).isel(time=-1),
-        block_length=BLOCK_LENGTHS,
+        block_length=DOUBLED_LENGTHS,
     ).specialization
     n = Numbers(
         specialization_by_block_length=median(specialization),
         gain_from_shorter_block=median(specialization.diff("block_length")),
-        block_length=exact(BLOCK_LENGTHS),
+        block_length=exact(DOUBLED_LENGTHS),
     )
     return n, {
         "from each length to the next it rises by {}": n.gain_from_shorter_block > 0,

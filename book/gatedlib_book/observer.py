@@ -27,16 +27,16 @@ WATCHED = REGULAR.replace(
 
 NOISES = (0.2, 0.5, 1.0, 2.0)
 BATCHES = (1, 10)
-SPEEDS = (0.0075, 0.015, 0.03, 0.06, 0.12, 0.24)
+GATE_TAUS = (0.0075, 0.015, 0.03, 0.06, 0.12, 0.24)
 """Time constants of the gates, the paper's in their midst; faster ones diverge at some of these noises."""
 
-NETWORKS = 10
+NETWORK_COUNT = 10
 PARTS = 20
 """All seeds see the same switches, so intervals are over parts of a long run, each with switches of its own."""
 
 
 @cached
-def trained(seeds: int = NETWORKS) -> gl.Params:
+def trained(seeds: int = NETWORK_COUNT) -> gl.Params:
     """The weights and gates of the flexible network of Fig. 2 after 40 time units."""
     return final_params(run(REGULAR).sel(seed=range(seeds)))
 
@@ -83,7 +83,7 @@ def gate_performance(noise: float, batch: int = 1) -> xr.Dataset:
 
 
 @cached
-def by_speed(noise: float, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
+def by_speed(noise: float, speeds: tuple[float, ...] = GATE_TAUS) -> xr.Dataset:
     """The same for gates of several speeds, which all see what the observer sees, one sample a step."""
     keep = (record.gates, record.alignment)
     grid = gl.sweep(with_noise(noise, 1), seeds=4, record=keep, initial=trained(4), tau_c=speeds)
@@ -91,7 +91,7 @@ def by_speed(noise: float, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
     return along("tau_c", speeds, [_score_belief(cell, observer.gate_shares(cell)) for cell in cells])
 
 
-def best_speed(noise: float, speeds: tuple[float, ...] = SPEEDS) -> xr.Dataset:
+def best_speed(noise: float, speeds: tuple[float, ...] = GATE_TAUS) -> xr.Dataset:
     """The gates that are wrong least often in the first half of the parts, as they do in the second half."""
     grid, half = by_speed(noise, speeds), PARTS // 2
     best = int(grid.wrong.isel(seed=slice(None, half)).mean("seed").values.argmin())
@@ -115,8 +115,8 @@ def leaky_wrong(tau_c: float, noise: float, batch: int, experiment: gl.Experimen
     return hazard * math.log(2) / leak + float(stats.norm.cdf(-math.sqrt(evidence / leak)))
 
 
-@claim("observer", counterfactual={"speeds": SPEEDS[4:]})
-def near_optimal(speeds: tuple[float, ...] = SPEEDS) -> Measured:
+@claim("observer", counterfactual={"speeds": GATE_TAUS[4:]})
+def near_optimal(speeds: tuple[float, ...] = GATE_TAUS) -> Measured:
     """Gates of the right speed are nearly as often right as an ideal observer, if samples say little.
 
     How often each is wrong, one sample a step; gates of the best speed, chosen on other parts of the run.
@@ -172,7 +172,7 @@ def deaf_to_certainty(batches: tuple[int, int] = BATCHES) -> Measured:
     }
 
 
-SLOWER = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+SLOWDOWNS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 AFTER, LATER = 20, 100
 """Blocks after a lesion."""
 
@@ -200,7 +200,10 @@ def lesion(
     changed = {name: factor * healthy[name] for name, factor in (("tau_c", tau_c), ("a", a), ("b", b))}
     whole = LESIONED.replace(curriculum=gl.Blocked(blocks=blocks), inputs=inputs or gl.Population())
     results = gl.simulate(
-        whole.replace(**changed), NETWORKS, (record.population_loss, record.gates, record.alignment), initial=trained()
+        whole.replace(**changed),
+        NETWORK_COUNT,
+        (record.population_loss, record.gates, record.alignment),
+        initial=trained(),
     )
     results = results.rename(population_loss="loss")
     on, off = metrics.gate_on(results), metrics.gate_off(results)
@@ -210,7 +213,7 @@ def lesion(
         return np.nan_to_num(first_true(ahead), nan=ahead.shape[-1]) * dt
 
     two = LESIONED.replace(curriculum=gl.Blocked(blocks=2))
-    after = gl.simulate(two, NETWORKS, (record.loss,), initial=final_params(results))
+    after = gl.simulate(two, NETWORK_COUNT, (record.loss,), initial=final_params(results))
     losses = loss_told_and_untold(results)
     return xr.Dataset(
         {
@@ -229,7 +232,7 @@ def unpenalized(inputs: gl.Population | gl.Noisy | None = None, penalized: bool 
     """Networks without penalties from the start: recovery in the last two of 40 blocks, and alignment."""
     results = gl.simulate(
         (REGULAR if penalized else REGULAR.replace(a=0.0, b=0.0)).replace(inputs=inputs or gl.Population()),
-        NETWORKS,
+        NETWORK_COUNT,
         (record.population_loss, record.alignment),
         every=2,
     ).rename(population_loss="loss")
@@ -238,7 +241,7 @@ def unpenalized(inputs: gl.Population | gl.Noisy | None = None, penalized: bool 
 
 
 @claim("slow-gates", counterfactual={"slower": (1.0, 2.0, 4.0, 8.0, 1.0, 1.0)})
-def slow_gates(slower: tuple[float, ...] = SLOWER) -> Measured:
+def slow_gates(slower: tuple[float, ...] = SLOWDOWNS) -> Measured:
     """Slowed gates persevere in proportion, until paths stop being the tasks.
 
     Perseveration and recovery in the first switches after gates were slowed; paths 100 blocks later, and cured.
@@ -246,7 +249,7 @@ def slow_gates(slower: tuple[float, ...] = SLOWER) -> Measured:
     lesions = [lesion(tau_c=factor, blocks=LATER) for factor in slower]
 
     def over_lesions(name: str) -> xr.DataArray:
-        return along("slowed_by", SLOWER, [after[name] for after in lesions])
+        return along("slowed_by", SLOWDOWNS, [after[name] for after in lesions])
 
     # training ended on the other task: the first block begins with a switch
     persevered, recovered = (

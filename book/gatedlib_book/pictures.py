@@ -138,7 +138,7 @@ def last_switch(kind: str, steps: int = 60) -> xr.Dataset:
     return results.isel(seed=0, time=slice(start, start + steps))
 
 
-FLEXIBLE_AND_FORGETFUL = ("flexible", "forgetful")
+TWO_NETWORKS = ("flexible", "forgetful")
 """What claims on switches exchange to be false, of `NETWORKS`."""
 
 
@@ -174,7 +174,7 @@ def _switch(results: xr.Dataset, slow_results: xr.Dataset, name: str, learned: f
 @claim(
     "7",
     "7",
-    swap=FLEXIBLE_AND_FORGETFUL,
+    swap=TWO_NETWORKS,
     reference={"accuracy_after_10_steps_flexible_digits": 0.97, "accuracy_after_10_steps_forgetful_digits": 0.20},
     note="Pictures and trunk are not those of the released code. The forgetful network, whose gates are as slow as its "
     "weights, learns more slowly here than at our rates: so 0.1 below the trunk's accuracy counts as learned.",
@@ -189,7 +189,7 @@ def released(flexible: str, forgetful: str) -> Measured:
     return _switch(fast, slow, "digits", learned=0.1)
 
 
-@claim("7-digits", "7", swap=FLEXIBLE_AND_FORGETFUL, as_given=False, note=OUR_RATE)
+@claim("7-digits", "7", swap=TWO_NETWORKS, as_given=False, note=OUR_RATE)
 def digits(flexible: str, forgetful: str) -> Measured:
     """With features of mean square one and faster weights, a flexible head has changed its mind in ten steps too.
 
@@ -234,7 +234,7 @@ def scale(scales: tuple[float, ...] = SCALES, power: float = 1.0) -> Measured:
     }
 
 
-@claim("7-fashion", "7", swap=FLEXIBLE_AND_FORGETFUL, data="fashion", as_given=False, note=OUR_RATE)
+@claim("7-fashion", "7", swap=TWO_NETWORKS, data="fashion", as_given=False, note=OUR_RATE)
 def fashion(flexible: str, forgetful: str) -> Measured:
     """On FashionMNIST too.
 
@@ -243,7 +243,7 @@ def fashion(flexible: str, forgetful: str) -> Measured:
     return _switch(run(flexible, "fashion"), run(forgetful, "fashion"), "fashion")
 
 
-@claim("A.15", "A.15", swap=FLEXIBLE_AND_FORGETFUL, data="fashion", as_given=False, note=OUR_RATE)
+@claim("A.15", "A.15", swap=TWO_NETWORKS, data="fashion", as_given=False, note=OUR_RATE)
 def warm_cold(flexible: str, forgetful: str) -> Measured:
     """And with a second label order that shares half of the labels with the first.
 
@@ -402,7 +402,7 @@ def trunk_moved(results: xr.Dataset) -> xr.DataArray:
     return np.sqrt(((ended - np.asarray(start)) ** 2).sum("weight")) / float(np.linalg.norm(start))
 
 
-@claim("fine-tuned", swap=FLEXIBLE_AND_FORGETFUL)
+@claim("fine-tuned", swap=TWO_NETWORKS)
 def fine_tuning(flexible: str, forgetful: str, trunk_rate: float = 1.0) -> Measured:
     """A head stays flexible when the features go on learning with it.
 

@@ -26,7 +26,7 @@ TAU_C_SPREAD = 0.5
 """Subjects differ: the logarithm of tau_c is normal, with this standard deviation."""
 
 SPEED_COUNT, SUBJECTS_PER_SPEED = 10, 12
-SPEEDS = tuple(0.03 * np.exp(TAU_C_SPREAD * stats.norm.ppf((np.arange(SPEED_COUNT) + 0.5) / SPEED_COUNT)))
+SUBJECT_TAU_C = tuple(0.03 * np.exp(TAU_C_SPREAD * stats.norm.ppf((np.arange(SPEED_COUNT) + 0.5) / SPEED_COUNT)))
 """The time constants of the gates of all subjects, twelve of whom share each."""
 
 POWER, LEVEL = 0.8, 0.05
@@ -106,7 +106,7 @@ def _subjects(
 ) -> Any:
     """What is measured of 120 subjects, along `subject`; no two subjects, nor groups, share a seed."""
     measures = []
-    for place, tau_c in enumerate(SPEEDS):
+    for place, tau_c in enumerate(SUBJECT_TAU_C):
         first = (group * SPEED_COUNT + place) * SUBJECTS_PER_SPEED
         seeds = range(first, first + SUBJECTS_PER_SPEED)
         results = gl.simulate(experiment.replace(tau_c=slower * tau_c), seeds, (record.loss,))
@@ -153,7 +153,7 @@ NEW = gl.Sums(FAMILY, ((0.8, 0.2, *[0.0] * 6),))
 SUBJECT_UNPENALIZED = SUBJECT.replace(penalties=())
 """Subjects without penalties; forgetful ones learn with slower gates besides."""
 
-SLOWER = 1.3 / 0.03
+FORGETFUL_SLOWDOWN = 1.3 / 0.03
 """How many times as slow the gates of forgetful subjects are: as slow as their weights."""
 
 PRACTICE_BEFORE_TRANSFER = {
@@ -170,7 +170,7 @@ def transferred(before: str, mixture: bool, forgetful: bool = False) -> xr.DataA
     curriculum = gl.Phases((*PRACTICE_BEFORE_TRANSFER[before], gl.Blocked(blocks=1, order=(8 if mixture else 2,))))
     subject = (SUBJECT_UNPENALIZED if forgetful else SUBJECT).replace(teachers=NEW, curriculum=curriculum)
     group = list(PRACTICE_BEFORE_TRANSFER).index(before) + 3 * mixture + 6 * forgetful
-    return _subjects(subject, _whole, group, slower=SLOWER if forgetful else 1.0)
+    return _subjects(subject, _whole, group, slower=FORGETFUL_SLOWDOWN if forgetful else 1.0)
 
 
 def _whole(results: xr.Dataset) -> xr.DataArray:
@@ -201,7 +201,7 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Measured:
     pairs = [deeper_and_shorter(switches, experiment) for switches in AVERAGED]
     first, later = (stacked([effect(pair[side]) for pair in pairs], switches=AVERAGED) for side in (0, 1))
     loose, forgetful = (
-        effect(deeper_and_shorter(AVERAGED[-1], SUBJECT_UNPENALIZED, slower)[0]) for slower in (1.0, SLOWER)
+        effect(deeper_and_shorter(AVERAGED[-1], SUBJECT_UNPENALIZED, slower)[0]) for slower in (1.0, FORGETFUL_SLOWDOWN)
     )
     n = Numbers(
         switches_averaged=exact(AVERAGED),
