@@ -1,6 +1,7 @@
 """The shape of the project: one-way imports, documented names, notebooks without outputs."""
 
 import ast
+import collections
 import graphlib
 import inspect
 import json
@@ -66,6 +67,15 @@ def test_modules_that_check_others_share_no_code_with_them():
     for judge in ("simulation.ode", "analysis.reduction", "analysis.theory"):
         learn = {"gatedlib.simulation.simulate", "gatedlib.simulation.programs", "gatedlib.model.learning"}
         assert not imported(MODULES[f"gatedlib.{judge}"]) & learn
+
+
+def test_the_name_of_an_experiment_or_a_constant_means_one_thing_in_the_whole_book():
+    made = collections.Counter()
+    for name, path in MODULES.items():
+        if name.startswith("gatedlib_book"):
+            made.update(re.findall(r"^([A-Z][A-Z0-9_]+)(?:: .*)? = ", path.read_text(), re.MULTILINE))
+    assert made["FLEXIBLE"] == 1
+    assert [name for name, count in made.items() if count > 1] == []
 
 
 def test_conditions_of_claims_are_made_by_comparing_estimates_only():
