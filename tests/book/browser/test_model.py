@@ -203,7 +203,7 @@ def test_the_formula_of_spreading_gates_is_the_librarys(model):
         targets = np.array([task[0][:2] for task in start["targets"]])
         gates = float(np.subtract(*np.ravel(start["gates"])))
         order, lengths = [n % 2 for n in range(blocks)], [length] * (blocks - 1) + [last]
-        expected = theory.spreading(targets, order, lengths, tau_w, tau_c, apart, middle, gates).max()
+        expected = theory.gate_divergence(targets, order, lengths, tau_w, tau_c, apart, middle, gates).max()
         ours = model("spreading", start, {"tau_w": tau_w, "tau_c": tau_c}, length, blocks, last)
         assert ours == pytest.approx(float(expected), rel=1e-6)
 
