@@ -33,7 +33,7 @@ def array_ending_with(name: str, value: Any, shape: tuple[int, ...], remedy: str
     """An array of numbers whose last axes have this shape."""
     array = as_float_array(name, value, remedy)
     if array.shape[-len(shape) :] != shape:
-        raise refusal(f"shape of {name}", array.shape, f"must end with {', '.join(map(str, shape))}", remedy)
+        raise refusal(f"shape of {name}", array.shape, f"must end with {shape}", remedy)
     return array
 
 

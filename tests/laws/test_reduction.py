@@ -216,7 +216,7 @@ def test_accelerators_are_the_kernel_along_the_error():
         (lambda: reduction.teacher_span(np.full((1, 2, 2), np.nan)), "entries that are not finite = 4"),
         (
             lambda: reduction.teacher_span(np.eye(2)[None]).project(np.ones((2, 3))),
-            r"shape = \(2, 3\): must end with \(2, 2\)",
+            r"shape of weights = \(2, 3\): must end with \(2, 2\)",
         ),
         (lambda: reduction.kernel(gl.Params(np.ones((1, 1, 1)), np.ones(1)), 1.0, 0.0), r"tau_c = 0\.0: must be"),
     ],

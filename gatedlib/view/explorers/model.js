@@ -331,8 +331,8 @@ export function invariant(run, { tau_w, tau_c }) {
 }
 
 /**
- * The largest difference that two nearly equal gates are driven to, by the formula of `gatedlib.theory.spreading`: 1 or
- * more where a gate reaches zero.
+ * The largest difference that two nearly equal gates are driven to, by the formula of
+ * `gatedlib.theory.gate_divergence`: 1 or more where a gate reaches zero.
  * @param {Start} start @param {{tau_w: number, tau_c: number}} flow @param {number} length of a block
  * @param {number} blocks @param {number} last the length of the last one
  */
