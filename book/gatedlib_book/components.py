@@ -66,7 +66,7 @@ def run(experiment: gl.Experiment = HIDDEN, seeds: int = FOLLOWED) -> xr.Dataset
 @cached
 def finds_components(experiment: gl.Experiment) -> xr.DataArray:
     """Whether paths are the components at the end of a run, dims seed."""
-    results = gl.simulate(experiment, COUNTED, (record.alignment,), every=round(1 / experiment.flow.dt))
+    results = gl.simulate(experiment, COUNTED, (record.alignment,), every=round(0.01 / experiment.flow.dt))
     last = results.isel(time=slice(-1, None))
     return metrics.alignment_matched(last).isel(time=0, drop=True) > FOUND_ALIGNMENT
 
