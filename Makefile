@@ -28,7 +28,7 @@ export no_proxy := 127.0.0.1,localhost,$(no_proxy)
 # What is built and checked here needs no accelerator. Set JAX_PLATFORMS to use yours.
 export JAX_PLATFORMS ?= cpu
 
-TESTED := tests gatedlib --doctest-modules --ignore tests/book/browser --ignore tests/types
+TESTED := tests gatedlib book/gatedlib_book --doctest-modules --ignore tests/book/browser --ignore tests/types
 
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test notebooks: export GATEDLIB_RESULTS := $(CURDIR)/.results
@@ -88,7 +88,7 @@ browser: environment
 
 # Claims that fail are an answer, not an error of make.
 claims: environment ## measure the claims of the paper; FIGURE=2 for those of one figure
-	@$(RUN) gatedlib claims --exit-zero $(if $(FIGURE),--figure $(FIGURE))
+	@$(RUN) gatedlib_book claims --exit-zero $(if $(FIGURE),--figure $(FIGURE))
 
 lab: environment ## open the chapters in JupyterLab
 	@case "$$PWD" in *[][*?]*) \

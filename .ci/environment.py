@@ -51,7 +51,8 @@ def ours(root, folder):
 
 
 def private(folder):
-    """Whether nobody else may write to a folder, which is made if need be."""  # as paper/cache.py, not installed yet
+    """Whether nobody else may write to a folder, which is made if need be."""
+    # as in gatedlib_book/cache.py, which cannot be imported before it is installed
     os.makedirs(folder, mode=0o700, exist_ok=True)
     there = os.stat(folder)
     return os.name != "posix" or (there.st_uid in (0, os.getuid()) and not there.st_mode & 0o022)

@@ -12,12 +12,15 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from pathlib import Path
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHIPPED = {".js": 10, ".css": 1, ".mplstyle": 1}
 """How many files of a kind there are at least, beside those of Python."""
 
 CORE = """
+import sys
+
 import gatedlib as gl
 
 experiment = gl.Experiment(
@@ -39,12 +42,29 @@ for use in uses:
         print(error)
         refused += "pip install" in str(error)
 assert refused == 4
+assert not any(name.startswith("gatedlib_book") for name in sys.modules)
 """
 
 
-def ours(names):
-    """Those files of a distribution that lie in the package, without the folder they are in."""
-    return {name[name.index("gatedlib/") :] for name in names if "gatedlib/" in name and not name.endswith("/")}
+PACKAGES = {"gatedlib": "gatedlib", "gatedlib_book": os.path.join("book", "gatedlib_book")}
+"""The packages, and where they lie in the project."""
+
+PACKAGED = re.compile(r"(?:^|/)(gatedlib(?:_book)?/.*[^/])$")
+
+
+def packaged(names):
+    """Those files of a distribution that lie in one of the packages, as they are called in the wheel."""
+    return {found[1] for found in map(PACKAGED.search, names) if found}
+
+
+def in_project():
+    """The files of the packages in the project, as they are called in the wheel."""
+    return {
+        f"{package}/{path.relative_to(Path(ROOT, folder)).as_posix()}"
+        for package, folder in PACKAGES.items()
+        for path in Path(ROOT, folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def main():
@@ -57,12 +77,10 @@ def main():
             sys.exit(ran.stdout + ran.stderr)
         (wheel,), (source,) = glob.glob(f"{built}/*.whl"), glob.glob(f"{built}/*.tar.gz")
         with zipfile.ZipFile(wheel) as archive:
-            shipped = {name for name in archive.namelist() if name.startswith("gatedlib/")}
+            shipped = packaged(archive.namelist())
         with tarfile.open(source) as archive:
-            assert shipped <= ours(archive.getnames()), shipped - ours(archive.getnames())
-        here = {os.path.relpath(path, ROOT) for path in glob.glob(f"{glob.escape(ROOT)}/gatedlib/**", recursive=True)}
-        wanted = {path for path in here if os.path.isfile(os.path.join(ROOT, path)) and "__pycache__" not in path}
-        assert shipped == wanted, shipped ^ wanted
+            assert shipped <= packaged(archive.getnames()), shipped - packaged(archive.getnames())
+        assert shipped == in_project(), shipped ^ in_project()
         for ending, least in SHIPPED.items():
             assert sum(name.endswith(ending) for name in shipped) >= least, ending
         assert "gatedlib/py.typed" in shipped
@@ -79,8 +97,8 @@ def main():
         with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as opened:
             shown = re.findall(r"```python\n(.*?)```", opened.read(), re.DOTALL)
         subprocess.run([python, "-c", "\n".join(shown)], cwd=folder, check=True)
-        listed = [python, "-m", "gatedlib", "claims", "--list"]
-        subprocess.run(listed, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        measure = [python, "-m", "gatedlib_book", "claims", "--figure", "2"]
+        subprocess.run(measure, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         print(f"{os.path.basename(wheel)} and {os.path.basename(source)} hold what they should, and run.")
 
 

@@ -5,7 +5,7 @@ import re
 EMPTY_HEADER = re.compile(r"<th(?: class=\"head\")?>(<p></p>)?</th>")
 
 
-def mend(app, pagename, templatename, context, doctree):
+def fix_roles(app, pagename, templatename, context, doctree):
     """References are a list of list items, and a cell that heads nothing is no header."""
     body = context.get("body", "")
     if "citation-list" in body:
@@ -15,5 +15,5 @@ def mend(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Run on every page."""
-    app.connect("html-page-context", mend)
+    app.connect("html-page-context", fix_roles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

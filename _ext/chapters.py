@@ -67,7 +67,7 @@ class Chapter:
                 process.kill()
 
 
-def at_a_time():
+def job_count():
     """How many chapters are executed side by side."""
     asked = os.environ.get("JOBS") or str(os.cpu_count())
     if not asked.isdecimal() or int(asked) < 1:
@@ -79,7 +79,7 @@ def execute(app, env, pages):
     """Execute all chapters and put them into the cache."""
     if app.config.nb_execution_mode != "cache":
         return
-    jobs = at_a_time()
+    jobs = job_count()
     paths = {page: env.doc2path(page) for page in pages}
     timeout = app.config.nb_execution_timeout
     chapters = [Chapter(page, path, timeout) for page, path in paths.items() if path.endswith(".ipynb")]
@@ -103,9 +103,9 @@ def execute(app, env, pages):
                     env.chapter_times[chapter.page] = chapter.wall, chapter.cpu
                     now = ", ".join(each.name for each in running.values())
                     done, passed = len(env.chapter_times), time.monotonic() - begun
-                    told = f"{chapter.name} took {chapter.wall:.0f} s ({chapter.cpu:.0f} s of CPU)"
-                    told += f"; running: {now}" if now else ""
-                    logger.info("[%d of %d, %d s] %s; %d to begin", done, len(chapters), passed, told, len(left))
+                    line = f"{chapter.name} took {chapter.wall:.0f} s ({chapter.cpu:.0f} s of CPU)"
+                    line += f"; running: {now}" if now else ""
+                    logger.info("[%d of %d, %d s] %s; %d to begin", done, len(chapters), passed, line, len(left))
         except BaseException:
             for chapter in running.values():
                 chapter.stop()
@@ -143,20 +143,20 @@ class ChapterTimes(SphinxDirective):
 
 
 def begin(app):
-    """Look at the clock."""
+    """Note when the build began."""
     app.begun = time.monotonic()
 
 
 def report(app, failure):
-    """Leave what the build took beside the pages, for who compares it with other builds."""
+    """Write what the build took beside the pages, for comparison with other builds."""
     times = getattr(app.env, "chapter_times", None)
     if failure is None and times:
         chapters = {
             Path(page).name: {"wall": round(wall, 1), "cpu": round(cpu, 1)} for page, (wall, cpu) in times.items()
         }
         wall, pages = time.monotonic() - app.begun, time.process_time()
-        told = {"chapters": chapters, "pages_cpu": round(pages, 1), "wall": round(wall, 1)}
-        Path(app.outdir).parent.joinpath("times.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+        times = {"chapters": chapters, "pages_cpu": round(pages, 1), "wall": round(wall, 1)}
+        Path(app.outdir).parent.joinpath("times.json").write_text(json.dumps(times, indent=1), encoding="utf-8")
 
 
 def setup(app):

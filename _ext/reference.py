@@ -47,7 +47,7 @@ class Reference(SphinxDirective):
     option_spec: ClassVar = {"within": unchanged}
 
     def run(self):
-        path = ".".join(filter(None, ["gatedlib", self.options.get("within")]))
+        path = self.options.get("within", "gatedlib")
         home = pkgutil.resolve_name(path)
         intro, things = [], []
         for name, members in NAME.findall(self.arguments[0]):

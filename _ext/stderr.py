@@ -1,4 +1,4 @@
-"""What a cell writes to stderr is shown to who builds the book, and not in the page; a warning of ours is a warning.
+"""What a cell writes to stderr is logged by the build, and not shown in the page; a warning of ours is a warning.
 
 Libraries write there whatever they like: that there is a GPU, that a cache of fonts is made. None of it is a fault of
 the book. A Python warning that points at a line of gatedlib or of a chapter is one, and fails a build that asks for no
@@ -17,9 +17,10 @@ CELL = r"[/\\]ipykernel_\d+[/\\]"
 
 
 def warnings_of_ours(text):
-    """The warnings in a text that point at a line of the library or of a cell."""
-    package = re.escape(str(Path(find_spec("gatedlib").origin).parent) + os.sep)
-    return [found[0] for found in re.finditer(rf"(?:{package}|{CELL})[^\n]*?:\d+: \w*Warning: .*", text)]
+    """The warnings in a text that point at a line of the library, of the book's package or of a cell."""
+    origins = (find_spec(package).origin for package in ("gatedlib", "gatedlib_book"))
+    places = "|".join([*(re.escape(str(Path(origin).parent) + os.sep) for origin in origins), CELL])
+    return [found[0] for found in re.finditer(rf"(?:{places})[^\n]*?:\d+: \w*Warning: .*", text)]
 
 
 def written(notebook):
@@ -31,7 +32,7 @@ def written(notebook):
 
 
 def report(page, notebook):
-    """Tell who builds the book what the cells of an executed chapter wrote."""
+    """Log what the cells of an executed chapter wrote."""
     for number, text in written(notebook):
         logger.info("%s: cell %d wrote to stderr:\n%s", page, number, text.rstrip())
         for warning in warnings_of_ours(text):

@@ -12,12 +12,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gatedlib_book import pictures
-from gatedlib_book.experiments import FLEXIBLE
 
 import gatedlib as gl
 from benchmarks import naive, scaling
 from benchmarks.scaling import seconds
+from gatedlib_book import pictures
+from gatedlib_book.experiments import FLEXIBLE
 
 SEEDS = 10
 TIMES = Path(__file__).parents[1] / "_build" / "times.json"

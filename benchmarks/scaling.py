@@ -10,12 +10,12 @@ import jax
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from gatedlib_book import experiments, regimes
-from gatedlib_book.experiments import FLEXIBLE
 
 import gatedlib as gl
 from gatedlib import metrics, plotting
 from gatedlib.simulation import sweep
+from gatedlib_book import experiments, regimes
+from gatedlib_book.experiments import FLEXIBLE
 
 PICTURES = Path(__file__).parent / "pictures"
 SEEDS = 10
@@ -77,7 +77,7 @@ def grids():
 
 
 def per_run(inputs, runs):
-    """Seconds per run of a chunk of so many runs."""
+    """Seconds per run of a tile of so many runs."""
     experiment = FLEXIBLE.replace(inputs=inputs, blocks=2)
     axes = {"tau_c": np.linspace(0.02, 0.1, max(1, runs // 8)).tolist()}
     call = {"seeds": min(8, runs), "measure": metrics.total_alignment, **KEEP}
@@ -89,13 +89,13 @@ def per_run(inputs, runs):
 
 
 def scaling():
-    """Time per run against runs in a chunk; time against steps, seeds and batch."""
+    """Time per run against runs in a tile; time against steps, seeds and batch."""
     runs = (1, 8, 32, 128, 512, 2048)
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3))
     for inputs in INPUTS:
         times = [1e3 * per_run(inputs, count) for count in runs]
         left.loglog(runs, times, marker="o", label=type(inputs).__name__)
-        print(f"{type(inputs).__name__:12} ms per run, chunks of {runs}: {np.round(times, 3)}")
+        print(f"{type(inputs).__name__:12} ms per run, tiles of {runs}: {np.round(times, 3)}")
     factors = (1, 2, 4, 8, 16)
     for name in ("steps", "seeds"):
         times = []
@@ -110,7 +110,7 @@ def scaling():
     times = [seconds(lambda b=b: gl.simulate(FLEXIBLE.replace(blocks=2, batch=b), 10, **KEEP)) for b in batches]
     right.semilogx(batches, 1e3 * np.array(times), marker="o")
     print(f"batches of {batches} cost {np.round(np.divide(times, times[0]), 2)} times as much")
-    left.set(xlabel="runs in a chunk", ylabel="ms per run (2000 steps)")
+    left.set(xlabel="runs in a tile", ylabel="ms per run (2000 steps)")
     middle.set(xlabel="times as many", ylabel="times the cost")
     right.set(xlabel="samples in a batch", ylabel="ms (10 runs, 2000 steps)", ylim=(0, None))
     left.legend()

@@ -104,6 +104,8 @@ def __getattr__(name: str) -> Any:
         module, _, thing = _LATER[name].partition(":")
         found = importlib.import_module(module)
         return getattr(found, thing) if thing else found
+    if name == "paper":  # for one version
+        raise AttributeError("gatedlib.paper is now a package beside this one: from gatedlib_book import dynamics")
     raise AttributeError(f"module 'gatedlib' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m gatedlib claims` measures the claims of the paper and says which hold."""
+"""The command line: `python -m gatedlib_book claims` measures the claims of the paper and says which hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0 if all claims do as expected or `--exit-zero` was given, 1 if one fails that was expected to
         hold, or the reverse, 2 for a bad call or if none can be measured.
     """
-    parser = argparse.ArgumentParser(prog="python -m gatedlib", description="gatedlib and its paper")
+    parser = argparse.ArgumentParser(
+        prog="python -m gatedlib_book", description="the claims of the book"
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     claims = commands.add_parser("claims", help="measure the claims of the paper and say which hold")
     claims.add_argument("--figure", help="only those of one figure, such as 2")
@@ -70,7 +72,7 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
                 found.append(verdict)
                 progress.set_description(f"{verdict.claim.id} {'holds' if verdict.holds else 'FAILS'}")
                 progress.update()
-    finally:  # who is interrupted, or meets an error, keeps what was measured
+    finally:  # an interrupt or an error loses nothing that was measured
         card = Scorecard.of(found)
         if as_json:
             print(json.dumps([verdict.as_dict() for verdict in card.verdicts], indent=2))

@@ -1,8 +1,9 @@
 """Results that are asked for more than once, by several claims, pages or processes, and are computed once.
 
-A function decorated with `cached` keeps what it returned last in memory. Where the environment variable `GATEDLIB_RESULTS` names a folder, as while the book is built, the tests run or all
-claims are measured, joblib puts it there too, in a folder of its own for each state of the code; a process that asks
-for what another one is computing waits for it.
+A function decorated with `cached` keeps what it returned last in memory. Where the environment variable
+`GATEDLIB_RESULTS` names a folder, as while the book is built, the tests run or all claims are measured, joblib puts it
+there too, in a folder of its own for each state of the code; a process that asks for what another one is computing
+waits for it.
 """
 
 from __future__ import annotations

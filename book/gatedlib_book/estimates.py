@@ -114,7 +114,7 @@ class Estimate:
         return Estimate(value, self.low - _high(other), self.high - _low(other), self.seeds, axes=self.axes)
 
     def __truediv__(self, other: Estimate | float) -> Estimate:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             value = self.value / (other.value if isinstance(other, Estimate) else other)
             corners = [end / by for end in (self.low, self.high) for by in (_low(other), _high(other))]
         # a divisor that may be zero leaves the quotient anything
@@ -241,8 +241,8 @@ def median(samples: xr.DataArray) -> Estimate:
     """
     count = samples.sizes["seed"]
     require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
-    # the k-th smallest number and the k-th largest enclose the median unless fewer than k numbers lie on one side of it,
-    # whose count is binomial; of 0-based places that is k - 1 and count - k
+    # the k-th smallest and the k-th largest number enclose the median unless fewer than k numbers lie on one side of
+    # it; their count is binomial, and k is the largest for which that is rare. Counted from 0 they are k - 1, count - k
     below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
     ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
     middle = np.median(ordered, axis=0)

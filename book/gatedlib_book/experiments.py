@@ -9,7 +9,6 @@ import numpy as np
 import gatedlib as gl
 from gatedlib_book.forms import SPREAD, earlier
 
-
 FLEXIBLE = gl.Experiment(
     teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
     network=gl.GatedLinear(paths=2),
@@ -52,6 +51,7 @@ FAMILY = gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5)
 """Eight tasks of squared length 1/2, as in Fig. 2: A and B are practised, the others are new."""
 
 CORRELATIONS = (0.0, 0.5, 0.8)
+"""How alike two tasks are, where the chapters on minds compare learners: the cosines of their teachers."""
 
 TOY = gl.Experiment(
     teachers=gl.Given(np.eye(2)[:, :, None]),

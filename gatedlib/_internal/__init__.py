@@ -1,1 +1,1 @@
-"""What every part of the library may use and no user sees: numerics, validation, files, identities."""
+"""Helpers for all parts of the library, which users need not know: numerics, validation, files, identities."""

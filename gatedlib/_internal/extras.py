@@ -1,4 +1,4 @@
-"""What is installed only by who needs it: plots, explorers, pictures and files of results."""
+"""Optional dependencies: the packages for plots, explorers, pictures and files of results."""
 
 from importlib.util import find_spec
 

@@ -1,10 +1,11 @@
-"""Random numbers that depend on a seed, and on nothing else that is set around the library; shapes; Gram-Schmidt.
+"""Random numbers that depend on a seed and on no setting outside of the library; tracing by shapes; Gram-Schmidt.
 
-A seed means the same network whatever the precision, the generator that JAX was told to use
-(`JAX_DEFAULT_PRNG_IMPL`), and the way in which its own lays out its bits (`JAX_THREEFRY_PARTITIONABLE`).
+A seed means the same network whatever the precision, the generator that is JAX's default (`JAX_DEFAULT_PRNG_IMPL`),
+and the order in which that one lays out its bits (`JAX_THREEFRY_PARTITIONABLE`).
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from gatedlib._internal.identity import cache_of_traces
+
 
 def _hash(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
     """The Threefry hash of two numbers of 32 bits in twenty rounds: Salmon and others, SC11, 2011.
 
-    JAX's own goes through the memory after every four rounds. This one is compiled into one loop, in half the time, and
-    draws more than three times as fast; the bits are the same. It is written in primitives, for each operator of arrays
+    JAX's own writes to memory after every four rounds. This one is compiled into one loop, in half the time, and draws
+    more than three times as fast; the bits are the same. It is written in primitives, since each operator of arrays
     would be traced as a function of its own.
     """
     lax = jax.lax
@@ -29,28 +32,28 @@ def _hash(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
     keys = first, second, third
     high, low = lax.add(high, first), lax.add(low, second)
     for group in range(5):
-        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
+        for rotation in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
             high = lax.add(high, low)
-            left = lax.shift_left(low, lax.full_like(low, turn))
-            right = lax.shift_right_logical(low, lax.full_like(low, 32 - turn))
+            left = lax.shift_left(low, lax.full_like(low, rotation))
+            right = lax.shift_right_logical(low, lax.full_like(low, 32 - rotation))
             low = lax.bitwise_xor(high, lax.bitwise_or(left, right))
         high = lax.add(high, keys[(group + 1) % 3])
         low = lax.add(low, lax.add(keys[(group + 2) % 3], lax.full_like(low, group + 1)))
     return high, low
 
 
-def _numbered(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+def _hash_of_indices(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """The hashes of 0, 1, … in an array of this shape."""
     count = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     return _hash(key, jnp.zeros_like(count), count)
 
 
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
-    return jnp.stack(_numbered(key, shape), -1)
+    return jnp.stack(_hash_of_indices(key, shape), -1)
 
 
 def _bits(key: Array, width: int, shape: tuple[int, ...]) -> Array:
-    high, low = _numbered(key, shape)
+    high, low = _hash_of_indices(key, shape)
     if width == 64:
         return (high.astype(jnp.uint64) << 32) | low
     return (high ^ low).astype(f"uint{width}")
@@ -71,7 +74,8 @@ GENERATOR = jax.extend.random.define_prng_impl(
 
 
 def random_key(seed: int | Array) -> Key[Array, ""]:
-    """The key that a seed stands for, which `jax.random.key` would shift by `JAX_RANDOM_SEED_OFFSET`."""
+    """The key of a seed."""
+    # jax.random.key would add JAX_RANDOM_SEED_OFFSET to the seed.
     return jax.random.wrap_key_data(_seed(jnp.asarray(seed)), impl=GENERATOR)
 
 
@@ -85,16 +89,16 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def fixed_jax_settings() -> Iterator[None]:
-    """Let a seed mean here what it always means, whatever JAX was told."""
+    """Run the block with `SETTINGS`, whatever the settings of JAX are, so that a seed means the same."""
     with contextlib.ExitStack() as settings:
         for name, value in SETTINGS.items():
-            if hasattr(jax, name):  # a later JAX may leave no choice
+            if hasattr(jax, name):  # a later version of JAX may not have the setting
                 settings.enter_context(getattr(jax, name)(value))
         yield
 
 
 def with_current_settings(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function for another thread, where JAX would forget what it was told in this one."""
+    """A function that runs in another thread with the settings of this one, which JAX keeps for each thread."""
     precision, device = jax.config.jax_enable_x64, jax.config.jax_default_device  # type: ignore[attr-defined]
 
     def call(*args: Any) -> Any:
@@ -121,26 +125,44 @@ def ceil_div(count: Any, size: Any) -> Any:
 
 
 def shapes_of(tree: Any) -> tuple[Any, tuple]:
-    """The structure of a tree, and the shapes and types of its leaves, by which a cache may know it."""
+    """The structure of a tree, and the shapes and types of its leaves, as keys of a cache."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, tuple((np.shape(leaf), jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))) for leaf in leaves)
 
 
 def with_shapes(structure: Any, shapes: tuple) -> Any:
     """A tree of this structure to be traced with."""
-    return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*each) for each in shapes])
+    return jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
+
+
+def cached_by_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Cache what a function finds by tracing its first argument, a tree of which only structure and shapes count.
+
+    The function is called with a tree of `jax.ShapeDtypeStruct` in place of arrays and numbers, to pass on to
+    `jax.eval_shape`; its other arguments are hashable.
+    """
+
+    @cache_of_traces
+    def traced(structure: Any, shapes: tuple, *others: Any) -> Any:
+        return function(with_shapes(structure, shapes), *others)
+
+    @functools.wraps(function)
+    def call(tree: Any, *others: Any) -> Any:
+        return traced(*shapes_of(tree), *others)
+
+    return call
 
 
 def bytes_of(tree: Any) -> int:
-    """How many bytes the arrays of a tree have."""
+    """The size of the arrays of a tree, in bytes."""
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-@jax.jit  # else its loop is compiled at every call from outside of a program
+@jax.jit  # without jit its loop would be compiled at every call from outside of a program
 def orthonormal(rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """Rows of length one at right angles to each other, with the span of the given ones; a row that adds nothing is 0.
 
-    This is Gram-Schmidt, not LAPACK's QR: large batches of QR on two CPU devices at once wait for each other for ever.
+    This is Gram-Schmidt, not LAPACK's QR, for large batches of QR on two CPU devices at once deadlock.
 
     Example:
         >>> from gatedlib._internal.numerics import orthonormal
@@ -149,12 +171,17 @@ def orthonormal(rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
     """
     rounding = 10 * jnp.finfo(rows.dtype).eps
 
-    def add(index: Array, done: Array) -> Array:
+    def add(index: Array, basis: Array) -> Array:
         row = rows[index]
-        least = rounding * jnp.sqrt(jnp.sum(row**2))
-        for _ in range(2):  # once leaves what rounding did; twice is enough
-            row = row - (done @ row) @ done
+        shortest = rounding * jnp.sqrt(jnp.sum(row**2))
+        for _ in range(2):  # once leaves components of the size of rounding errors; twice is enough
+            row = row - (basis @ row) @ basis
         length = jnp.sqrt(jnp.sum(row**2))
-        return done.at[index].set(jnp.where(length > least, row / jnp.where(length > 0, length, 1.0), 0.0))
+        return basis.at[index].set(jnp.where(length > shortest, row / jnp.where(length > 0, length, 1.0), 0.0))
 
     return jax.lax.fori_loop(0, len(rows), add, jnp.zeros_like(rows))
+
+
+def first_true(holds: np.ndarray) -> np.ndarray:
+    """The first place along the last axis at which a condition holds; nan where it never does."""
+    return np.where(holds.any(-1), holds.argmax(-1), np.nan)

@@ -1,4 +1,4 @@
-"""Checks of what a user passes in: every refusal names the value, the rule and the remedy."""
+"""Checks of values that a user passes in: every refusal names the value, the rule and the remedy."""
 
 import contextlib
 import difflib
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 LONGEST_VALUE = 200
-"""A value whose text has more characters than this is told by its kind alone."""
+"""A value whose text has more characters than this is reported by its type only."""
 
 
 def refusal(name: str, value: object, rule: str, remedy: str) -> ValueError:
@@ -38,21 +38,21 @@ def _described(value: object) -> str:
 
 def require_instance(name: str, value: object, kinds: type | tuple[type, ...], remedy: str) -> None:
     """Require an instance of a class, or of one of several."""
-    names = [each.__name__ for each in (kinds if isinstance(kinds, tuple) else (kinds,))]
-    allowed = " or ".join(f"{'an' if each[0] in 'AEIO' else 'a'} {each}" for each in names)
+    names = [kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
+    allowed = " or ".join(f"{'an' if name[0] in 'AEIO' else 'a'} {name}" for name in names)
     require(isinstance(value, kinds), name, value, f"must be {allowed}", remedy)
 
 
 def as_real_array(name: str, value: object, remedy: str) -> np.ndarray | jax.Array:
     """The value as an array of real numbers, of jax if it is one, or else of numpy."""
     try:
-        found = value if isinstance(value, jax.Array) else np.asarray(value)
-        found = found.astype(float) if found.dtype == np.longdouble else found  # of which JAX knows nothing
-    except (ValueError, TypeError):  # rows of unequal length, or what refuses to be an array
-        found = np.asarray(None)
-    real = found.dtype.kind in "biuf" or jnp.issubdtype(found.dtype, jnp.floating)  # bfloat16 is of no kind
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+        array = array.astype(float) if array.dtype == np.longdouble else array  # a type that JAX does not have
+    except (ValueError, TypeError):  # rows of unequal length, or an object that refuses to be an array
+        array = np.asarray(None)
+    real = array.dtype.kind in "biuf" or jnp.issubdtype(array.dtype, jnp.floating)  # the kind of bfloat16 is "V"
     require(real, name, value, "must be an array of real numbers", remedy)
-    return found
+    return array
 
 
 def as_jax_array(name: str, value: object, remedy: str) -> jax.Array:
@@ -66,10 +66,10 @@ def as_float_array(name: str, value: object, remedy: str = "Give a number, or an
 
 
 def to_plain(value: Any) -> Any:
-    """A number of any library as Python's own, and a list of any kind as a tuple of such; all else as it is.
+    """A number of any library as Python's own, and a list of any kind as a tuple of such; other values as they are.
 
     Settings pass through here before they are checked, so that a scalar of numpy, an array, a `Series` or a cell of
-    results is as good as a number or a tuple. What a caller's own `jit` or `grad` traces stays what it is.
+    results is as good as a number or a tuple. Numbers that a caller's own `jit` or `grad` traces stay traced.
 
     Example:
         >>> from gatedlib._internal.validation import to_plain
@@ -85,7 +85,7 @@ def to_plain(value: Any) -> Any:
             array = np.asarray(value)
         except (RuntimeError, TypeError, ValueError):  # an array that cannot be read from here: the checks say so
             return value
-        if array.dtype.kind in "mM":  # times are no numbers
+        if array.dtype.kind in "mM":  # dates and durations, which tolist would turn into integers
             return str(value)
         listed = (array.astype(float) if array.dtype.kind == "f" else array).tolist()
         return tuple(map(to_plain, listed)) if isinstance(listed, list) else listed
@@ -97,7 +97,7 @@ def to_plain(value: Any) -> Any:
 
 
 def to_real(value: Any) -> Any:
-    """The same for a setting that is one real number: an integer too large for JAX becomes a float."""
+    """As `to_plain`, for a setting that is one real number: an integer too large for JAX becomes a float."""
     value = to_plain(value)
     with contextlib.suppress(OverflowError):  # an integer beyond all floats: the checks say so
         return float(value) if isinstance(value, int) and abs(value) >= 2**31 else value
@@ -105,7 +105,7 @@ def to_real(value: Any) -> Any:
 
 
 def _number(value: object) -> float | None:
-    """The value as a float, or None where it is no real number (nan and booleans are none)."""
+    """The value as a float, or None if it is no real number; nan and booleans are none."""
     value = to_plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -165,13 +165,13 @@ def require_integer(name: str, value: Any, at_least: int, remedy: str, *, below:
 
 
 def require_folder(name: str, value: Any, remedy: str) -> Path:
-    """Require the path of a folder on this machine, and return it whole: `~` and `$HOME` mean what a shell says."""
+    """Require the path of a folder on this machine, and return it absolute, with `~` and `$HOME` as in a shell."""
     require_instance(name, value, (str, os.PathLike), remedy)
-    typed = os.fspath(value)
-    require(isinstance(typed, str) and typed != "", name, value, "must be the path of a folder", remedy)
-    require("://" not in typed, name, value, "is an address, and no folder of this machine", remedy)
+    text = os.fspath(value)
+    require(isinstance(text, str) and text != "", name, value, "must be the path of a folder", remedy)
+    require("://" not in text, name, value, "is an address, and no folder of this machine", remedy)
     try:
-        path = Path(os.path.expandvars(typed)).expanduser().absolute()
+        path = Path(os.path.expandvars(text)).expanduser().absolute()
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             os.stat(path)
     except (OSError, RuntimeError, ValueError) as failure:
@@ -185,4 +185,4 @@ def require_member(name: str, names: Iterable[str], what: str) -> None:
     if isinstance(name, str) and name in names:
         return
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4) or names
-    require(False, what, name, f"there is no such {what}", "Did you mean " + ", ".join(near) + "?")
+    raise refusal(what, name, f"there is no such {what}", "Did you mean " + ", ".join(near) + "?")

@@ -9,16 +9,14 @@ Metrics of results also take the results of a sweep, and are then taken in each 
 `mixing_cost` want a single run (`gatedlib.results.cell`).
 """
 
-from gatedlib.analysis.gate_readout import matching_by_gates, task_read
+from gatedlib.analysis.gate_readout import decoded_task, matching_by_gates
+from gatedlib.analysis.matching import components, matching, reorder_paths
 from gatedlib.analysis.specialization import (
     alignment_crossed,
     alignment_matched,
-    components,
     gate_like,
     gate_off,
     gate_on,
-    matching,
-    reorder_paths,
     specialization,
     total_alignment,
 )
@@ -39,6 +37,7 @@ __all__ = [
     "alignment_crossed",
     "alignment_matched",
     "components",
+    "decoded_task",
     "end_loss",
     "end_of_block",
     "gate_like",
@@ -55,7 +54,6 @@ __all__ = [
     "switch_cost",
     "switch_duration",
     "switch_loss",
-    "task_read",
     "time_to_criterion",
     "total_alignment",
 ]

@@ -1,4 +1,4 @@
-r"""An ideal observer: what can be known, step by step, about which task is on.
+r"""An ideal observer: the best belief, step by step, in which task is on.
 
 It knows all teachers, how often tasks switch and how noisy the targets are, and sees the same samples as a network
 (`Noisy` inputs). No other way to name the task from these samples makes fewer errors: it is what gates can be
@@ -11,20 +11,20 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from gatedlib._internal.validation import as_float_array, require, require_positive
+from gatedlib._internal.numerics import first_true
+from gatedlib._internal.validation import as_float_array, refusal, require_finite, require_positive
+from gatedlib.analysis.matching import reorder_paths
 from gatedlib.analysis.metrics import per_block
 from gatedlib.analysis.requirements import (
-    first_true,
     require_all_frames,
-    require_blocks,
     require_every_step,
     require_first_frames,
     require_gate_per_path,
     require_no_composites,
+    require_same_frames,
     table_of_frames,
-    unit,
 )
-from gatedlib.analysis.specialization import reorder_paths
+from gatedlib.analysis.units import unit_dim
 from gatedlib.simulation.runs import common, in_each_run, runs_of, setting
 
 
@@ -59,27 +59,30 @@ def filtered(
     """
     evidence = as_float_array("log_likelihood", log_likelihood)
     tasks = evidence.shape[-1] if evidence.ndim > 1 else 0
-    require(tasks > 1, "number of tasks", tasks, "must be 2 or more", "Give one column for each task")
-    bad = int(np.sum(~np.isfinite(evidence)))
-    require(bad == 0, "log likelihoods that are not finite", bad, "must be 0", "Remove nan and inf")
+    if tasks < 2:
+        raise refusal("number of tasks", tasks, "must be 2 or more", "Give one column for each task")
+    require_finite("log likelihoods", evidence)
     hazard = require_positive("hazard", hazard, "Use 1 / 200 for a switch every 200 steps")
-    require(hazard <= 1, "hazard", hazard, "is a chance at each step, at most 1", "Use 1 / 200, for instance")
-    switching = np.full((tasks, tasks), hazard / (tasks - 1))
-    np.fill_diagonal(switching, 1 - hazard)
-    belief = np.empty_like(evidence)
-    now = np.full((*evidence.shape[:-2], tasks), 1 / tasks)
+    if hazard > 1:
+        raise refusal("hazard", hazard, "is a chance at each step, at most 1", "Use 1 / 200, for instance")
+    transition = np.full((tasks, tasks), hazard / (tasks - 1))
+    np.fill_diagonal(transition, 1 - hazard)
+    beliefs = np.empty_like(evidence)
+    belief = np.full((*evidence.shape[:-2], tasks), 1 / tasks)
     for step in range(evidence.shape[-2]):
-        with np.errstate(divide="ignore"):  # a task that cannot be on
-            weight = np.log(now @ switching if step else now) + evidence[..., step, :]
-        now = np.exp(weight - weight.max(-1, keepdims=True))  # the best task has weight 1: no step underflows
-        now = now / now.sum(-1, keepdims=True)
-        belief[..., step, :] = now
-    return belief
+        prior = belief @ transition if step else belief  # the first task is drawn, and no switch comes before it
+        with np.errstate(divide="ignore"):  # the prior of a task that cannot be on is 0
+            log_posterior = np.log(prior) + evidence[..., step, :]
+        # relative to the best task, whose weight then is 1: the sum cannot underflow to 0
+        belief = np.exp(log_posterior - log_posterior.max(-1, keepdims=True))
+        belief = belief / belief.sum(-1, keepdims=True)
+        beliefs[..., step, :] = belief
+    return beliefs
 
 
 @in_each_run("teacher_losses")
 def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
-    r"""What an ideal observer makes of the samples that a network has learned from.
+    r"""The belief of an ideal observer in each task, from the samples that a network has learned from.
 
     .. math::
 
@@ -113,19 +116,21 @@ def posterior(results: xr.Dataset, hazard: float | None = None) -> xr.DataArray:
     require_first_frames(results)
     require_every_step(results)
     inputs = common(results, "flow.inputs")
-    rule, remedy = "must be Noisy: without noise one sample tells the task", "Use inputs=Noisy(batch=1, noise=0.5)"
-    require(inputs == "Noisy", "inputs", inputs, rule, remedy)
+    if inputs != "Noisy":
+        rule = "must be Noisy: without noise one sample tells the task"
+        raise refusal("inputs", inputs, rule, "Use inputs=Noisy(batch=1, noise=0.5)")
     batch, noise = (setting(results, f"flow.inputs.{name}") for name in ("batch", "noise"))
     if hazard is None:
         hazard = runs_of(results)[0].blocks / runs_of(results)[0].steps
     losses = results.teacher_losses
+    # the loss is half the mean square over the batch, so that B L / sigma^2 is the exponent of the normal density
     evidence = -(batch / noise**2).astype(losses.dtype) * losses
     return losses.copy(data=filtered(evidence.values, hazard)).rename("posterior")
 
 
 @in_each_run("gates", "alignment", "final_gates")
 def gate_shares(results: xr.Dataset) -> xr.DataArray:
-    r"""What the gates say about the task: the share of each task's gate in all of them, after each step.
+    r"""The belief of the gates in each task: the share of the task's gate in the sum of all gates, after each step.
 
     .. math::
 
@@ -151,14 +156,16 @@ def gate_shares(results: xr.Dataset) -> xr.DataArray:
     """
     require_gate_per_path(results, "Use GatedLinear")
     require_no_composites(results, "Use teachers without composites")
-    dim = unit(results)
+    dim = unit_dim(results)
     paths, tasks = results.sizes[dim], results.sizes["task"]
-    rule, remedy = f"must be {tasks}, the number of tasks", f"Use GatedLinear(paths={tasks})"
-    require(paths == tasks, "number of paths", paths, rule, remedy)
+    if paths != tasks:
+        remedy = f"Use GatedLinear(paths={tasks})"
+        raise refusal("number of paths", paths, f"must be {tasks}, the number of tasks", remedy)
     require_every_step(results)
     require_all_frames(results)
     matched = reorder_paths(results)  # paths in the order of the tasks that they serve
     gates = matched.gates.transpose("seed", "time", dim)
+    # a frame has the gates before its step, and the next one those that its sample has taught
     after = np.append(gates.values[:, 1:], matched.final_gates.values[:, None], axis=1)
     open_gates = gates.copy(data=after).clip(min=0).rename({dim: "task"})
     total = open_gates.sum("task")
@@ -190,10 +197,10 @@ def steps_to_certainty(belief: xr.DataArray, results: xr.Dataset, level: float =
     Source: this library.
     """
     results = table_of_frames(results)
-    require_blocks(results)
     level = require_positive("level", level, "Use 0.9 for 90 % certainty")
-    require(level < 1, "level", level, "must be below 1", "Use 0.9 for 90 % certainty")
-    steps = 1 + per_block(_of_active(belief, results) >= level, results, first_true)
+    if level >= 1:
+        raise refusal("level", level, "must be below 1", "Use 0.9 for 90 % certainty")
+    steps = 1 + per_block(_belief_in_active(belief, results) >= level, results, first_true)
     return steps.fillna(results.block_stop - results.block_start).rename("steps_to_certainty")
 
 
@@ -218,9 +225,9 @@ def errors(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     results = table_of_frames(results)
-    chances, highest = _of_active(belief, results), belief.max("task")
-    right = (chances == highest) / (belief == highest).sum("task")
-    return (1 - right).rename("errors")
+    active, highest = _belief_in_active(belief, results), belief.max("task")
+    correct = (active == highest) / (belief == highest).sum("task")
+    return (1 - correct).rename("errors")
 
 
 def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
@@ -249,17 +256,13 @@ def error_rate(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     return errors(belief, results).mean("time").rename("error_rate")
 
 
-def _of_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
+def _belief_in_active(belief: xr.DataArray, results: xr.Dataset) -> xr.DataArray:
     """The belief in the task that is on."""
-    rule, remedy = "must have time and task", "Use what observer.posterior or gate_shares gives"
-    require({"time", "task"} <= set(belief.dims), "dims of belief", belief.dims, rule, remedy)
-    steps = results.sizes["time"]
-    rule, remedy = f"must be {steps}, as in the results", "Cut the results too: results.sel(time=slice(...))"
-    require(belief.sizes["time"] == steps, "frames of belief", belief.sizes["time"], rule, remedy)
-    alike = "time" not in belief.coords or np.array_equal(belief.time, results.time)
-    require(alike, "times of belief", "other times", "must be those of the results", remedy)
-    tasks, count = belief.task.values.tolist(), runs_of(results)[0].sizes["task"]
-    rule, remedy = f"must be all of the run, 0 to {count - 1}", "Use what observer.posterior or gate_shares gives"
-    require(sorted(tasks) == list(range(count)), "tasks of belief", tasks, rule, remedy)
+    require_same_frames("belief", belief, results, "Cut the results too: results.sel(time=slice(...))")
+    tasks = sorted(belief.task.values.tolist()) if "task" in belief.dims else None
+    count = runs_of(results)[0].sizes["task"]
+    if tasks != list(range(count)):
+        remedy = "Use what observer.posterior or gate_shares gives"
+        raise refusal("tasks of belief", tasks, f"must be all of the run, 0 to {count - 1}", remedy)
     active = xr.DataArray(results.active_task.values, dims="time")
     return belief.transpose(..., "time", "task").sel(task=active)

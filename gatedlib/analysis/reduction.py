@@ -1,4 +1,4 @@
-r"""The reduction: a gated linear network seen in the few directions that matter, and what its learning conserves.
+r"""The reduction: a gated linear network in the few directions in which it learns, and what its learning conserves.
 
 In the population limit the loss is the squared distance :math:`\tfrac12\|A - W^*\|^2` between matrices, and distances
 are the same in any orthonormal coordinates. Two sets of them are useful: one coordinate per singular mode of the
@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float
 
-from gatedlib._internal.validation import as_float_array, require, require_positive
-from gatedlib.analysis.requirements import outputs_have_gates, outputs_share_units, require_matrix_paths, unit
+from gatedlib._internal.validation import as_float_array, refusal, require_positive
+from gatedlib.analysis.requirements import array_ending_with, require_gate_per_path, require_matrix_paths
+from gatedlib.analysis.units import outputs_share_units, unit_dim
 from gatedlib.model.experiment import Experiment, require_penalties_on_gates
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
@@ -53,24 +54,19 @@ class Eigenspace:
     targets: Float[np.ndarray, "task mode"]
 
     def project(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any mode 1"]:
-        """Coordinates of some matrices, as the column of weights that they are in the reduced system."""
-        rule, remedy = f"must end with {self.basis.shape[1:]}, the shape of a teacher", "Give matrices (…, out, in)"
-        matrices = as_float_array("weights", weights, remedy)
-        require(matrices.shape[-2:] == self.basis.shape[1:], "shape", matrices.shape, rule, remedy)
+        """Coordinates of matrices, as the column of weights that they are in the reduced system."""
+        matrices = array_ending_with("weights", weights, self.basis.shape[1:], "Give matrices (…, out, in)")
         return np.einsum("koi,...oi->...k", self.basis, matrices)[..., None]
 
     def lift(self, coordinates: Float[Array | np.ndarray, "*any mode 1"]) -> Float[np.ndarray, "*any out in"]:
         """Matrices with these coordinates, and nothing outside the eigenspace."""
-        remedy = "Give what project returns"
-        column = as_float_array("coordinates", coordinates, remedy)
-        rule = f"must end with {(len(self.basis), 1)}, one number for each mode"
-        require(column.shape[-2:] == (len(self.basis), 1), "shape", column.shape, rule, remedy)
+        column = array_ending_with("coordinates", coordinates, (len(self.basis), 1), "Give what project returns")
         return np.einsum("...k,koi->...oi", column[..., 0], self.basis)
 
     def outside(self, weights: Float[Array | np.ndarray, "*any out in"]) -> Float[np.ndarray, "*any"]:
-        """The length of the part of some matrices that has no coordinates."""
-        rest = as_float_array("weights", weights) - self.lift(self.project(weights))
-        return np.sqrt(np.sum(rest**2, (-2, -1)))
+        """The length of the part of matrices that lies outside of the eigenspace."""
+        residual = as_float_array("weights", weights) - self.lift(self.project(weights))
+        return np.sqrt(np.sum(residual**2, (-2, -1)))
 
     def reduce(self, experiment: Experiment) -> Experiment:
         r"""The same learning in these coordinates: as many outputs as there are modes, and a single input that is 1.
@@ -85,20 +81,22 @@ class Eigenspace:
         Raises:
             ValueError: if the network is no `GatedLinear`, or a penalty acts on the weights.
         """
-        network = experiment.network
-        rule, remedy = "only networks with one gate per path reduce to coordinates", "Use GatedLinear"
-        require(type(network) is GatedLinear, "network", type(network).__name__, rule, remedy)
+        network = type(experiment.network)
+        if network is not GatedLinear:
+            rule = "only networks with one gate per path reduce to coordinates"
+            raise refusal("network", network.__name__, rule, "Use GatedLinear")
         rule = "a cost on the weights is not the same in other coordinates"
         require_penalties_on_gates(experiment, rule, "Use penalties on the gates")
         return experiment.replace(teachers=Given(self.targets[:, :, None]), inputs=Population())
 
 
 def _checked(teachers: Float[Array | np.ndarray, "task out in"]) -> Float[np.ndarray, "task out in"]:
-    """The teachers of one seed, each of which asks for something."""
+    """The teachers of one seed, none of which is zero."""
     exact = as_float_array("teachers", teachers, "Give those of one seed, of shape (task, out, in)")
-    Given(exact)  # refuses what are no teachers
-    idle = np.flatnonzero(~exact.any((1, 2))).tolist()
-    require(not idle, "teachers that are zero", idle, "must be none", "Leave them out")
+    Given(exact)  # its checks are those of teachers
+    zero = np.flatnonzero(~exact.any((1, 2))).tolist()
+    if zero:
+        raise refusal("teachers that are zero", zero, "must be none", "Leave them out")
     return exact
 
 
@@ -129,23 +127,20 @@ def modes(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
     """
     teachers = _checked(teachers)
     u, s, v = np.linalg.svd(teachers, full_matrices=False)
-    kept = s > SHARED * s.max()
-    every = u.transpose(0, 2, 1)[:, :, :, None] * v[:, :, None, :]
-    basis, task = every[kept], np.nonzero(kept)[0]
-    overlaps = np.abs(np.einsum("koi,loi->kl", basis, basis)) * (task[:, None] != task)
-    require(
-        overlaps.max() <= SHARED,
-        "largest overlap of modes of different teachers",
-        round(float(overlaps.max()), 4),
-        "must be 0: teachers that share modes do not separate into modes",
-        "Use reduction.teacher_span, which needs no such separation",
-    )
-    targets = np.where(task == np.arange(len(teachers))[:, None], s[kept], 0.0)
+    nonzero = s > SHARED * s.max()
+    outer = u.transpose(0, 2, 1)[:, :, :, None] * v[:, :, None, :]  # u v^T of every mode: (task, mode, out, in)
+    basis, task = outer[nonzero], np.nonzero(nonzero)[0]
+    overlap = (np.abs(np.einsum("koi,loi->kl", basis, basis)) * (task[:, None] != task)).max()
+    if overlap > SHARED:
+        rule = "must be 0: teachers that share modes do not separate into modes"
+        remedy = "Use reduction.teacher_span, which needs no such separation"
+        raise refusal("largest overlap of modes of different teachers", round(float(overlap), 4), rule, remedy)
+    targets = np.where(task == np.arange(len(teachers))[:, None], s[nonzero], 0.0)
     return Eigenspace(basis, targets)
 
 
 def teacher_span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspace:
-    r"""One coordinate for every teacher: learning feels teachers only through their inner products.
+    r"""One coordinate for every teacher: learning depends on teachers only through their inner products.
 
     .. math::
 
@@ -171,15 +166,17 @@ def teacher_span(teachers: Float[Array | np.ndarray, "task out in"]) -> Eigenspa
     Source: this library; for one mode, paper, appendix on the reduction.
     """
     teachers = _checked(teachers)
-    squares, turn = np.linalg.eigh(np.einsum("moi,noi->mn", teachers, teachers))
+    # K = V diag(squares) V^T, so that both roots of K share its eigenvectors V
+    squares, vectors = np.linalg.eigh(np.einsum("moi,noi->mn", teachers, teachers))
     dimensions = int(np.sum(squares > SHARED**2 * squares[-1]))
-    rule, remedy = f"must be the number of teachers, {len(teachers)}", "Leave out the teacher that others add up to"
-    require(dimensions == len(teachers), "dimensions", dimensions, rule, remedy)
-    basis = np.einsum("mk,nk,noi->moi", turn / np.sqrt(squares), turn, teachers)
-    return Eigenspace(basis, (turn * np.sqrt(squares)) @ turn.T)
+    if dimensions < len(teachers):
+        remedy = "Leave out the teacher that others add up to"
+        raise refusal("dimensions", dimensions, f"must be the number of teachers, {len(teachers)}", remedy)
+    basis = np.einsum("mk,nk,noi->moi", vectors / np.sqrt(squares), vectors, teachers)
+    return Eigenspace(basis, (vectors * np.sqrt(squares)) @ vectors.T)
 
 
-def _constants(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+def _time_constants(run: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """The time constants of weights and gates, of each seed, in the precision of the run."""
     tau_w, tau_c = (setting(run, f"flow.{name}").astype(run.gates.dtype) for name in ("tau_w", "tau_c"))
     return tau_w, tau_c
@@ -217,10 +214,11 @@ def gamma(results: xr.Dataset) -> xr.DataArray:
 
 
 def _gamma(results: xr.Dataset) -> xr.DataArray:
-    tau_w, tau_c = _constants(results)
-    dim = unit(results)
-    shared = ["out"] if outputs_share_units(results) else []
-    products = xr.dot(results.gates, results.gates.rename({dim: f"other_{dim}"}), dim=shared)
+    tau_w, tau_c = _time_constants(results)
+    dim = unit_dim(results)
+    # a hidden unit has one row of weights for all outputs, and so one conserved number for all of its gates
+    summed = ["out"] if outputs_share_units(results) else []
+    products = xr.dot(results.gates, results.gates.rename({dim: f"other_{dim}"}), dim=summed)
     gamma = tau_c * products - tau_w * results.weight_products
     return gamma.transpose("seed", "time", dim, f"other_{dim}", ...).rename("gamma")
 
@@ -249,12 +247,13 @@ def pair_invariant(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     require_matrix_paths(results)
-    whole, dim = _gamma(results), unit(results)
-    other, labels = f"other_{dim}", whole[dim].values
+    gamma, dim = _gamma(results), unit_dim(results)
+    other, labels = f"other_{dim}", gamma[dim].values
+    # the diagonal: one index for both axes of paths, which xarray takes only under other names than its own
     paths = xr.DataArray(labels, {dim: labels}, (dim,))
-    diagonal = whole.rename({dim: "first", other: "second"}).isel(first=paths, second=paths)
-    own = diagonal.drop_vars(("first", "second"))
-    pairs = own + own.rename({dim: other}) - 2 * whole
+    diagonal = gamma.rename({dim: "first", other: "second"}).isel(first=paths, second=paths)
+    diagonal = diagonal.drop_vars(("first", "second"))
+    pairs = diagonal + diagonal.rename({dim: other}) - 2 * gamma
     return pairs.transpose("seed", "time", dim, other, ...).rename("pair_invariant")
 
 
@@ -289,12 +288,12 @@ def kernel(params: Params, tau_w: float, tau_c: float) -> tuple[np.ndarray, np.n
     """
     tau_w = require_positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
     tau_c = require_positive("tau_c", tau_c, "The paper's Fig. 2 has 0.03")
-    shape = as_float_array("gates", params.gates).shape
-    require(len(shape) == 1, "shape of gates", shape, "must be (path,), one gate per path", "Use GatedLinear")
-    weights = as_float_array("weights", params.weights)
-    rule, remedy = f"must be {shape[0]}, the number of gates", "Give weights of shape (path, out, in)"
-    paths = len(weights) if weights.ndim == 3 else weights.shape
-    require(paths == shape[0], "paths of weights", paths, rule, remedy)
+    weights, gates = as_float_array("weights", params.weights), as_float_array("gates", params.gates)
+    if gates.ndim != 1 or weights.ndim != 3 or len(weights) != len(gates):
+        rule = "must be (path, out, in) and (path,), one gate per path"
+        raise refusal("shapes of weights and gates", (weights.shape, gates.shape), rule, "Use GatedLinear")
+    # an error e moves gate p at <W_p, e> / tau_c, which moves the output along W_p; and it moves W_p at c_p e / tau_w,
+    # which moves the output c_p times as fast
     flat = weights.reshape(len(weights), -1)
     alignment = flat.T @ flat / tau_c
     return alignment, np.sum(np.square(params.gates)) / tau_w * np.eye(len(alignment))
@@ -330,14 +329,13 @@ def accelerators(results: xr.Dataset) -> xr.Dataset:
     Source: paper, Fig. A.8.
     """
     require_matrix_paths(results)
-    tau_w, tau_c = _constants(results)
-    rule, remedy = "only networks with one gate per path have a kernel in these two parts", "Use GatedLinear"
-    require(not outputs_have_gates(results), "dims of gates", results.gates.dims, rule, remedy)
-    dim = unit(results)
-    tasks = runs_of(results)[0].sizes["task"]
-    rule, remedy = f"must be all of the run, 0 to {tasks - 1}", "Do not leave out those made of others"
-    require(results.sizes["task"] == tasks, "tasks of the teachers", results.task.values, rule, remedy)
+    tau_w, tau_c = _time_constants(results)
+    require_gate_per_path(results, "Use GatedLinear")
+    dim, tasks = unit_dim(results), runs_of(results)[0].sizes["task"]
+    if results.sizes["task"] != tasks:
+        rule, remedy = f"must be all of the run, 0 to {tasks - 1}", "Do not leave out those made of others"
+        raise refusal("tasks of the teachers", results.task.values, rule, remedy)
     error = results.teachers.sel(task=results.active_task) - (results.gates * results.weights).sum(dim)
-    along = (results.weights * error).sum(("out", "in")) ** 2 / (error**2).sum(("out", "in"))
-    parts = {"alignment": along.sum(dim) / tau_c, "selectivity": (results.gates**2).sum(dim) / tau_w}
+    along_error = (results.weights * error).sum(("out", "in")) ** 2 / (error**2).sum(("out", "in"))
+    parts = {"alignment": along_error.sum(dim) / tau_c, "selectivity": (results.gates**2).sum(dim) / tau_w}
     return xr.Dataset(parts).transpose("seed", "time").drop_vars("task", errors="ignore")

@@ -5,42 +5,41 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from gatedlib._internal.validation import require, require_integer, require_positive
+from gatedlib._internal.numerics import first_true
+from gatedlib._internal.validation import refusal, require_integer, require_positive
 from gatedlib.analysis.requirements import (
-    first_true,
     require_all_frames,
     require_blocks,
     require_every_step,
+    require_same_frames,
     table_of_frames,
 )
 from gatedlib.simulation.runs import dt_of, in_each_run, runs_of, single_run, spacing
 
 
-def _frames(results: xr.Dataset, block: int) -> slice:
-    """Which frames belong to a block, counted from 0."""
+def _frames(results: xr.Dataset, block: int, every: int) -> slice:
+    """The frames of a block, counted from 0, in a run with one frame in `every` steps."""
     start, stop = results.block_start.values[block], results.block_stop.values[block]
     steps = results.step.values
     first, end = np.searchsorted(steps, [start, stop])
-    require(
-        first < end and steps[first] == start,
-        "every",
-        spacing(steps, runs_of(results)[0]),
-        f"there must be a frame at the first step of each block, none is at step {start}",
-        "Record with every=1, or with a divisor of the block's steps",
-    )
+    if first >= end or steps[first] != start:
+        rule = f"there must be a frame at the first step of each block, none is at step {start}"
+        remedy = "Record with every=1, or with a divisor of the block's steps"
+        raise refusal("every", every, rule, remedy)
     return slice(first, end)
 
 
 def _long_enough(name: str, value: int, steps: int, results: xr.Dataset) -> xr.DataArray:
-    """Which blocks have so many steps, which some block must; the others have no number."""
+    """Which blocks have at least this number of steps; one of them must."""
     lengths = results.block_stop - results.block_start
-    rule = f"takes blocks of {steps} steps, the longest has {int(lengths.max())}"
-    require(bool((lengths >= steps).any()), name, value, rule, "Use fewer steps, or longer blocks")
+    if not (lengths >= steps).any():
+        rule = f"takes blocks of {steps} steps, the longest has {int(lengths.max())}"
+        raise refusal(name, value, rule, "Use fewer steps, or longer blocks")
     return lengths >= steps
 
 
 def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarray], np.ndarray]) -> xr.DataArray:
-    """Apply a function of the values in one block to each block, and line the outcomes up along `block`.
+    """A function of the values in one block, taken in each block of a run.
 
     Args:
         values: data along `time`, from `results` or computed from it.
@@ -48,10 +47,10 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
         fn: from an array whose last axis is the time in a block to an array without that axis.
 
     Returns:
-        What `fn` gave, with `block` as the last dim in place of `time`.
+        The values of `fn`, with `block` as the last dim in place of `time`.
 
     Raises:
-        ValueError: if a block has no frame at its first step.
+        ValueError: if a block has no frame at its first step, or the values are not those of the results.
 
     Example:
         >>> dict(gl.metrics.per_block(results.loss, results, lambda loss: loss.max(-1)).sizes)
@@ -63,14 +62,11 @@ def per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarra
 def _per_block(values: xr.DataArray, results: xr.Dataset, fn: Callable[[np.ndarray], np.ndarray]) -> xr.DataArray:
     require_blocks(results)
     require_all_frames(results)
-    rule, remedy = "must be those of the results", "Take values from the same results"
-    same = values.sizes.get("time") == results.sizes["time"]
-    require(same, "frames of values", values.sizes.get("time", 0), rule, remedy)
-    alike = "time" not in values.coords or np.array_equal(values.time, results.time)
-    require(alike, "times of values", "other times", rule, remedy)
+    require_same_frames("values", values, results, "Take values from the same results")
     timed = values.transpose(..., "time")
     array, others = timed.values, timed.dims[:-1]
-    blocks = [fn(array[..., _frames(results, block)]) for block in range(results.sizes["block"])]
+    every = spacing(results.step.values, runs_of(results)[0])  # which refuses frames that are unequally far apart
+    blocks = [fn(array[..., _frames(results, block, every)]) for block in range(results.sizes["block"])]
     coordinates = {name: c for name, c in results.coords.items() if "block" in c.dims}
     coordinates |= {name: c for name, c in timed.coords.items() if "time" not in c.dims}
     return xr.DataArray(np.stack(blocks, -1), coordinates, (*others, "block"), name=values.name)
@@ -101,35 +97,31 @@ def time_to_criterion(results: xr.Dataset, theta: float = 0.1) -> xr.DataArray:
     Source: paper, Fig. 2F.
     """
     theta = require_positive("theta", theta, "The paper's Fig. 2F has 0.1")
-    require_blocks(results)
+    frames = _per_block(results.loss, results, lambda loss: first_true(loss < theta))
     _require_criterion(theta, results)
     dt = dt_of(results)
-    apart = dt * spacing(results.step.values, runs_of(results)[0])
-
-    def first_below(loss: np.ndarray) -> np.ndarray:
-        return first_true(loss < theta) * apart
-
-    lengths = (results.block_stop - results.block_start) * dt
-    return _per_block(results.loss, results, first_below).fillna(lengths).rename("time_to_criterion")
+    times = frames * (dt * spacing(results.step.values, runs_of(results)[0]))
+    return times.fillna((results.block_stop - results.block_start) * dt).rename("time_to_criterion")
 
 
 def _require_criterion(theta: float, results: xr.Dataset) -> None:
     """Require a criterion below the loss of giving no answer, on every task that is on and asks for something."""
     inputs, noise = {run.settings["flow.inputs"] for run in runs_of(results)}, 0.0
     if not inputs <= {"Population", "Sampled", "Noisy", "Examples"}:
-        return  # whose loss only their user knows
+        return  # inputs of a user's own may have any loss
+    # No answer is the output 0: half the square of the teacher and of the noise, and for classes the logarithm of their
+    # number. A task whose teacher is zero asks for nothing, and any network is right about it from the start.
     squares = (results.teachers.sel(task=np.unique(results.block_task)) ** 2).sum(("out", results.teachers.dims[-1]))
     if "Examples" in inputs:
-        scale = xr.full_like(squares, np.log(results.sizes["out"]))
+        losses = xr.full_like(squares, np.log(results.sizes["out"]))
     else:
         if "Noisy" in inputs:
             noise = min(run.settings["flow.inputs.noise"] for run in runs_of(results)) ** 2 * results.sizes["out"] / 2
-        scale = (squares / 2).where(squares > 0, np.inf) + noise
-    lowest = float(scale.min())
-    rule = f"giving no answer at all has a loss of {lowest:.3g} on one of the tasks, which would count as recovered"
-    require(
-        theta < lowest, "theta", theta, rule, f"Use a criterion of this task's own scale, such as {0.4 * lowest:.2g}"
-    )
+        losses = (squares / 2).where(squares > 0, np.inf) + noise
+    lowest = float(losses.min())
+    if theta >= lowest:
+        rule = f"giving no answer at all has a loss of {lowest:.3g} on one of the tasks, which would count as recovered"
+        raise refusal("theta", theta, rule, f"Use a criterion of this task's own scale, such as {0.4 * lowest:.2g}")
 
 
 @in_each_run("loss")
@@ -173,7 +165,8 @@ def end_of_block(values: xr.DataArray, results: xr.Dataset, fraction: float = 0.
         {'seed': 3, 'path': 2, 'block': 2}
     """
     fraction = require_positive("fraction", fraction, "Use 0.05 for the last 5 %")
-    require(fraction <= 1, "fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
+    if fraction > 1:
+        raise refusal("fraction", fraction, "must be at most 1", "Use 0.05 for the last 5 %")
     return _end_of_block(values, table_of_frames(results), fraction)
 
 
@@ -204,17 +197,15 @@ def last(values: xr.DataArray, blocks: int) -> xr.DataArray:
 
     Source: this library.
     """
-    require("block" in values.dims, "dims of values", values.dims, "must have block", "Use metrics.end_of_block first")
+    if "block" not in values.dims:
+        raise refusal("dims of values", values.dims, "must have block", "Use metrics.end_of_block first")
     blocks = require_integer("blocks", blocks, 1, "Use 4 for the last two rounds of two tasks")
-    count = values.sizes["block"]
-    require(blocks <= count, "blocks", blocks, f"there are only {count}", "Average over fewer blocks")
+    if blocks > values.sizes["block"]:
+        raise refusal("blocks", blocks, f"there are only {values.sizes['block']}", "Average over fewer blocks")
     # runs with fewer blocks than others were padded with nan, also in the table of blocks, when they were joined
-    equal = "block_stop" not in values.coords or bool(values.block_stop.notnull().all())
-    rule, remedy = (
-        "runs side by side must have equally many",
-        "Take the last blocks in each cell, and join what you get",
-    )
-    require(equal, "numbers of blocks", "unequal", rule, remedy)
+    if "block_stop" in values.coords and values.block_stop.isnull().any():
+        rule = "runs side by side must have equally many"
+        raise refusal("numbers of blocks", "unequal", rule, "Take the last blocks of each run, and join what you get")
     return values.isel(block=slice(-blocks, None)).mean("block")
 
 
@@ -272,10 +263,10 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
     require_all_frames(results)
     _long_enough("steps", steps, steps + 1, results)
     since = xr.DataArray(range(steps + 1), {"step_since": range(steps + 1)}, ("step_since",))
-    # every step has a frame, so a step is its own place along time
-    place, last = results.block_start + since, results.sizes["time"] - 1
-    after = results.loss.isel(time=place.clip(max=last)).drop_vars(["time", "step", "active_task"])
-    return after.where(place < results.block_stop).transpose(..., "block", "step_since").rename("post_switch_loss")
+    # every step has a frame, so that a step is an index along time; it is clipped where the last block is too short
+    step, end = results.block_start + since, results.sizes["time"] - 1
+    after = results.loss.isel(time=step.clip(max=end)).drop_vars(["time", "step", "active_task"])
+    return after.where(step < results.block_stop).transpose(..., "block", "step_since").rename("post_switch_loss")
 
 
 @in_each_run("loss")
@@ -318,7 +309,7 @@ def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
 
 @in_each_run("loss")
 def switch_duration(results: xr.Dataset) -> xr.DataArray:
-    r"""How long a switch lasts: its whole cost, as so much time at the first error.
+    r"""How long a switch lasts: the time at its first error that would cost as much as the whole switch.
 
     .. math::
 
@@ -351,7 +342,7 @@ def switch_duration(results: xr.Dataset) -> xr.DataArray:
 
 
 def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.DataArray:
-    r"""What it costs to be doing two tasks, apart from the switches themselves.
+    r"""What it costs to be doing two tasks, without the cost of the switches themselves.
 
     .. math::
 
@@ -381,18 +372,16 @@ def mixing_cost(mixed: xr.Dataset, single: xr.Dataset, skip: int = 5) -> xr.Data
     Source: this library; the mixing cost of task-switching experiments, in losses (Monsell 2003).
     """
     mixed, single = single_run(mixed, "loss"), single_run(single, "loss")
-    for results in (mixed, single):
-        require_blocks(results)
-        require_every_step(results)
+    require_every_step(mixed)
     for name in ("seed", "time"):
-        same = np.array_equal(mixed[name].values, single[name].values)
-        rule, remedy = "must be those of the other run", "Run both for the same seeds, duration and dt"
-        require(same, f"{name}s of the single task", single[name].values[[0, -1]].tolist(), rule, remedy)
+        if not np.array_equal(mixed[name], single[name]):
+            rule, remedy = "must be those of the other run", "Run both for the same seeds, duration and dt"
+            raise refusal(f"{name}s of the single task", single[name].values[[0, -1]].tolist(), rule, remedy)
     skip = require_integer("skip", skip, 0, "Leave out 5 steps, or as many as a switch takes")
-    enough = _long_enough("skip", skip, skip + 1, mixed)
-    apart = mixed.loss.drop_vars("settings") - single.loss.drop_vars(["active_task", "step", "settings"])
+    difference = mixed.loss.drop_vars("settings") - single.loss.drop_vars(["active_task", "step", "settings"])
 
     def later(loss: np.ndarray) -> np.ndarray:
         return loss[..., min(skip, loss.shape[-1] - 1) :].mean(-1)
 
-    return _per_block(apart, mixed, later).where(enough).rename("mixing_cost")
+    cost = _per_block(difference, mixed, later)
+    return cost.where(_long_enough("skip", skip, skip + 1, mixed)).rename("mixing_cost")

@@ -1,7 +1,7 @@
 r"""Theory: closed forms for two tasks and two paths, with no simulation in them.
 
-`Switch` is one switch of task in the symmetric model of the paper; `spreading` and `steady_spread` say whether gates
-part far enough for paths to specialize at all. Distances are those of the teachers,
+`Switch` is one switch of task in the symmetric model of the paper; `gate_divergence` and `steady_spread` say whether
+gates come to differ enough for paths to specialize at all. Distances are those of the teachers,
 :math:`D = \|W^*_A - W^*_B\|`.
 """
 
@@ -14,12 +14,14 @@ from jaxtyping import Float
 from gatedlib._internal.validation import (
     as_float_array,
     is_number,
-    require,
+    refusal,
+    require_finite,
     require_integer,
     require_positive,
     to_plain,
     to_real,
 )
+from gatedlib.analysis.requirements import array_ending_with
 
 Numbers = Float[np.ndarray, "..."]
 Given = Numbers | Sequence[float] | float
@@ -97,8 +99,8 @@ class Switch:
         place = [np.tanh(np.arcsinh(np.sqrt(self.kappa / height) * end)) for end in (gates, -1.0)]
         with np.errstate(invalid="ignore", divide="ignore"):
             end, start = (np.arctanh((x + h) / np.sqrt(1 + h**2)) for x in place)
-            short = gates * self.curve(gates, apart) < 1 - 1e-12  # where the product is 1 nothing moves
-        return np.where(short & np.isfinite(end), scale * (end - start), np.inf)
+            before_rest = gates * self.curve(gates, apart) < 1 - 1e-12  # where the product is 1 nothing moves any more
+        return np.where(before_rest & np.isfinite(end), scale * (end - start), np.inf)
 
     def course(self, time: Given, apart: float = 1.0) -> tuple[Numbers, Numbers]:
         r"""The gates' difference and how far apart the paths are after a time, of a network that switches by its gates.
@@ -112,10 +114,12 @@ class Switch:
             ValueError: if the paths are too much alike, the square of `apart` not above :math:`\kappa`.
         """
         passed = as_float_array("time", time)
-        require(bool(np.all(passed >= 0)), "time", time, "must be 0 or above throughout", "Count it from the switch")
+        if not np.all(passed >= 0):
+            raise refusal("time", time, "must be 0 or above throughout", "Count it from the switch")
         apart = require_positive("apart", apart, "Use 1 for paths that are the teachers")
-        rule = f"must be above sqrt(kappa) = {self.kappa**0.5:.4g}, or the weights turn over in place of the gates"
-        require(apart**2 > self.kappa, "apart", apart, rule, "Use 1")
+        if apart**2 <= self.kappa:
+            rule = f"must be above sqrt(kappa) = {self.kappa**0.5:.4g}, or the weights turn over in place of the gates"
+            raise refusal("apart", apart, rule, "Use 1")
         height, h, scale = self._constants(apart)
         root = np.sqrt(1 + h**2)
         start = np.arctanh((np.tanh(np.arcsinh(-np.sqrt(self.kappa / height))) + h) / root)
@@ -130,7 +134,7 @@ class Switch:
         return height, h, 2 * np.sqrt(self.tau_w * self.tau_c) / (self.distance * np.sqrt(1 + h**2))
 
 
-def spreading(
+def gate_divergence(
     targets: Float[np.ndarray, "task mode"],
     tasks: Sequence[int] | np.ndarray,
     lengths: Sequence[float] | np.ndarray,
@@ -170,78 +174,84 @@ def spreading(
 
     Raises:
         ValueError: if there is no task or one without a target, there are not as many lengths as tasks, a time is
-            not above 0, `start` or `gates` do not go with `apart`, or one of them is not finite.
+            not above 0, `start` or `gates` do not go with `apart`, or one of these two is not finite.
 
     Example:
-        >>> from gatedlib.analysis.theory import spreading
-        >>> spreading(np.eye(2), [0, 1, 0], [1.0, 1.0, 1.0], 1.0, 0.1, np.array([0.01, 0.0])).round(3)
+        >>> from gatedlib.analysis.theory import gate_divergence
+        >>> gate_divergence(np.eye(2), [0, 1, 0], [1.0, 1.0, 1.0], 1.0, 0.1, np.array([0.01, 0.0])).round(3)
         array([0.189, 0.871, 1.545])
 
     Source: this library.
     """
     tau_w = require_positive("tau_w", tau_w, "The paper's Fig. 2 has 1.3")
-    aims, difference = as_float_array("targets", targets), as_float_array("apart", apart)
-    rule, remedy = "must be (task, mode), two axes", "Use the targets of reduction.teacher_span"
-    require(aims.ndim == 2, "shape of targets", aims.shape, rule, remedy)
-    order, times = to_plain(tasks), to_plain(lengths)
-    for name, value in (("tasks", order), ("lengths", times)):
-        require(isinstance(value, tuple), name, value, "must be a list", "Give one for each block")
-    rule = f"must be the number of tasks, {len(order)}"
-    require(len(times) == len(order), "number of lengths", len(times), rule, "Give one per block")
-    require(len(order) > 0, "tasks", tasks, "must name at least one task", "Use [0, 1] for one round")
-    for task, length in zip(order, times, strict=True):
-        require_integer("task", task, 0, "Tasks are counted from 0")
-        require(task < len(aims), "task", task, f"there are {len(aims)} targets", "Give it a target")
-        require_positive("length", length, "Give each block a length in time units")
-    modes = aims.shape[-1]
-    rule, remedy = (
-        f"must end with {modes}, the number of modes of the targets",
-        "Use teacher_span(...).project",
-    )
-    require(difference.shape[-1:] == (modes,), "shape of apart", difference.shape, rule, remedy)
+    targets = as_float_array("targets", targets)
+    if targets.ndim != 2:
+        remedy = "Use the targets of reduction.teacher_span"
+        raise refusal("shape of targets", targets.shape, "must be (task, mode), two axes", remedy)
+    blocks = _checked_blocks(tasks, lengths, len(targets))
+    difference = array_ending_with("apart", apart, targets.shape[1:], "Use teacher_span(...).project")
+    shape = difference.shape[:-1]
+    mean = np.zeros(difference.shape) if start is None else start
+    mean = np.broadcast_to(_shaped("start", mean, difference.shape[-1:], difference.shape), difference.shape)
+    gates = _shaped("gates", gates, (), shape)
+    for number in np.ravel(tau_c).tolist():
+        require_positive("tau_c", number, "The paper's Fig. 2 has 0.03")
+    tau_c = _shaped("tau_c", tau_c, (), shape)
+    # the vector of the equation: scaled_gates is sqrt(tau_c) Delta c, and weights is sqrt(tau_w) Delta w
+    scaled_gates = np.broadcast_to(np.sqrt(tau_c) * gates, shape)
     weights = np.sqrt(tau_w) * difference
-    begun = as_float_array("gates", gates)
-    rule, remedy = f"must be one number, or of shape {weights.shape[:-1]}", "Use the difference of the paths' gates"
-    require(begun.shape in ((), weights.shape[:-1]), "shape of gates", begun.shape, rule, remedy)
-    require(bool(np.isfinite(begun).all()), "gates", "nan or inf", "must be finite", "Mend it")
-    remedy = "The paper's Fig. 2 has 0.03"
-    fast = as_float_array("tau_c", tau_c, remedy)
-    rule = f"must be one number, or of shape {weights.shape[:-1]}"
-    require(fast.shape in ((), weights.shape[:-1]), "shape of tau_c", fast.shape, rule, remedy)
-    for each in [tau_c] if fast.ndim == 0 else fast.ravel():
-        require_positive("tau_c", each, remedy)
-    turning = np.broadcast_to(np.sqrt(fast) * begun, weights.shape[:-1])
-    reached = np.zeros(weights.shape)
-    if start is not None:
-        mean = as_float_array("start", start)
-        rule, remedy = f"must be that of apart, {weights.shape}", "Use the mean of the paths' weights"
-        fits = mean.shape[-1:] == (modes,) and mean.ndim <= weights.ndim
-        require(fits, "shape of start", mean.shape, rule, remedy)
-        require(bool(np.isfinite(mean).all()), "start", "nan or inf", "must be finite", "Mend it")
-        reached = np.broadcast_to(mean, weights.shape)
     spread = []
-    for task, length in zip(order, times, strict=True):
-        error = aims[task] - reached
+    for task, length in blocks:
+        error = targets[task] - mean
         size = np.sqrt(np.sum(error**2, -1))
-        ahead = error / np.where(size > 0, size, 1.0)[..., None]
-        left = np.exp(-length / (2 * tau_w))
-        angle = 2 * size * np.sqrt(tau_w / fast) * (1 - left)
-        along = np.sum(weights * ahead, -1)
-        turned = np.sinh(angle) * turning + np.cosh(angle) * along
-        turning = np.cosh(angle) * turning + np.sinh(angle) * along
-        weights = weights + (turned - along)[..., None] * ahead
-        reached = aims[task] - left * error
-        spread.append(np.abs(turning) / np.sqrt(fast))
+        direction = error / np.where(size > 0, size, 1.0)[..., None]
+        # both gates are nearly 1/2, so the mean of the paths learns with the time constant 2 tau_w
+        q = np.exp(-length / (2 * tau_w))
+        phi = 2 * size * np.sqrt(tau_w / tau_c) * (1 - q)
+        # only the weights along the error turn with the gates; across it the two paths learn alike
+        along = np.sum(weights * direction, -1)
+        turned = np.sinh(phi) * scaled_gates + np.cosh(phi) * along
+        scaled_gates = np.cosh(phi) * scaled_gates + np.sinh(phi) * along
+        weights = weights + (turned - along)[..., None] * direction
+        mean = targets[task] - q * error
+        spread.append(np.abs(scaled_gates) / np.sqrt(tau_c))
     return np.stack(spread, -1)
+
+
+def _checked_blocks(
+    tasks: Sequence[int] | np.ndarray, lengths: Sequence[float] | np.ndarray, targets: int
+) -> list[tuple[int, float]]:
+    """The task and the length of each block."""
+    order, times = to_plain(tasks), to_plain(lengths)
+    if not isinstance(order, tuple) or not order:
+        raise refusal("tasks", tasks, "must name at least one task, in a list", "Use [0, 1] for one round")
+    if not isinstance(times, tuple) or len(times) != len(order):
+        count = len(times) if isinstance(times, tuple) else times
+        raise refusal("number of lengths", count, f"must be the number of tasks, {len(order)}", "Give one per block")
+    for task, length in zip(order, times, strict=True):
+        if require_integer("task", task, 0, "Tasks are counted from 0") >= targets:
+            raise refusal("task", task, f"there are {targets} targets", "Give it a target")
+        require_positive("length", length, "Give each block a length in time units")
+    return list(zip(order, times, strict=True))
+
+
+def _shaped(name: str, value: Given, one: tuple[int, ...], many: tuple[int, ...]) -> Numbers:
+    """Finite numbers for one difference of paths, which hold for all, or for many of them."""
+    array = as_float_array(name, value)
+    if array.shape not in (one, many):
+        remedy = "Give one for all differences in apart, or one for each"
+        raise refusal(f"shape of {name}", array.shape, f"must be {one} or {many}, as apart has it", remedy)
+    require_finite(f"numbers in {name}", array)
+    return array
 
 
 def steady_spread(
     block_length: Given,
     tau_w: Given,
     tau_c: Given,
-    distance: float,
-    apart: float,
-    gates: float = 0.0,
+    distance: Given,
+    apart: Given,
+    gates: Given = 0.0,
 ) -> Numbers:
     r"""How far the gates part within one block of two alternating tasks, once nothing else changes any more.
 
@@ -275,14 +285,20 @@ def steady_spread(
     Source: this library.
     """
     settings = {"block_length": block_length, "tau_w": tau_w, "tau_c": tau_c, "distance": distance}
-    length, slow, fast, far = (as_float_array(name, value) for name, value in settings.items())
-    for name, value in zip(settings, (length, slow, fast, far), strict=True):
-        require(bool(np.all(value > 0)), name, settings[name], "must be above 0 throughout", "See the paper")
-    require(bool(np.isfinite(far).all()), "distance", distance, "must be finite", "See the paper")
-    ratio = np.sqrt(slow / fast)
-    angle = 2 * far * ratio * np.tanh(length / (4 * slow))
-    difference, begun = as_float_array("apart", apart), as_float_array("gates", gates)
-    return np.abs(ratio * difference * np.sinh(angle) + begun * np.cosh(angle))
+    length, tau_w, tau_c, distance = (_positive_array(name, value) for name, value in settings.items())
+    require_finite("numbers in distance", distance)
+    ratio = np.sqrt(tau_w / tau_c)
+    phi = 2 * distance * ratio * np.tanh(length / (4 * tau_w))
+    difference, gates = as_float_array("apart", apart), as_float_array("gates", gates)
+    return np.abs(ratio * difference * np.sinh(phi) + gates * np.cosh(phi))
+
+
+def _positive_array(name: str, value: Given, remedy: str = "Use those of the experiment") -> Numbers:
+    """An array of numbers above 0, infinite ones among them."""
+    array = as_float_array(name, value)
+    if not np.all(array > 0):
+        raise refusal(name, value, "must be above 0 throughout", remedy)
+    return array
 
 
 def next_block(
@@ -328,14 +344,17 @@ def next_block(
     """
     block_length = require_positive("block_length", block_length, "The paper's Fig. 2 has 1.0")
     new, old = to_real(new), to_real(old)
-    for name, value in (("new", new), ("old", old)):  # nan goes on from block to block
-        number = (isinstance(value, float) or is_number(value)) and abs(value) != np.inf
-        require(number, name, value, "must be a number", "Use 0.5")
+    for name, value in (("new", new), ("old", old)):
+        # nan is taken, as it stands for a network that could not go on and is handed on from block to block
+        if not (isinstance(value, float) or is_number(value)) or abs(value) == np.inf:
+            raise refusal(name, value, "must be a number", "Use 0.5")
     kappa = Switch(tau_w, tau_c, distance).kappa
     mean, lead = (new + old) / 2, (new - old) / 2
     if mean <= np.sqrt(kappa):
         return np.nan, np.nan, np.nan
     height = mean**2 - kappa
+    # Without the time, the cycle of the symmetric model is a hyperbola: over sigma, the integral of the error, it is
+    # run through at a constant rate from -reach to reach. The time follows from dt = d sigma / epsilon.
     reach = np.arcsinh(np.sqrt(kappa / height))
     rate = distance / (2 * np.sqrt(tau_w * tau_c))
     sigma = np.linspace(0, 2 * reach / rate, 2001)
@@ -387,11 +406,12 @@ def alternation_loss(run_length: Given, tau_c: float, distance: float, dt: float
 
     Source: this library.
     """
-    runs = as_float_array("run_length", run_length)
-    require(bool(np.all(runs > 0)), "run_length", run_length, "must be above 0 throughout", "Use 0.1 or 1.0")
+    lengths = _positive_array("run_length", run_length, "Use 0.1 or 1.0")
     settings = {"tau_c": tau_c, "distance": distance, "dt": dt}
     tau_c, distance, dt = (require_positive(*named, "Use those of the experiment") for named in settings.items())
     rate = distance**2 / (2 * tau_c)
-    require(rate * dt < 1, "dt", dt, f"must be below {1 / rate:.3g}, or gates overshoot", "Use a shorter step")
-    log, steps = np.log1p(-rate * dt), runs / dt  # of r; differences from 1 keep their digits
+    if rate * dt >= 1:
+        raise refusal("dt", dt, f"must be below {1 / rate:.3g}, or gates overshoot", "Use a shorter step")
+    # 1 - r is tiny in small steps: its powers are taken through the logarithm, so that they keep their digits
+    log, steps = np.log1p(-rate * dt), lengths / dt
     return distance**2 / (2 * steps) * np.expm1(2 * steps * log) / (np.expm1(2 * log) * (1 + np.exp(steps * log)) ** 2)

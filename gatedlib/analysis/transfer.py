@@ -17,12 +17,15 @@ from scipy.optimize import nnls
 from gatedlib._internal.validation import (
     as_jax_array,
     is_number,
+    refusal,
     require,
+    require_finite,
     require_nonnegative,
     require_positive,
     to_plain,
 )
-from gatedlib.analysis.requirements import outputs_have_gates, require_matrix_paths
+from gatedlib.analysis.requirements import require_matrix_paths
+from gatedlib.analysis.units import outputs_have_gates
 from gatedlib.model import curricula
 from gatedlib.model.composites import Sums
 from gatedlib.model.experiment import Experiment
@@ -32,55 +35,62 @@ from gatedlib.simulation.runs import common, in_each_run, runs_of, single_run
 from gatedlib.simulation.simulate import simulate
 
 
-def _targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
-    """The targets, by default all tasks, of the seeds that the results hold."""
+def _checked_targets(results: xr.Dataset, targets: xr.DataArray | None) -> xr.DataArray:
+    """The targets, by default all tasks, for the seeds of the results."""
     require_matrix_paths(results)
     targets = results.teachers if targets is None else targets
     if "seed" not in targets.dims:
         targets = targets.expand_dims("seed")
-    rule, remedy = "must have out and in", "Use transfer.mixtures of the same results"
-    require({"out", "in"} <= set(targets.dims), "dims of targets", targets.dims, rule, remedy)
-    seeds = targets.seed.values.tolist() if "seed" in targets.coords else None
-    own = results.seed.values.tolist()
-    rule, remedy = f"must be those of the results, {own}", "Use transfer.mixtures of the same results"
-    require(seeds == own, "seeds of targets", seeds, rule, remedy)
-    sizes, own_sizes = (tuple(each.sizes[dim] for dim in ("out", "in")) for each in (targets, results.teachers))
-    rule, remedy = f"must be {own_sizes}, those of the teachers", "Use transfer.mixtures of the same results"
-    require(sizes == own_sizes, "outputs and inputs of targets", sizes, rule, remedy)
-    require(bool(np.isfinite(targets).all()), "targets", "nan or inf", "must be finite", "Remove nan and inf")
+    remedy = "Use transfer.mixtures of the same results"
+    seeds, own = (data.seed.values.tolist() if "seed" in data.coords else None for data in (targets, results))
+    if seeds != own:
+        raise refusal("seeds of targets", seeds, f"must be those of the results, {own}", remedy)
+    sizes, own = (tuple(data.sizes.get(dim) for dim in ("out", "in")) for data in (targets, results.teachers))
+    if sizes != own:
+        raise refusal("outputs and inputs of targets", sizes, f"must be {own}, those of the teachers", remedy)
+    require_finite("numbers in targets", targets.values)
     return targets
 
 
-def _shares(
-    things: xr.DataArray, of: xr.DataArray, dim: str, own: list[str], *, nonnegative: bool = False
+def _least_squares(
+    targets: xr.DataArray, parts: xr.DataArray, dim: str, separate: list[str], *, nonnegative: bool = False
 ) -> xr.DataArray:
-    """How much of each matrix, counted by `dim`, is in each thing, by least squares; for each `own` by itself.
+    """The share of each part, counted along `dim`, with which the parts add up best to each target.
 
-    Things have the dims seed, out, in and any others; the shares have `dim` in place of out and in, and then `own`.
+    Args:
+        targets: matrices, dims seed, out, in and any others.
+        parts: matrices, dims seed, out, in and `dim`.
+        dim: the axis along which parts are counted.
+        separate: the dims along which the shares are found one by one: none, or the outputs.
+        nonnegative: whether shares below zero are ruled out.
+
+    Returns:
+        Shares, with `dim` in place of out and in, and then the separate ones.
     """
-    inside = [name for name in ("out", "in") if name not in own]
-    others = [name for name in things.dims if name not in ("seed", "out", "in")]
-    made, wanted = of.transpose("seed", *own, *inside, dim), things.transpose("seed", *own, *others, *inside)
-    found = np.empty((*wanted.shape[: -len(inside)], made.sizes[dim]))
-    for place in np.ndindex(made.shape[: 1 + len(own)]):
-        matrix = made.values[place].reshape(-1, made.sizes[dim])
-        for other in np.ndindex(wanted.shape[1 + len(own) : -len(inside)]):
-            thing = wanted.values[place + other].ravel()
-            found[place + other] = nnls(matrix, thing)[0] if nonnegative else np.linalg.lstsq(matrix, thing)[0]
-    dims = ("seed", *own, *others, dim)
-    coordinates = {name: c for name, c in things.coords.items() if set(c.dims) <= set(dims)}
-    shares = xr.DataArray(found, coordinates, dims).assign_coords({dim: of[dim]})
-    return shares.transpose("seed", *others, dim, *own)
+    entries = [name for name in ("out", "in") if name not in separate]
+    others = [name for name in targets.dims if name not in ("seed", "out", "in")]
+    columns = parts.transpose("seed", *separate, *entries, dim)
+    rows = targets.transpose("seed", *separate, *others, *entries)
+    values = np.empty((*rows.shape[: -len(entries)], columns.sizes[dim]))
+    for place in np.ndindex(columns.shape[: 1 + len(separate)]):
+        matrix = columns.values[place].reshape(-1, columns.sizes[dim])
+        for other in np.ndindex(rows.shape[1 + len(separate) : -len(entries)]):
+            target = rows.values[place + other].ravel()
+            values[place + other] = nnls(matrix, target)[0] if nonnegative else np.linalg.lstsq(matrix, target)[0]
+    dims = ("seed", *separate, *others, dim)
+    coordinates = {name: c for name, c in targets.coords.items() if set(c.dims) <= set(dims)}
+    shares = xr.DataArray(values, coordinates, dims).assign_coords({dim: parts[dim]})
+    return shares.transpose("seed", *others, dim, *separate)
 
 
-def _own(results: xr.Dataset) -> list[str]:
+def _dims_of_gates(results: xr.Dataset) -> list[str]:
     """The dims along which gates are chosen one by one: the outputs, where each has its own."""
     return ["out"] if outputs_have_gates(results) else []
 
 
 @in_each_run("final_weights", "teachers")
 def parts(results: xr.Dataset) -> xr.DataArray:
-    r"""What the paths of a trained network are made of: each as a sum of the tasks, as near as one gets.
+    r"""What the paths of a trained network are made of: the weighted sum of the tasks that is nearest to each path.
 
     .. math::
 
@@ -106,7 +116,8 @@ def parts(results: xr.Dataset) -> xr.DataArray:
     Source: this library.
     """
     require_matrix_paths(results)
-    return _shares(results.final_weights, _components(results), "task", _own(results)).rename("parts")
+    shares = _least_squares(results.final_weights, _components(results), "task", _dims_of_gates(results))
+    return shares.rename("parts")
 
 
 def _components(results: xr.Dataset) -> xr.DataArray:
@@ -141,11 +152,10 @@ def mixtures(results: xr.Dataset, weights: Sequence[Sequence[float]] | np.ndarra
     require_matrix_paths(results)
     teachers = _components(results)
     table = np.asarray(as_jax_array("weights", weights, "Write for instance [(0.5, 0.5)]"), float)
-    bad = int(np.sum(~np.isfinite(table)))
-    require(bad == 0, "weights that are not finite", bad, "must be 0", "Remove nan and inf")
-    rule = f"must be (mixtures, {teachers.sizes['task']}), one number for each task"
-    fits = table.ndim == 2 and table.shape[1] == teachers.sizes["task"]
-    require(fits, "shape of weights", table.shape, rule, "Write for instance [(0.5, 0.5)]")
+    require_finite("weights", table)
+    if table.ndim != 2 or table.shape[1] != teachers.sizes["task"]:
+        rule = f"must be (mixtures, {teachers.sizes['task']}), one number for each task"
+        raise refusal("shape of weights", table.shape, rule, "Write for instance [(0.5, 0.5)]")
     mixed = xr.DataArray(table, {"task": teachers.task}, ("mixture", "task"))
     return xr.dot(mixed, teachers, dim="task").transpose("seed", "mixture", "out", "in").rename("mixtures")
 
@@ -180,14 +190,14 @@ def best_gates(results: xr.Dataset, targets: xr.DataArray | None = None, *, nonn
 
     Source: this library; the limit of paper Fig. 3C and D when the weights stand still.
     """
-    targets = _targets(results, targets)
-    gates = _shares(targets, results.final_weights, "path", _own(results), nonnegative=nonnegative)
+    targets, separate = _checked_targets(results, targets), _dims_of_gates(results)
+    gates = _least_squares(targets, results.final_weights, "path", separate, nonnegative=nonnegative)
     return gates.rename("best_gates")
 
 
 @in_each_run("final_weights", "teachers")
 def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | None = None) -> xr.DataArray:
-    r"""The loss of the frozen final weights on some tasks, with given gates.
+    r"""The loss of the frozen final weights on tasks, with given gates.
 
     .. math::
 
@@ -211,13 +221,13 @@ def loss_with(results: xr.Dataset, gates: xr.DataArray, targets: xr.DataArray | 
 
     Source: this library.
     """
-    targets = _targets(results, targets)
-    remedy = "Use results.final_gates, or what best_gates gives"
+    targets = _checked_targets(results, targets)
     gates = gates if "seed" in gates.dims or "seed" not in gates.coords else gates.expand_dims("seed")
     for dim in ("seed", "path"):
-        there = gates[dim].values.tolist() if dim in gates.dims else None
-        own = results[dim].values.tolist()
-        require(there == own, f"{dim}s of gates", there, f"must be those of the results, {own}", remedy)
+        labels, own = (data[dim].values.tolist() if dim in data.dims else None for data in (gates, results))
+        if labels != own:
+            remedy = "Use results.final_gates, or what best_gates gives"
+            raise refusal(f"{dim}s of gates", labels, f"must be those of the results, {own}", remedy)
     error = (gates * results.final_weights).sum("path") - targets
     return ((error**2).sum(("out", "in")) / 2).rename("loss")
 
@@ -231,14 +241,14 @@ def adapt(
     gates_only: bool = False,
     record: Sequence[rec.Quantity] = (rec.loss, rec.gates),
 ) -> xr.Dataset:
-    r"""Let trained networks go on, on new inputs, with one new task: a weighted sum of the tasks they know.
+    r"""Train networks further, on new inputs, on one new task that is a weighted sum of the tasks they know.
 
     .. math::
 
         W^*_{\mathrm{new}} = \sum_m w_m W^*_m
 
     Args:
-        experiment: what the networks were trained in.
+        experiment: the experiment in which the networks were trained.
         results: its results.
         weights: one number for each task that is no composite.
         duration: how long, in time units.
@@ -260,26 +270,33 @@ def adapt(
     Source: paper, Fig. 3C, for any mixture.
     """
     trained = single_run(results, "final_weights", "final_gates")
-    for name, value in settings(experiment).items():
-        if name.startswith(("teachers", "network")):
-            was: Any = common(trained, name) if name in runs_of(trained)[0].settings else None
-            rule, remedy = f"was {was!r} in the results", "Give the experiment that they came from"
-            require(to_plain(was) == to_plain(value), name, value, rule, remedy)
+    _require_same_networks(experiment, trained)
     duration = require_positive("duration", duration, "Use 1.0")
     curricula.whole_steps("duration", duration, float(experiment.flow.dt))
-    known, tasks = experiment.teachers.components, experiment.teachers.shape[0]
-    rule, remedy = f"must be {known}, one for each task", "Write for instance (0.5, 0.5)"
-    listed = to_plain(weights)
-    require(len(listed) == known, "number of weights", len(listed), rule, remedy)
-    for weight in listed:
+    components, tasks = experiment.teachers.components, experiment.teachers.shape[0]
+    remedy, mixture = "Write for instance (0.5, 0.5)", to_plain(weights)
+    if len(mixture) != components:
+        raise refusal("number of weights", len(mixture), f"must be {components}, one for each task", remedy)
+    for weight in mixture:
         require(is_number(weight), "weight", weight, "must be a number", remedy)
-    row = (*(float(weight) for weight in listed), *[0.0] * (tasks - known))
+    # the new task is one more composite, whose number comes after those of all tasks before
+    row = (*(float(weight) for weight in mixture), *[0.0] * (tasks - components))
     new = experiment.replace(
         teachers=Sums(experiment.teachers, (row,)), curriculum=curricula.BlockSequence((tasks,), (duration,))
     )
-    frozen = new.replace(tau_w=math.inf) if gates_only else new
-    own, seeds = runs_of(trained)[0], [each.seed for each in runs_of(trained)]
-    return simulate(frozen, seeds, record, initial=final_params(results), start=own.start + own.steps)
+    # an infinite time constant stops the weights
+    continued = new.replace(tau_w=math.inf) if gates_only else new
+    own, seeds = runs_of(trained)[0], [run.seed for run in runs_of(trained)]
+    return simulate(continued, seeds, record, initial=final_params(results), start=own.start + own.steps)
+
+
+def _require_same_networks(experiment: Experiment, trained: xr.Dataset) -> None:
+    """Require the teachers and the network that the results were trained with."""
+    for name, value in settings(experiment).items():
+        if name.startswith(("teachers", "network")):
+            was: Any = common(trained, name) if name in runs_of(trained)[0].settings else None
+            if to_plain(was) != to_plain(value):
+                raise refusal(name, value, f"was {was!r} in the results", "Give the experiment that they came from")
 
 
 def adaptation_time(distance: float, size: float, tau_c: float, theta: float, specialization: float = 1.0) -> float:

@@ -1,12 +1,13 @@
 """Composites: tasks made of other tasks, by weighted sums or row by row.
 
-A composite teacher set holds the tasks that it is made of, its *components*, and then the composites. Metrics that
-match paths to tasks match them to components only.
+A composite teacher set consists of base tasks, its *components*, followed by the tasks made of them. Metrics that match
+paths to tasks match them to components only.
 """
 
 import abc
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,30 +15,38 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from gatedlib._internal.validation import is_number, require, require_integer, to_plain
+from gatedlib._internal.renamed import renamed
+from gatedlib._internal.validation import is_number, refusal, require_integer, to_plain
+from gatedlib.model.fields import checked
 from gatedlib.model.teachers import Teachers
 
 Rows = Sequence[Sequence[int]] | np.ndarray
 Weights = Sequence[Sequence[float]] | np.ndarray
 
 
-def _check_table(name: str, table: object, of: Teachers, width: int, what: str, remedy: str) -> None:
-    """Require a table with at least one row, each of so many entries, made of the tasks of some teachers."""
-    known = "must be teachers, such as Orthogonal(tasks=3)"
-    require(isinstance(of, Teachers), "of", of, known, "Give the tasks that composites are made of first")
-    rule, remedy_of = "have labels, which do not add up", "Use teachers that are matrices, such as Orthogonal(tasks=3)"
-    require("class" not in of.dims, "of", type(of).__name__, rule, remedy_of)
-    listed = isinstance(table, tuple) and len(table) > 0
-    require(listed, name, table, "must list at least one composite", remedy)
-    for row in table:  # type: ignore[attr-defined]
-        count = len(row) if isinstance(row, tuple) else None
-        require(count == width, f"composite in {name}", row, f"must have {width} entries, {what}", remedy)
+def _require_table(name: str, table: Any, width: int, entries: str, remedy: str) -> None:
+    """Require a table with at least one row, all of this width."""
+    if not isinstance(table, tuple) or not table:
+        raise refusal(name, table, "must list at least one composite", remedy)
+    for row in table:
+        if not isinstance(row, tuple) or len(row) != width:
+            raise refusal(f"composite in {name}", row, f"must have {width} entries, {entries}", remedy)
+
+
+def _require_matrices(name: str, teachers: object) -> None:
+    """Require teachers that are matrices, not labels."""
+    if not isinstance(teachers, Teachers):
+        remedy = "Give the tasks that composites are made of first"
+        raise refusal(name, teachers, "must be teachers, such as Orthogonal(tasks=3)", remedy)
+    if "class" in teachers.dims:
+        remedy = "Use teachers that are matrices, such as Orthogonal(tasks=3)"
+        raise refusal(name, type(teachers).__name__, "have labels, which do not add up", remedy)
 
 
 class _Composite(Teachers):
-    """Some tasks, and others made of them."""
+    """Tasks, and further tasks that are made of them."""
 
-    of: Teachers
+    base: Teachers = checked(_require_matrices, convert=None)
 
     @property
     @abc.abstractmethod
@@ -46,16 +55,19 @@ class _Composite(Teachers):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        tasks, d_out, d_in = self.of.shape
+        tasks, d_out, d_in = self.base.shape
         return tasks + self.composites, d_out, d_in
 
     @property
     def components(self) -> int:
-        return self.of.components
+        return self.base.components
+
+
+renamed(_Composite, {"of": "base"})
 
 
 class Sums(_Composite):
-    r"""Some tasks, and weighted sums of them as further tasks.
+    r"""Tasks, and weighted sums of them as further tasks.
 
     .. math::
 
@@ -65,7 +77,7 @@ class Sums(_Composite):
     bounded can express once every path is a task; other weights are not refused.
 
     Args:
-        of: the tasks that are added up, M of them; they come first.
+        base: the tasks that are added up, M of them; they come first.
         weights: one row of M numbers for each composite.
 
     Raises:
@@ -86,25 +98,24 @@ class Sums(_Composite):
 
     def __check_init__(self) -> None:
         remedy = "Write for instance [(0.5, 0.5, 0)] for half of A and half of B, of three tasks"
-        tasks = self.of.shape[0] if isinstance(self.of, Teachers) else 0
-        _check_table("weights", self.weights, self.of, tasks, "one weight for each task", remedy)
+        _require_table("weights", self.weights, self.base.shape[0], "one weight for each task", remedy)
         for weight in itertools.chain(*self.weights):
-            if not isinstance(weight, jax.core.Tracer):
-                finite = is_number(weight) and bool(np.isfinite(weight))
-                require(finite, "weight", weight, "must be a finite number", remedy)
+            if not isinstance(weight, jax.core.Tracer) and not (is_number(weight) and np.isfinite(weight)):
+                raise refusal("weight", weight, "must be a finite number", remedy)
 
     @property
     def composites(self) -> int:
         return len(self.weights)
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
-        tasks = self.of.sample(key)
+        tasks = self.base.sample(key)
+        # Entry by entry, since a sweep or a gradient may have put an array in the place of one weight.
         weights = jnp.stack([jnp.stack([jnp.asarray(w, float) for w in row]) for row in self.weights])
         return jnp.concatenate([tasks, jnp.einsum("km,mij->kij", weights, tasks)])
 
 
 class RowMixtures(_Composite):
-    r"""Some tasks, and further tasks that take each row, that is each output, from one of them.
+    r"""Tasks, and further tasks that take each row, that is each output, from one of them.
 
     .. math::
 
@@ -113,7 +124,7 @@ class RowMixtures(_Composite):
     One gate per path cannot express such a mixture; one per path and output can (`NeuronGated`).
 
     Args:
-        of: the tasks that rows are taken from; they come first.
+        base: the tasks that rows are taken from; they come first.
         rows: for each composite, the task of each row, `d_out` of them.
 
     Raises:
@@ -132,18 +143,19 @@ class RowMixtures(_Composite):
 
     def __check_init__(self) -> None:
         remedy = "Write for instance [(0, 1, 0, 1)] for four rows that alternate between A and B"
-        tasks, d_out = self.of.shape[:2] if isinstance(self.of, Teachers) else (0, 0)
-        _check_table("rows", self.rows, self.of, d_out, "the task of each row", remedy)
+        tasks, d_out, _ = self.base.shape
+        _require_table("rows", self.rows, d_out, "the task of each row", remedy)
         for task in itertools.chain(*self.rows):
             require_integer("task in rows", task, 0, "Tasks are counted from 0")
-            rule = f"there are {tasks} tasks, so they run from 0 to {tasks - 1}"
-            require(task < tasks, "task in rows", task, rule, "Name these tasks only")
+            if task >= tasks:
+                rule = f"there are {tasks} tasks, so they run from 0 to {tasks - 1}"
+                raise refusal("task in rows", task, rule, "Name these tasks only")
 
     @property
     def composites(self) -> int:
         return len(self.rows)
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
-        tasks = self.of.sample(key)
+        tasks = self.base.sample(key)
         _, d_out, _ = tasks.shape
         return jnp.concatenate([tasks, tasks[np.asarray(self.rows), np.arange(d_out)]])

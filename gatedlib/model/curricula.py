@@ -1,7 +1,7 @@
 """Curricula: which task is on, and for how long.
 
-Whatever its kind, a curriculum becomes two things: an integer array with the task of every step, and a table
-of its blocks. Time is counted in whole steps; `dt` only converts.
+A curriculum of any kind becomes a `Schedule`: an integer array with the task of every step, and a table of its blocks.
+Time is counted in whole steps; `dt` only converts.
 """
 
 from __future__ import annotations
@@ -11,18 +11,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import numpy as np
 from jaxtyping import Int
 
-from gatedlib._internal.validation import (
-    as_real_array,
-    require,
-    require_integer,
-    require_positive,
-    to_plain,
-    to_real,
-)
+from gatedlib._internal.validation import as_real_array, refusal, require_integer, require_positive, to_plain
+from gatedlib.model.fields import Part, checked, integer, positive
 
 
 class Schedule(NamedTuple):
@@ -48,17 +41,19 @@ class Schedule(NamedTuple):
 
     @classmethod
     def of_blocks(cls, tasks: Sequence[int] | np.ndarray, lengths: Sequence[float] | np.ndarray, dt: float) -> Schedule:
-        """Lay blocks of the given tasks and lengths (in time units) out on whole steps of `dt`.
+        """The schedule of blocks with these tasks and lengths (in time units), in whole steps of `dt`.
 
         Raises:
             ValueError: if the two differ in number, there are none, a task is no whole number from 0 on, or a length is
-                no whole number of steps; the nearest lengths that are stand in the message.
+                no whole number of steps; the message names the nearest lengths that are.
         """
         tasks, lengths = to_plain(tasks), to_plain(lengths)
-        _check_blocks(tasks, lengths)
+        _require_tasks("tasks", tasks)
+        _require_lengths("lengths", lengths)
+        _require_one_length_per_task(tasks, lengths)
         stop = np.cumsum([whole_steps("block_length", float(length), dt) for length in lengths])
-        _check_steps(int(stop[-1]))
-        return _table(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
+        _require_countable(int(stop[-1]))
+        return _schedule(np.repeat(np.asarray(tasks, np.int32), np.diff(stop, prepend=0)), np.append(0, stop[:-1]))
 
     @classmethod
     def of_tasks(cls, tasks: Sequence[int] | np.ndarray) -> Schedule:
@@ -67,23 +62,25 @@ class Schedule(NamedTuple):
         Raises:
             ValueError: if there is no step, or a task is no whole number from 0 on.
         """
-        given = np.asarray(as_real_array("tasks", tasks, "Give the task of every step"))
-        whole = given.ndim == 1 and given.size > 0 and given.dtype.kind in "iu" and given.min() >= 0
-        require(whole, "tasks", tasks, "must be whole numbers from 0 on, one for every step", "Use [0, 0, 1, 1]")
-        every = np.asarray(given, np.int32)
-        return _table(every, np.flatnonzero(np.append(True, every[1:] != every[:-1])))
+        array = np.asarray(as_real_array("tasks", tasks, "Give the task of every step"))
+        if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu" or array.min() < 0:
+            rule = "must be whole numbers from 0 on, one for every step"
+            raise refusal("tasks", tasks, rule, "Use [0, 0, 1, 1]")
+        of_step = np.asarray(array, np.int32)
+        return _schedule(of_step, np.flatnonzero(np.append(True, of_step[1:] != of_step[:-1])))
 
 
 def whole_steps(name: str, length: float, dt: float) -> int:
-    """How many steps of `dt` a length of time is, which must be a whole number.
+    """The number of steps of `dt` in a length of time, which must be a whole number.
 
     Raises:
-        ValueError: if it is not; the nearest lengths that are stand in the message.
+        ValueError: if it is not; the message names the nearest lengths for which it is.
     """
-    rule = f"is {length / dt:.3g} steps of dt = {dt!r}, and a run has below 2**31"
-    require(length / dt < 2**31, name, length, rule, "Use a shorter time, or longer steps")
+    if length / dt >= 2**31:
+        rule = f"is {length / dt:.3g} steps of dt = {dt!r}, and a run has below 2**31"
+        raise refusal(name, length, rule, "Use a shorter time, or longer steps")
     count = round(length / dt)
-    # a relative 1e-6 forgives 0.3 / 0.1 = 2.9999..., and float32 settings
+    # A relative error of 1e-6 is rounding: 0.3 / 0.1 is 2.9999..., and settings may be in single precision.
     if count < 1 or abs(length / dt - count) > 1e-6 * count:
         below, above = max(1, math.floor(length / dt)), math.floor(length / dt) + 1
         nearest = " or ".join(f"{steps * dt:.6g}" for steps in sorted({below, above}))
@@ -94,40 +91,44 @@ def whole_steps(name: str, length: float, dt: float) -> int:
     return count
 
 
-def _check_steps(steps: int) -> None:
-    """Require a number of steps that can be counted."""
-    require(steps < 2**31, "steps of all blocks", steps, "must be below 2**31", "Use fewer or shorter blocks")
-
-
-def _table(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) -> Schedule:
+def _schedule(tasks: Int[np.ndarray, " step"], start: Int[np.ndarray, " block"]) -> Schedule:
+    """The schedule with these tasks of steps, and blocks that begin at these steps."""
     return Schedule(tasks, start, np.append(start[1:], len(tasks)), tasks[start])
 
 
-def _check_tasks(name: str, tasks: Sequence[int] | np.ndarray) -> None:
-    require(isinstance(tasks, tuple), name, tasks, "must be a list of tasks", "Use (0, 1) to alternate two tasks")
-    require(len(tasks) > 0, name, tasks, "must name at least one task", "Use (0, 1) to alternate two tasks")
+def _require_countable(steps: int) -> None:
+    """Require a number of steps that fits into the 32 bits with which a run counts them."""
+    if steps >= 2**31:
+        raise refusal("steps of all blocks", steps, "must be below 2**31", "Use fewer or shorter blocks")
+
+
+def _require_tasks(name: str, tasks: Any) -> None:
+    """Require a tuple of tasks, not empty."""
+    remedy = "Use (0, 1) to alternate two tasks"
+    if not isinstance(tasks, tuple):
+        raise refusal(name, tasks, "must be a list of tasks", remedy)
+    if not tasks:
+        raise refusal(name, tasks, "must name at least one task", remedy)
     for task in tasks:
         require_integer(f"task in {name}", task, 0, "Tasks are counted from 0")
 
 
-def _check_blocks(tasks: Any, lengths: Any) -> None:
-    """Require as many lengths as tasks."""
-    _check_tasks("tasks", tasks)
-    listed = isinstance(lengths, tuple)
-    require(listed, "lengths", lengths, "must be a list of lengths", "Give one length per block")
-    require(
-        len(lengths) == len(tasks),
-        "number of lengths",
-        len(lengths),
-        f"must be the number of tasks, {len(tasks)}",
-        "Give one length per block",
-    )
+def _require_lengths(name: str, lengths: Any) -> None:
+    """Require a tuple of lengths of blocks."""
+    if not isinstance(lengths, tuple):
+        raise refusal(name, lengths, "must be a list of lengths", "Give one length per block")
     for length in lengths:
         require_positive("length", length, "Give each block a length in time units")
 
 
-class Curriculum(eqx.Module):
-    """A plan of which task is on when.
+def _require_one_length_per_task(tasks: Any, lengths: Any) -> None:
+    if len(lengths) != len(tasks):
+        rule = f"must be the number of tasks, {len(tasks)}"
+        raise refusal("number of lengths", len(lengths), rule, "Give one length per block")
+
+
+class Curriculum(Part):
+    """A plan of which task is on when; a subclass defines `schedule`.
 
     Example:
         >>> import equinox as eqx
@@ -141,22 +142,24 @@ class Curriculum(eqx.Module):
 
     @abc.abstractmethod
     def schedule(self, dt: float) -> Schedule:
-        """The plan in whole steps of `dt`."""
+        """The schedule in whole steps of `dt`."""
 
 
 def checked_schedule(curriculum: Curriculum, dt: float) -> Schedule:
-    """The plan of a curriculum, which must be a whole one."""
+    """The schedule of a curriculum, whose steps and blocks must agree."""
     plan = curriculum.schedule(dt)
     name, remedy = f"{type(curriculum).__name__}.schedule", "Return gatedlib.Schedule.of_blocks(...) or of_tasks(...)"
-    require(isinstance(plan, Schedule), name, type(plan).__name__, "must give a Schedule", remedy)
-    whole = all(isinstance(table, np.ndarray) and table.ndim == 1 and table.dtype.kind in "iu" for table in plan)
-    require(whole, name, plan, "must give arrays of whole numbers", remedy)
+    if not isinstance(plan, Schedule):
+        raise refusal(name, type(plan).__name__, "must give a Schedule", remedy)
+    if not all(isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in "iu" for array in plan):
+        raise refusal(name, plan, "must give arrays of whole numbers", remedy)
     steps = len(plan.tasks)
-    tiled = len(plan.start) > 0 and np.array_equal(np.append(plan.start[1:], steps), plan.stop) and plan.start[0] == 0
-    tiled = tiled and bool((plan.stop > plan.start).all())
-    require(bool(tiled), name, "start and stop", f"must cut its {steps} steps into blocks", remedy)
-    named = np.array_equal(plan.tasks, np.repeat(plan.block_tasks, plan.stop - plan.start))
-    require(named, name, "tasks and block_tasks", "must name the same task in each block", remedy)
+    # Blocks cover all steps if each begins where the one before it stopped, the first at 0, and none is empty.
+    adjacent = len(plan.start) > 0 and np.array_equal(np.append(plan.start[1:], steps), plan.stop)
+    if not adjacent or plan.start[0] != 0 or (plan.stop <= plan.start).any():
+        raise refusal(name, "start and stop", f"must cut its {steps} steps into blocks", remedy)
+    if not np.array_equal(plan.tasks, np.repeat(plan.block_tasks, plan.stop - plan.start)):
+        raise refusal(name, "tasks and block_tasks", "must name the same task in each block", remedy)
     return plan
 
 
@@ -169,9 +172,9 @@ class Blocked(Curriculum):
 
     Args:
         blocks: number of blocks; 20 unless a duration is given.
-        block_length: :math:`\tau_B`, how long each task stays on, in time units.
+        block_length: :math:`\tau_B`, the length of a block, in time units.
         order: the tasks of one round, repeated for as long as there are blocks.
-        duration: how long all blocks last together, in place of their number; the last one is cut short if need be.
+        duration: the length of all blocks together, in place of their number; the last one may be cut short.
             Experiments of equal duration can be compared, and swept, over `block_length`.
 
     Raises:
@@ -187,20 +190,15 @@ class Blocked(Curriculum):
     Source: paper, section 2 and Fig. 1A; equal durations, Fig. 5.
     """
 
-    blocks: int | None = eqx.field(static=True, converter=to_plain, default=None)
-    block_length: float = eqx.field(converter=to_real, default=1.0)
-    order: Sequence[int] | np.ndarray = eqx.field(static=True, converter=to_plain, default=(0, 1))
-    duration: float | None = eqx.field(converter=to_real, default=None)
+    blocks: int | None = integer(at_least=1, default=None, remedy="The paper's Fig. 2 has 20")
+    block_length: float = positive(default=1.0, remedy="The paper's Fig. 2 has 1.0")
+    order: Sequence[int] | np.ndarray = checked(_require_tasks, static=True, default=(0, 1))
+    duration: float | None = positive(default=None, remedy="The paper's Fig. 5 has 7.0")
 
     def __check_init__(self) -> None:
-        if self.blocks is not None:
-            require_integer("blocks", self.blocks, 1, "The paper's Fig. 2 has 20")
-        require_positive("block_length", self.block_length, "The paper's Fig. 2 has 1.0")
-        _check_tasks("order", self.order)
-        if self.duration is not None:
-            require_positive("duration", self.duration, "The paper's Fig. 5 has 7.0")
-            rule, remedy = "there is a duration too, and only one can hold", "Leave one of the two out (None)"
-            require(self.blocks is None, "blocks", self.blocks, rule, remedy)
+        if self.blocks is not None and self.duration is not None:
+            rule = "there is a duration too, and only one can hold"
+            raise refusal("blocks", self.blocks, rule, "Leave one of the two out (None)")
 
     def schedule(self, dt: float) -> Schedule:
         length = whole_steps("block_length", float(self.block_length), dt)
@@ -208,9 +206,9 @@ class Blocked(Curriculum):
             steps = length * (20 if self.blocks is None else self.blocks)
         else:
             steps = whole_steps("duration", float(self.duration), dt)
-        _check_steps(steps)
-        which = np.arange(steps) // length % len(self.order)
-        return _table(np.asarray(self.order, np.int32)[which], np.arange(0, steps, length))
+        _require_countable(steps)
+        place_in_order = np.arange(steps) // length % len(self.order)
+        return _schedule(np.asarray(self.order, np.int32)[place_in_order], np.arange(0, steps, length))
 
 
 class BlockSequence(Curriculum):
@@ -234,14 +232,21 @@ class BlockSequence(Curriculum):
     Source: this library; unequal exposure is not in the paper.
     """
 
-    tasks: Sequence[int] | np.ndarray = eqx.field(static=True, converter=to_plain)
-    lengths: Sequence[float] | np.ndarray = eqx.field(converter=to_plain)
+    tasks: Sequence[int] | np.ndarray = checked(_require_tasks, static=True)
+    lengths: Sequence[float] | np.ndarray = checked(_require_lengths)
 
     def __check_init__(self) -> None:
-        _check_blocks(self.tasks, self.lengths)
+        _require_one_length_per_task(self.tasks, self.lengths)
 
     def schedule(self, dt: float) -> Schedule:
         return Schedule.of_blocks(self.tasks, self.lengths, dt)
+
+
+def _require_phases(name: str, phases: Any) -> None:
+    """Require a tuple of curricula, not empty."""
+    if not isinstance(phases, tuple) or not phases or not all(isinstance(phase, Curriculum) for phase in phases):
+        remedy = "Write for instance (Blocked(blocks=9, order=(0, 1, 2)), Blocked(blocks=3, order=(3, 4, 5)))"
+        raise refusal(name, phases, "must be curricula, at least one", remedy)
 
 
 class Phases(Curriculum):
@@ -252,7 +257,7 @@ class Phases(Curriculum):
         m(t) = m_k(t - t_k) \quad\text{in phase } k, \text{ which begins at } t_k
 
     Args:
-        phases: the curricula, each with as many blocks or as long as it lasts.
+        phases: the curricula, in their order.
 
     Raises:
         ValueError: if there is no phase, or one is no curriculum.
@@ -265,20 +270,14 @@ class Phases(Curriculum):
     Source: paper, Fig. 3C and D: single tasks, then composites.
     """
 
-    phases: Sequence[Curriculum] = eqx.field(converter=to_plain)
-
-    def __check_init__(self) -> None:
-        listed = isinstance(self.phases, tuple) and len(self.phases) > 0
-        kinds = listed and all(isinstance(phase, Curriculum) for phase in self.phases)
-        remedy = "Write for instance (Blocked(blocks=9, order=(0, 1, 2)), Blocked(blocks=3, order=(3, 4, 5)))"
-        require(kinds, "phases", self.phases, "must be curricula, at least one", remedy)
+    phases: Sequence[Curriculum] = checked(_require_phases)
 
     def schedule(self, dt: float) -> Schedule:
         plans = [checked_schedule(phase, dt) for phase in self.phases]
-        _check_steps(sum(len(plan.tasks) for plan in plans))
-        begin = np.cumsum([0, *(len(plan.tasks) for plan in plans[:-1])])
-        starts = [plan.start + first for plan, first in zip(plans, begin, strict=True)]
-        return _table(np.concatenate([plan.tasks for plan in plans]), np.concatenate(starts))
+        _require_countable(sum(len(plan.tasks) for plan in plans))
+        first_steps = np.cumsum([0, *(len(plan.tasks) for plan in plans[:-1])])
+        starts = [plan.start + first for plan, first in zip(plans, first_steps, strict=True)]
+        return _schedule(np.concatenate([plan.tasks for plan in plans]), np.concatenate(starts))
 
 
 class RandomSwitches(Curriculum):
@@ -291,10 +290,10 @@ class RandomSwitches(Curriculum):
     so that the lengths of the blocks are geometric with mean :math:`\bar\tau_B`: many short ones, a few long ones.
 
     Args:
-        duration: how long it lasts, in time units.
-        mean_length: :math:`\bar\tau_B`, how long a task stays on in the mean, in time units; at least dt.
+        duration: the length of the whole curriculum, in time units.
+        mean_length: :math:`\bar\tau_B`, the mean length of a block, in time units; at least dt.
         tasks: number of tasks M, two unless given, whatever the number of teachers.
-        draw: which random sequence; the same number gives the same sequence, for all seeds of a run. A sweep over it,
+        draw: the number of the random sequence, which is the same for all seeds of a run. A sweep over it,
             `sweep(experiment, draw=range(10), …)`, gives each network a sequence of its own.
 
     Raises:
@@ -307,24 +306,20 @@ class RandomSwitches(Curriculum):
     Source: this library; random switching is not in the paper.
     """
 
-    duration: float = eqx.field(converter=to_real)
-    mean_length: float = eqx.field(converter=to_real, default=1.0)
-    tasks: int = eqx.field(static=True, converter=to_plain, default=2)
-    draw: int = eqx.field(converter=to_plain, default=0)
-
-    def __check_init__(self) -> None:
-        require_positive("duration", self.duration, "Give it in time units, for instance 20.0")
-        require_positive("mean_length", self.mean_length, "Give it in time units, for instance 1.0")
-        require_integer("tasks", self.tasks, 2, "There must be another task to switch to")
-        require_integer("draw", self.draw, 0, "Use 0, 1, … for different sequences", below=2**63)
+    duration: float = positive(remedy="Give it in time units, for instance 20.0")
+    mean_length: float = positive(default=1.0, remedy="Give it in time units, for instance 1.0")
+    tasks: int = integer(at_least=2, default=2, remedy="There must be another task to switch to")
+    draw: int = integer(at_least=0, below=2**63, static=False, default=0, remedy="Use 0, 1, … for different sequences")
 
     def schedule(self, dt: float) -> Schedule:
         steps = whole_steps("duration", float(self.duration), dt)
         hazard = dt / float(self.mean_length)
-        rule, remedy = f"must be at least one step, dt = {dt:g}", "Use a longer one, or a shorter dt"
-        require(hazard <= 1, "mean_length", self.mean_length, rule, remedy)
+        if hazard > 1:
+            rule = f"must be at least one step, dt = {dt:g}"
+            raise refusal("mean_length", self.mean_length, rule, "Use a longer one, or a shorter dt")
         random = np.random.default_rng(int(self.draw))
         switches = random.random(steps) < hazard
         switches[0] = False
-        by = np.where(switches, random.integers(1, self.tasks, steps), 0)
-        return Schedule.of_tasks(np.cumsum(by) % self.tasks)
+        # A jump of 1 to M - 1, modulo M, leads to each of the other tasks with the same chance, and never to the same.
+        jumps = np.where(switches, random.integers(1, self.tasks, steps), 0)
+        return Schedule.of_tasks(np.cumsum(jumps) % self.tasks)

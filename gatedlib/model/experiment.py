@@ -15,23 +15,24 @@ from jaxtyping import Array, Float
 
 from gatedlib._internal.identity import forget_if_changed
 from gatedlib._internal.numerics import fixed_jax_settings, random_key
-from gatedlib._internal.validation import require, require_instance, require_integer, require_member
+from gatedlib._internal.validation import refusal, require_integer, require_member
 from gatedlib.model import checks
 from gatedlib.model.curricula import Curriculum, Schedule, checked_schedule
+from gatedlib.model.fields import Part, instance_of
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
 from gatedlib.model.penalties import Penalty
 from gatedlib.model.teachers import Teachers
 
 
-class Experiment(eqx.Module):
-    """Everything that defines a run but its seeds: which tasks, which student, in which order, learned how.
+class Experiment(Part):
+    """Everything that defines a run but its seeds: the tasks, the student, the order of the tasks, the learning rule.
 
     Args:
         teachers: the tasks.
         network: the student.
         curriculum: which task is on when.
-        flow: how the student learns.
+        flow: the learning rule, with its penalties and its inputs.
 
     Raises:
         ValueError: if a part is of the wrong kind, the curriculum names a task without a teacher, a block is no
@@ -51,49 +52,26 @@ class Experiment(eqx.Module):
     Source: paper, section 2.
     """
 
-    teachers: Teachers
-    network: Network
-    curriculum: Curriculum
-    flow: Flow
+    teachers: Teachers = instance_of(Teachers)
+    network: Network = instance_of(Network)
+    curriculum: Curriculum = instance_of(Curriculum)
+    flow: Flow = instance_of(Flow)
 
     def __check_init__(self) -> None:
-        kinds = {"teachers": Teachers, "network": Network, "curriculum": Curriculum, "flow": Flow}
-        for name, kind in kinds.items():
-            part = getattr(self, name)
-            require_instance(name, part, kind, f"See gatedlib.{kind.__name__}")
         require_whole(self, "an experiment")
-        _check_leaves(self)
-        forget_if_changed(code_of(self))
+        _require_numeric_leaves(self)
+        forget_if_changed(code_of(self))  # before the first trace, or an older one would answer
         for part in parts_of(self.teachers):
             checks.require_teachers(part)
-        tasks, _, d_in = self.teachers.shape
-        plan = self.schedule()
-        _require_steady(self, plan)
-        unknown = sorted(set(plan.block_tasks.tolist()) - set(range(tasks)))
-        require(
-            not unknown,
-            "tasks in the curriculum",
-            unknown,
-            f"there are {tasks} teachers, so tasks run from 0 to {tasks - 1}",
-            "Add teachers, or name these tasks only",
-        )
+        _require_known_tasks(self)
         self.flow.inputs.check(self.teachers)
         shapes = self.network.shapes(*self.sizes)
-        gates = shapes["gates"]
         checks.require_network(self.network, *self.sizes)
-        checks.require_inputs(self.flow.inputs, self.network, self.sizes, d_in)
+        checks.require_inputs(self.flow.inputs, self.network, self.sizes, self.teachers.shape[2])
         for part in parts_of(self.flow):
             if isinstance(part, Penalty):
                 checks.require_penalty(part, shapes)
-        stiffness = sum(float(penalty.stiffness(gates)) for penalty in self.flow.penalties)
-        longest = 2 * float(self.flow.tau_c) / stiffness if stiffness > 0 else np.inf
-        require(
-            float(self.flow.dt) < longest,
-            "dt",
-            float(self.flow.dt),
-            f"gates under these penalties are stable only for dt < 2 tau_c / stiffness = {longest:.3g}",
-            "Reduce dt, weaken the penalty, or slow the gates",
-        )
+        _require_stable_gates(self.flow, shapes["gates"])
 
     def schedule(self) -> Schedule:
         """The curriculum in whole steps of this experiment's dt."""
@@ -113,20 +91,20 @@ class Experiment(eqx.Module):
         return d_out, self.flow.inputs.width(d_in)
 
     def replace(self, **settings: Any) -> Experiment:
-        """The same experiment with some settings changed, each found by its name wherever it stands.
+        """The same experiment with other values of the settings of these names, in whichever part they stand.
 
         Raises:
-            ValueError: if no part has a setting of that name, more than one has, or one that is replaced in the same
-                call has; or if the new value is refused.
+            ValueError: if no part has a setting of that name, if more than one has, if the part that has it is replaced
+                in the same call, or if the new value is refused.
         """
         for part in parts_of(self):
             checks.require_fields(part)
         check_settings(self, settings)
-        return _rebuilt(self, settings)
+        return _with_settings(self, settings)
 
 
 def require_whole(experiment: Experiment, what: str) -> None:
-    """Require an experiment of which JAX sees all fields, and whose numbers are not traced."""
+    """Require an experiment whose fields JAX sees, all of them, and whose numbers are not traced."""
     for part in parts_of(experiment):
         checks.require_fields(part)
     checks.require_concrete(experiment, what)
@@ -134,27 +112,39 @@ def require_whole(experiment: Experiment, what: str) -> None:
 
 def code_of(experiment: Experiment) -> list[Any]:
     """The classes that a user wrote for this experiment, and the functions that these hold."""
-    own = [part for part in parts_of(experiment) if not checks.is_ours(type(part))]
-    held = [getattr(part, field.name) for part in own for field in dataclasses.fields(part)]
-    return [
-        *{type(part): None for part in own},
-        *(value for value in held if callable(value) and not isinstance(value, eqx.Module)),
-    ]
+    parts = [part for part in parts_of(experiment) if not checks.is_ours(type(part))]
+    values = [getattr(part, field.name) for part in parts for field in dataclasses.fields(part)]
+    classes = dict.fromkeys(map(type, parts))  # once each, in their order
+    return [*classes, *(value for value in values if callable(value) and not isinstance(value, eqx.Module))]
 
 
-def _require_steady(experiment: Experiment, plan: Schedule) -> None:
-    """Require a curriculum of a user's that gives the same plan each time it is asked."""
-    if all(checks.is_ours(type(part)) for part in parts_of(experiment.curriculum)):
-        return
-    for _ in range(4):
-        again = experiment.schedule()
-        same = all(map(np.array_equal, plan, again))
+def _require_known_tasks(experiment: Experiment) -> None:
+    """Require a curriculum that gives the same plan each time, of tasks that have teachers."""
+    plan, tasks = experiment.schedule(), experiment.teachers.shape[0]
+    ours = all(checks.is_ours(type(part)) for part in parts_of(experiment.curriculum))
+    # Four comparisons, for a shuffle of few blocks may come out the same.
+    if not ours and not all(all(map(np.array_equal, plan, experiment.schedule())) for _ in range(4)):
         rule = "gives another plan each time it is asked, so nobody could say which task was on when"
         remedy = "Shuffle with a generator made anew in schedule: numpy.random.default_rng(self.seed)"
-        require(same, "curriculum", type(experiment.curriculum).__name__, rule, remedy)
+        raise refusal("curriculum", type(experiment.curriculum).__name__, rule, remedy)
+    unknown = sorted(set(plan.block_tasks.tolist()) - set(range(tasks)))
+    if unknown:
+        rule = f"there are {tasks} teachers, so tasks run from 0 to {tasks - 1}"
+        raise refusal("tasks in the curriculum", unknown, rule, "Add teachers, or name these tasks only")
 
 
-@partial(jax.jit, static_argnames="sizes")  # else each operation is compiled by itself
+def _require_stable_gates(flow: Flow, gates: tuple[int, ...]) -> None:
+    """Require a step that is short enough for the penalties on gates of this shape."""
+    stiffness = sum(float(penalty.stiffness(gates)) for penalty in flow.penalties)
+    # Where the cost has the second derivative s, an explicit Euler step multiplies a deviation by 1 - dt s / tau_c.
+    # Below -1 the deviation changes its sign and grows in each step.
+    longest = 2 * float(flow.tau_c) / stiffness if stiffness > 0 else np.inf
+    if float(flow.dt) >= longest:
+        rule = f"gates under these penalties are stable only for dt < 2 tau_c / stiffness = {longest:.3g}"
+        raise refusal("dt", float(flow.dt), rule, "Reduce dt, weaken the penalty, or slow the gates")
+
+
+@partial(jax.jit, static_argnames="sizes")  # without jit each operation would be compiled by itself
 def _drawn(teachers: Teachers, network: Network, seed: Array | int, sizes: tuple[int, int]) -> tuple[Array, Params]:
     return draw_initial(teachers, network, seed, sizes)
 
@@ -163,46 +153,48 @@ def draw_initial(
     teachers: Teachers, network: Network, seed: Array | int, sizes: tuple[int, int]
 ) -> tuple[Array, Params]:
     """The teachers and the initial parameters of a seed, for a student of these sizes."""
-    teacher_key, network_key, _ = keys(seed)
+    teacher_key, network_key, _ = split_seed(seed)
     return teachers.sample(teacher_key), network.init(network_key, *sizes)
 
 
-def acting_on_weights(experiment: Experiment) -> list[Penalty]:
+def weight_penalties(experiment: Experiment) -> list[Penalty]:
     """The penalties that act on the weights."""
     return [penalty for penalty in experiment.flow.penalties if penalty.acts_on_weights]
 
 
 def require_penalties_on_gates(experiment: Experiment, rule: str, remedy: str) -> None:
     """Require that no penalty acts on the weights."""
-    for penalty in acting_on_weights(experiment):
-        require(False, "penalty", penalty, rule, remedy)
+    for penalty in weight_penalties(experiment):
+        raise refusal("penalty", penalty, rule, remedy)
 
 
-def _check_leaves(experiment: Experiment) -> None:
+def _require_numeric_leaves(experiment: Experiment) -> None:
     """Require numbers and arrays in all settings that JAX computes with."""
     parts = {"teachers": experiment.teachers, "network": experiment.network, "flow": experiment.flow}
     for path, leaf in jax.tree_util.tree_leaves_with_path(parts):
-        numeric = isinstance(leaf, jax.Array) or np.asarray(leaf).dtype.kind in "biuf"
-        name, rule = jax.tree_util.keystr(path, simple=True, separator="."), "is no number and no array to compute with"
-        field = str(path[1]).lstrip(".")
-        require(numeric, name, leaf, rule, f"Declare it as {field}: … = equinox.field(static=True) in its class")
+        if not isinstance(leaf, jax.Array) and np.asarray(leaf).dtype.kind not in "biuf":
+            name, field = jax.tree_util.keystr(path, simple=True, separator="."), str(path[1]).lstrip(".")
+            remedy = f"Declare it as {field}: … = equinox.field(static=True) in its class"
+            raise refusal(name, leaf, "is no number and no array to compute with", remedy)
 
 
-def keys(seed: int | Array) -> Array:
-    """What a seed draws its teachers, its initial parameters and its inputs with."""
+def split_seed(seed: int | Array) -> Array:
+    """The keys with which a seed draws its teachers, its initial parameters and its inputs."""
     return jax.random.split(random_key(seed), 3)
 
 
 def check_settings(experiment: Experiment, names: Iterable[str]) -> None:
-    """Require that each name is that of one setting, in one part."""
+    """Require names of settings that stand in one part only, and not within a part that is named too."""
     names = list(names)
-    found = Counter(field.name for part in parts_of(experiment) for field in dataclasses.fields(part))
+    counts = Counter(field.name for part in parts_of(experiment) for field in dataclasses.fields(part))
     kept = {field.name for part in parts_of(experiment, names) for field in dataclasses.fields(part)}
     for name in names:
-        require_member(name, found, "setting")
-        require(found[name] == 1, "setting", name, "stands in more than one part", "Replace that part whole")
-        rule, remedy = "stands in a part that is replaced in the same call", "Give it to the new part"
-        require(name in kept, "setting", name, rule, remedy)
+        require_member(name, counts, "setting")
+        if counts[name] > 1:
+            raise refusal("setting", name, "stands in more than one part", "Replace that part whole")
+        if name not in kept:
+            rule = "stands in a part that is replaced in the same call"
+            raise refusal("setting", name, rule, "Give it to the new part")
 
 
 def setting(experiment: Experiment, name: str) -> Any:
@@ -211,14 +203,14 @@ def setting(experiment: Experiment, name: str) -> Any:
     Raises:
         ValueError: if no part has a setting of that name.
     """
-    parts = list(parts_of(experiment))
-    found = {field.name: part for part in reversed(parts) for field in dataclasses.fields(part)}
-    require_member(name, found, "setting")
-    return getattr(found[name], name)
+    parts = reversed(list(parts_of(experiment)))  # the first part that has it is entered last, and stays
+    part_of_setting = {field.name: part for part in parts for field in dataclasses.fields(part)}
+    require_member(name, part_of_setting, "setting")
+    return getattr(part_of_setting[name], name)
 
 
 def parts_of(part: eqx.Module, without: Collection[str] = ()) -> Iterator[eqx.Module]:
-    """The part and all parts within it, but for those of these names."""
+    """The part and all parts within it, except in fields of these names."""
     yield part
     for field in dataclasses.fields(part):
         value = () if field.name in without else getattr(part, field.name)
@@ -227,11 +219,16 @@ def parts_of(part: eqx.Module, without: Collection[str] = ()) -> Iterator[eqx.Mo
                 yield from parts_of(child, without)
 
 
-def _rebuilt(part: Any, settings: dict[str, Any]) -> Any:
+def _with_settings(part: Any, settings: dict[str, Any]) -> Any:
+    """The same part, or tuple of parts, with these settings; all else is made anew, so that rules are checked again."""
     if isinstance(part, tuple):
-        return tuple(_rebuilt(child, settings) for child in part)
+        return tuple(_with_settings(child, settings) for child in part)
     if not isinstance(part, eqx.Module):
         return part
-    names = [field.name for field in dataclasses.fields(part)]
-    fields = {n: settings[n] if n in settings else _rebuilt(getattr(part, n), settings) for n in names}
-    return type(part)(**fields)
+    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    return type(part)(
+        **{
+            name: settings[name] if name in settings else _with_settings(value, settings)
+            for name, value in values.items()
+        }
+    )

@@ -1,36 +1,28 @@
-"""Inputs: what a learning step sees, and how an error on it is counted.
+"""Inputs: the batch that a learning step sees, and its loss.
 
-On Gaussian inputs the error is squared, and a linear student feels them only through their second moment :math:`S`.
-It is drawn as a factor L with :math:`S = L L^T`, or None where S is the identity. On the examples of a data set the
-error is the cross-entropy of their labels.
+On Gaussian inputs the loss is the squared error, and a linear student depends on them only through their second moment
+:math:`S`. It is drawn as a factor L with :math:`S = L L^T`, or None where S is the identity. On the examples of a data
+set the loss is the cross-entropy of their labels.
 """
 
 import abc
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Num
 
 from gatedlib._internal.numerics import normal
-from gatedlib._internal.validation import (
-    as_jax_array,
-    require,
-    require_finite,
-    require_integer,
-    require_positive,
-    to_plain,
-    to_real,
-)
+from gatedlib._internal.validation import as_jax_array, refusal, require_finite
+from gatedlib.model.fields import Part, checked, integer, positive
 from gatedlib.model.teachers import Teachers
 
 Matrix = Float[Array | np.ndarray, "out other"]
 
 
-class Inputs(eqx.Module):
-    """What a learning step sees of tasks whose teachers have d_in inputs, by default through the second moment."""
+class Inputs(Part):
+    """The inputs of a learning step, by default Gaussian with a second moment that `draw` gives."""
 
     @abc.abstractmethod
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
@@ -41,13 +33,14 @@ class Inputs(eqx.Module):
         return quadratic_loss(matrix - teacher, batch)
 
     def width(self, d_in: int) -> int:
-        """How many inputs the student has: as many as its teachers, unless it sees something else than they do."""
+        """The number of inputs of the student: that of its teachers, unless it sees something else than they do."""
         return d_in
 
     def check(self, teachers: Teachers) -> None:
         """Raise a ValueError if these inputs do not go with these teachers."""
-        rule, remedy = "labels are learned from examples", "Use Examples(features, classes)"
-        require("class" not in teachers.dims, "inputs", type(self).__name__, rule, remedy)
+        if "class" in teachers.dims:
+            remedy = "Use Examples(features, classes)"
+            raise refusal("inputs", type(self).__name__, "labels are learned from examples", remedy)
 
 
 class Population(Inputs):
@@ -69,7 +62,7 @@ class Population(Inputs):
 
 
 class Sampled(Inputs):
-    r"""A fresh minibatch of Gaussian inputs at every step, in its exact law.
+    r"""A fresh minibatch of Gaussian inputs at every step, drawn from its exact distribution.
 
     .. math::
 
@@ -92,36 +85,37 @@ class Sampled(Inputs):
     Source: paper, section 2 (batch 200). Bartlett decomposition: M. S. Bartlett, 1933.
     """
 
-    batch: int = eqx.field(static=True, converter=to_plain, default=200)
-
-    def __check_init__(self) -> None:
-        require_integer("batch", self.batch, 1, "The paper uses 200; Population() is the limit of large batches")
+    batch: int = integer(
+        at_least=1, default=200, remedy="The paper uses 200; Population() is the limit of large batches"
+    )
 
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
         if self.batch < d_in:
             return normal(key, (d_in, self.batch)) / np.sqrt(self.batch)
         below_key, diagonal_key = jax.random.split(key)
+        # Bartlett: the squares on the diagonal are chi-square with B, B - 1, ..., B - d_in + 1 degrees of freedom.
         roots = jnp.sqrt(chi_square(diagonal_key, self.batch - np.arange(d_in)))
         below = normal(below_key, (d_in * (d_in - 1) // 2,))
         return _lower_triangle(roots, below) / np.sqrt(self.batch)
 
 
 class Noisy(Sampled):
-    r"""A fresh minibatch at every step, with noise on what the teacher says.
+    r"""A fresh minibatch at every step, with noise on the outputs of the teacher.
 
     .. math::
 
         y^* = W^*_m x + \sigma \xi, \qquad \xi \sim N(0, I)
 
-    so that a single sample no longer tells which task is on. As for `Sampled`, nothing is drawn that the student
-    cannot feel: with :math:`S = L L^\top` and Z of independent normals,
+    so that a single sample no longer tells which task is on. As for `Sampled`, only numbers are drawn that loss and
+    gradient depend on: with :math:`S = L L^\top` and Z of independent normals,
 
     .. math::
 
         L_B = \tfrac12 \Big\| (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big\|_F^2 + \tfrac{\sigma^2}{2B} \chi^2, \qquad
         G = \Big[ (A - W^*) L - \tfrac{\sigma}{\sqrt B} Z \Big] L^\top
 
-    where :math:`\chi^2` is what all B samples together leave over.
+    where :math:`\chi^2`, of :math:`d_\mathrm{out} (B - \mathrm{rank}\, L)` degrees of freedom, is the noise outside of
+    the span of the inputs.
 
     Args:
         batch: number of inputs per step, B.
@@ -141,41 +135,62 @@ class Noisy(Sampled):
     Source: this library; the paper's targets have no noise.
     """
 
-    noise: float = eqx.field(converter=to_real, default=0.1)
-
-    def __check_init__(self) -> None:
-        require_positive("noise", self.noise, "Use Sampled(batch) for targets without noise")
+    noise: float = positive(default=0.1, remedy="Use Sampled(batch) for targets without noise")
 
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Any:
-        inputs_key, noise_key, rest_key = jax.random.split(key, 3)
+        inputs_key, noise_key, residual_key = jax.random.split(key, 3)
         factor = super().draw(inputs_key, d_out, d_in)
         rank = factor.shape[1]
         noise = self.noise / np.sqrt(self.batch) * normal(noise_key, (d_out, rank))
-        left = d_out * (self.batch - rank)
-        rest = chi_square(rest_key, np.array([left]))[0] if left > 0 else 0.0
-        return factor, noise, self.noise**2 / (2 * self.batch) * rest
+        # The noise outside of the span of the inputs adds to the loss of any student: B - rank numbers for each output.
+        residual_dof = d_out * (self.batch - rank)
+        residual = chi_square(residual_key, np.array([residual_dof]))[0] if residual_dof > 0 else 0.0
+        return factor, noise, self.noise**2 / (2 * self.batch) * residual
 
     def loss(self, matrix: Matrix, teacher: Matrix, batch: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
-        factor, noise, rest = batch
+        factor, noise, residual = batch
         error = (matrix - teacher) @ factor - noise
-        return jnp.sum(error**2) / 2 + rest, error @ factor.T
+        return jnp.sum(error**2) / 2 + residual, error @ factor.T
 
 
-def _classes(values: Any) -> Any:
-    """Classes as an array of jax; what are no whole numbers is left to the checks."""
+def _as_classes(values: Any) -> Any:
+    """Classes as an array of jax; values that are no integers pass, for the rule of the field to refuse."""
     if isinstance(values, jax.Array):
         return values
     try:
-        found = np.asarray(values)
-    except (TypeError, ValueError):  # rows of unequal length, or what is no array
-        found = np.asarray(None)
-    known = found.dtype in (bool, np.float16, np.float32, np.float64)
-    fits = known or (found.dtype.kind in "iu" and found.max(initial=0) < 2**31)
-    return jnp.asarray(found) if fits else found
+        array = np.asarray(values)
+    except (TypeError, ValueError):  # rows of unequal length, or an object that is no array
+        array = np.asarray(None)
+    # JAX would wrap an integer of 2**31 or more to another class without a word.
+    representable = array.dtype in (bool, np.float16, np.float32, np.float64)
+    representable = representable or (array.dtype.kind in "iu" and array.max(initial=0) < 2**31)
+    return jnp.asarray(array) if representable else array
 
 
-def _features(given: object) -> Array:
-    return as_jax_array("features", given, "Give one row of numbers per example")
+def _require_classes(name: str, classes: Any) -> None:
+    """Require integers from 0 on, below 2**31."""
+    remedy = "Use whole numbers 0, 1, …"
+    if not jnp.issubdtype(classes.dtype, jnp.integer):
+        raise refusal(f"type of {name}", str(classes.dtype), "must be a type of whole numbers", remedy)
+    if classes.size == 0 or isinstance(classes, jax.core.Tracer):
+        return
+    smallest, largest = int(np.min(classes)), int(np.max(classes))
+    if smallest < 0:
+        raise refusal("smallest class", smallest, "must not be below 0", remedy)
+    if largest >= 2**31:
+        raise refusal("largest class", largest, "must be below 2**31", remedy)
+
+
+def _as_features(values: object) -> Array:
+    return as_jax_array("features", values, "Give one row of numbers per example")
+
+
+def _require_features(name: str, features: Array) -> None:
+    """Require finite numbers in an array with one row for each example."""
+    if features.ndim < 2 or features.size == 0:
+        remedy = "Give one row per example"
+        raise refusal(f"shape of {name}", features.shape, "must be (sample, in), with samples", remedy)
+    require_finite(name, features)
 
 
 class Examples(Inputs):
@@ -186,10 +201,10 @@ class Examples(Inputs):
         L = -\frac 1B \sum_b \log \mathrm{softmax}(A x_b)_{y_b}, \qquad y_b = \text{label of class } k_b
         \text{ under the task that is on}
 
-    The student sees the features :math:`x_b`; the tasks say what each class is to be called (`Labellings`).
+    The student sees the features :math:`x_b`; the tasks give the labels of their classes (`Labellings`).
 
     Args:
-        features: what is seen of every example, shape (sample, in).
+        features: the features of every example, shape (sample, in).
         classes: the class of every example, whole numbers from 0, shape (sample,).
         batch: number of examples per step, B, drawn with replacement.
 
@@ -209,53 +224,49 @@ class Examples(Inputs):
     Source: paper, Fig. 7.
     """
 
-    features: Float[Array | np.ndarray, "sample *in"] = eqx.field(converter=_features)
-    classes: Any = eqx.field(converter=_classes)  # an array of whole numbers, shape (sample,), from any list of such
-    batch: int = eqx.field(static=True, converter=to_plain, default=100)
+    features: Float[Array | np.ndarray, "sample *in"] = checked(_require_features, convert=_as_features)
+    classes: Any = checked(_require_classes, convert=_as_classes)  # an array of integers, shape (sample,)
+    batch: int = integer(at_least=1, default=100, remedy="The paper's Fig. 7 has 100")
 
     def __check_init__(self) -> None:
-        require_integer("batch", self.batch, 1, "The paper's Fig. 7 has 100")
-        shape, classes = np.shape(self.features), np.shape(self.classes)
-        rule, remedy = "must be (sample, in), with samples", "Give one row per example"
-        require(len(shape) > 1 and min(shape) > 0, "shape of features", shape, rule, remedy)
-        rule, remedy = f"must be {shape[:1]}, one class per example", "Give as many classes as features"
-        require(classes == shape[:1], "shape of classes", classes, rule, remedy)
-        kind = self.classes.dtype
-        whole, remedy = jnp.issubdtype(kind, jnp.integer), "Use whole numbers 0, 1, …"
-        require(whole, "type of classes", str(kind), "must be a type of whole numbers", remedy)
-        if not isinstance(self.features, jax.core.Tracer):
-            require_finite("features", self.features)
-            low = int(np.min(self.classes))
-            require(low >= 0, "smallest class", low, "must not be below 0", remedy)
-            high = int(np.max(self.classes))
-            require(high < 2**31, "largest class", high, "must be below 2**31", remedy)
+        samples = self.features.shape[:1]
+        if self.classes.shape != samples:
+            rule = f"must be {samples}, one class per example"
+            raise refusal("shape of classes", self.classes.shape, rule, "Give as many classes as features")
 
     def draw(self, key: Key[Array, ""], d_out: int, d_in: int) -> Int[Array, " batch"]:
-        """Which examples one step sees."""
+        """The indices of the examples that one step sees."""
         return jax.random.randint(key, (self.batch,), 0, len(self.classes), jnp.int32)  # in any precision
 
     def loss(self, matrix: Matrix, teacher: Matrix, batch: Any) -> tuple[Float[Array, ""], Float[Array, "out in"]]:
-        rule, remedy = "a linear network sees rows of numbers", "Flatten them, or use gatedlib.trunk.features"
-        require(self.features.ndim == 2, "shape of features", self.features.shape, rule, remedy)
+        if self.features.ndim != 2:
+            remedy = "Flatten them, or use gatedlib.trunk.features"
+            raise refusal("shape of features", self.features.shape, "a linear network sees rows of numbers", remedy)
         x = self.features[batch]
-        loss, pull = cross_entropy(x @ matrix.T, self.labels(teacher, batch))
-        return loss, pull.T @ x
+        loss, logit_gradient = cross_entropy(x @ matrix.T, self.labels(teacher, batch))
+        return loss, logit_gradient.T @ x
 
     def labels(
         self, teacher: Matrix, batch: Int[Array | np.ndarray, " batch"] | slice = slice(None)
     ) -> Float[Array, "sample out"]:
-        """What a teacher calls some examples, by default all: one row for each."""
+        """The labels that a teacher gives to examples, by default to all: one row for each."""
         return jnp.asarray(teacher).T[self.classes[batch]]
 
     def width(self, d_in: int) -> int:
         return self.features.shape[-1]
 
     def check(self, teachers: Teachers) -> None:
-        rule, remedy = "examples have labels", "Use Labellings(((0, 1), (1, 0))) for two tasks on two classes"
-        require("class" in teachers.dims, "teachers", type(teachers).__name__, rule, remedy)
-        largest, classes = int(np.max(self.classes)), teachers.shape[2]
-        rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
-        require(largest < classes, "largest class", largest, rule, remedy)
+        if "class" not in teachers.dims:
+            remedy = "Use Labellings(((0, 1), (1, 0))) for two tasks on two classes"
+            raise refusal("teachers", type(teachers).__name__, "examples have labels", remedy)
+        require_labelled(int(np.max(self.classes)), teachers.shape[2])
+
+
+def require_labelled(largest: int, classes: int) -> None:
+    """Require that the largest class of examples is one of the classes that tasks label."""
+    if largest >= classes:
+        rule = f"the tasks name {classes} classes, from 0 to {classes - 1}"
+        raise refusal("largest class", largest, rule, "Name all classes in Labellings")
 
 
 def quadratic_loss(
@@ -318,22 +329,24 @@ def cross_entropy(
 
 
 def _lower_triangle(diagonal: Float[Array, " n"], below: Float[Array, " m"]) -> Float[Array, "n n"]:
-    """The lower triangular matrix with these entries: one gather, and no number drawn to be thrown away."""
+    """The lower triangular matrix with these entries, by one gather."""
     n = len(diagonal)
-    place = np.full((n, n), n + len(below))  # above the diagonal: the zero that is appended
-    place[np.diag_indices(n)] = np.arange(n)
-    place[np.tril_indices(n, -1)] = n + np.arange(len(below))
-    return jnp.concatenate([diagonal, below, jnp.zeros(1)])[place]
+    index = np.full((n, n), n + len(below))  # above the diagonal: the zero that is appended
+    index[np.diag_indices(n)] = np.arange(n)
+    index[np.tril_indices(n, -1)] = n + np.arange(len(below))
+    return jnp.concatenate([diagonal, below, jnp.zeros(1)])[index]
 
 
 def chi_square(key: Key[Array, ""], degrees: Num[np.ndarray, " n"]) -> Float[Array, " n"]:
-    """Chi-square variables, exact in law, all elements at once (Marsaglia and Tsang's rejection).
+    """Chi-square variables from their exact distribution, all elements at once (Marsaglia and Tsang's rejection, 2000).
 
     `jax.random.chisquare` works through its elements one by one on a CPU, and the draw of a Wishart factor would
-    spend most of its time there. One extra uniform per element makes the method valid from one degree of freedom on.
-    All of it is in single precision, for which attempts succeed must not depend on the precision of the run.
+    spend most of its time there. Everything is in single precision: which attempts are accepted must not depend on the
+    precision of the run.
     """
     boost_key, key = jax.random.split(key)
+    # A chi-square variable is twice a gamma variable of shape alpha = k / 2. The method needs a shape of 1 or more, so
+    # alpha + 1 is drawn, with d = alpha + 1 - 1/3; the factor u^(1/alpha) at the end takes the 1 back.
     exact = np.asarray(degrees) / 2 + 1 - 1 / 3
     d, c = exact.astype(np.float32), (1 / np.sqrt(9 * exact)).astype(np.float32)
 
@@ -343,10 +356,11 @@ def chi_square(key: Key[Array, ""], degrees: Num[np.ndarray, " n"]) -> Float[Arr
         x = jax.random.normal(normal_key, d.shape, jnp.float32)
         v = (1 + c * x) ** 3
         log_u = jnp.log(jax.random.uniform(uniform_key, d.shape, jnp.float32))
-        good = (v > 0) & (log_u < x**2 / 2 + d - d * v + d * jnp.log(jnp.where(v > 0, v, 1.0)))
-        return attempt + 1, jnp.where((gamma == 0) & good, d * v, gamma)
+        accepted = (v > 0) & (log_u < x**2 / 2 + d - d * v + d * jnp.log(jnp.where(v > 0, v, 1.0)))
+        return attempt + 1, jnp.where((gamma == 0) & accepted, d * v, gamma)
 
-    # an element is done once it is not 0: a second array of flags could be rounded differently by the compiler
+    # An element is done once it is not 0. A second array of flags would not do: the compiler may compute the condition
+    # again for it and round in another way, so that an element is done without a value.
     start = (0, jnp.zeros(d.shape, jnp.float32))
     _, gamma = jax.lax.while_loop(lambda state: jnp.any(state[1] == 0), propose, start)
     power = (2 / np.asarray(degrees)).astype(np.float32)

@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 from jaxtyping import Array, Float
 
-from gatedlib._internal.validation import require, require_positive, to_plain, to_real
+from gatedlib._internal.validation import refusal
+from gatedlib.model.fields import Part, checked, positive
 from gatedlib.model.inputs import Inputs, Population
 from gatedlib.model.networks import Network, Params
-from gatedlib.model.penalties import Penalty, check_penalties
+from gatedlib.model.penalties import Penalty, require_penalties
 
 
-class Flow(eqx.Module):
-    r"""How a student learns: gradient descent on weights and gates at once, at different speeds.
+def _require_inputs(name: str, inputs: object) -> None:
+    if not isinstance(inputs, Inputs):
+        rule = "must be Population(), Sampled(batch), Noisy(…) or Examples(…)"
+        remedy = "Write Sampled(200) for batches of 200, or features.examples(batch=100) of a data set"
+        raise refusal(name, inputs, rule, remedy)
+
+
+class Flow(Part):
+    r"""The learning rule: gradient descent on weights and gates at once, with different time constants.
 
     .. math::
 
@@ -39,24 +46,11 @@ class Flow(eqx.Module):
     Source: paper, section 2.
     """
 
-    tau_w: float = eqx.field(converter=to_real)
-    tau_c: float = eqx.field(converter=to_real)
-    dt: float = eqx.field(converter=to_real, default=1e-3)
-    penalties: Sequence[Penalty] = eqx.field(converter=to_plain, default=())
-    inputs: Inputs = Population()
-
-    def __check_init__(self) -> None:
-        require_positive("tau_w", self.tau_w, "The paper's Fig. 2 has 1.3; math.inf freezes the weights", infinite=True)
-        require_positive("tau_c", self.tau_c, "The paper's Fig. 2 has 0.03; math.inf freezes the gates", infinite=True)
-        require_positive("dt", self.dt, "The paper's Fig. 2 has 0.001")
-        check_penalties(self.penalties)
-        require(
-            isinstance(self.inputs, Inputs),
-            "inputs",
-            self.inputs,
-            "must be Population(), Sampled(batch), Noisy(…) or Examples(…)",
-            "Write Sampled(200) for batches of 200, or features.examples(batch=100) of a data set",
-        )
+    tau_w: float = positive(infinite=True, remedy="The paper's Fig. 2 has 1.3; math.inf freezes the weights")
+    tau_c: float = positive(infinite=True, remedy="The paper's Fig. 2 has 0.03; math.inf freezes the gates")
+    dt: float = positive(default=1e-3, remedy="The paper's Fig. 2 has 0.001")
+    penalties: Sequence[Penalty] = checked(require_penalties, default=())
+    inputs: Inputs = checked(_require_inputs, convert=None, default=Population())
 
     def velocity(
         self,

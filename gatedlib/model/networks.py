@@ -1,32 +1,31 @@
 """Students: networks whose weights and gates are both learned.
 
-A student is linear in its input, so it is one matrix `A(params)`. It says how it starts and what that matrix is; the
-learning step is written once, in `learning`.
+A student is linear in its input, so it is one matrix `A(params)`. A network defines how its parameters start and what
+that matrix is; the learning step is written once, in `learning`.
 """
 
 import abc
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from gatedlib._internal.identity import cache_of_traces
-from gatedlib._internal.numerics import normal, random_key, shapes_of, with_shapes
-from gatedlib._internal.validation import require, require_integer, require_nonnegative, to_plain, to_real
+from gatedlib._internal.numerics import cached_by_shapes, normal, random_key
+from gatedlib._internal.validation import refusal
+from gatedlib.model.fields import Part, integer, nonnegative
 
 
 class Params(NamedTuple):
-    """What a student learns: slow `weights` and fast `gates`. Gradients and velocities have this form too."""
+    """The parameters of a student: slow `weights` and fast `gates`. Gradients and velocities have this form too."""
 
     weights: Any  # an array of jax or of numpy
     gates: Any
 
 
-class Network(eqx.Module):
-    r"""A student, which is one matrix A of its parameters: `init` and `effective` say all there is to know.
+class Network(Part):
+    r"""A student, which is one matrix A of its parameters; a subclass defines `init` and `effective`.
 
     .. math::
 
@@ -57,8 +56,8 @@ class Network(eqx.Module):
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)
+        # A class with a matrix of its own must not inherit a pullback that was written by hand for another matrix.
         if "effective" in vars(cls) and "pullback" not in vars(cls):
-            # not one that was written by hand for another matrix
             cls.pullback = Network.pullback  # type: ignore[method-assign]
 
     @abc.abstractmethod
@@ -67,42 +66,44 @@ class Network(eqx.Module):
 
     @abc.abstractmethod
     def effective(self, params: Params) -> Float[Array, "out in"]:
-        """The one matrix A that this network amounts to."""
+        """The matrix A of this network, by which it maps inputs to outputs."""
 
     def pullback(self, params: Params, g: Float[Array, "out in"]) -> Params:
         """The gradient with respect to the parameters, given the gradient `g` with respect to A."""
         return jax.vjp(self.effective, params)[1](g)[0]
 
     def respond(self, params: Params, x: Float[Array | np.ndarray, "sample in"]) -> Float[Array, "sample out"]:
-        """The outputs for some inputs."""
+        """The outputs for inputs x."""
         matrix = self.effective(params)
-        rule, remedy = f"must be (sample, {matrix.shape[1]})", "Give features of the kind that the network learned from"
-        require(x.ndim == 2 and x.shape[1] == matrix.shape[1], "shape of the inputs", x.shape, rule, remedy)
+        if x.ndim != 2 or x.shape[1] != matrix.shape[1]:
+            remedy = "Give features of the kind that the network learned from"
+            raise refusal("shape of the inputs", x.shape, f"must be (sample, {matrix.shape[1]})", remedy)
         return jnp.asarray(x) @ matrix.T
 
     def shapes(self, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
         """The shapes of `weights` and `gates` for a task of this size."""
-        return _shapes(*shapes_of(self), d_out, d_in)
+        return _shapes(self, d_out, d_in)
 
 
-@cache_of_traces
-def _shapes(structure: Any, shapes: tuple, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
-    """Found by tracing: nothing is drawn."""
-    traced = with_shapes(structure, shapes)
-    drawn = jax.eval_shape(lambda network: network.init(random_key(0), d_out, d_in), traced)
-    arrays = isinstance(drawn, Params) and all(hasattr(leaf, "shape") for leaf in drawn)
-    rule, remedy = "must be Params of two arrays", "Return Params(weights, gates), each stacked into one array"
-    require(arrays, "what init draws", jax.tree.structure(drawn), rule, remedy)
-    found = {name: leaf.shape for name, leaf in drawn._asdict().items()}
-    for name, dims in (("weights", traced.weight_dims), ("gates", traced.gate_dims)):
-        rule = f"must name the axes of the {name}, whose shape is {found[name]}"
-        remedy = f"Write {name[:-1]}_dims = (...) in the class of the network, one name per axis"
-        require(len(dims) == len(found[name]), f"{name[:-1]}_dims", dims, rule, remedy)
-    matrix = jax.eval_shape(lambda network, params: network.effective(params), traced, drawn)
-    if hasattr(matrix, "shape"):  # inputs with a loss of their own may take something else than a matrix
-        rule, remedy = f"must be ({d_out}, {d_in}), outputs by inputs", "Compare the equation of A"
-        require(matrix.shape == (d_out, d_in), "shape of the effective matrix", matrix.shape, rule, remedy)
-    return found
+@cached_by_shapes
+def _shapes(network: Network, d_out: int, d_in: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the parameters, by tracing `init`; it allocates nothing. The names of axes are checked."""
+    params = jax.eval_shape(lambda network: network.init(random_key(0), d_out, d_in), network)
+    if not isinstance(params, Params) or not all(hasattr(leaf, "shape") for leaf in params):
+        remedy = "Return Params(weights, gates), each stacked into one array"
+        raise refusal("what init draws", jax.tree.structure(params), "must be Params of two arrays", remedy)
+    shapes = {name: leaf.shape for name, leaf in params._asdict().items()}
+    for name, dims in (("weights", network.weight_dims), ("gates", network.gate_dims)):
+        if len(dims) != len(shapes[name]):
+            rule = f"must name the axes of the {name}, whose shape is {shapes[name]}"
+            remedy = f"Write {name[:-1]}_dims = (...) in the class of the network, one name per axis"
+            raise refusal(f"{name[:-1]}_dims", dims, rule, remedy)
+    matrix = jax.eval_shape(lambda network, params: network.effective(params), network, params)
+    # Inputs with a loss of their own may take something else than a matrix, such as a trunk and its readout.
+    if hasattr(matrix, "shape") and matrix.shape != (d_out, d_in):
+        rule = f"must be ({d_out}, {d_in}), outputs by inputs"
+        raise refusal("shape of the effective matrix", matrix.shape, rule, "Compare the equation of A")
+    return shapes
 
 
 class GatedLinear(Network):
@@ -134,20 +135,14 @@ class GatedLinear(Network):
     Source: paper, section 2 and Fig. 1B.
     """
 
-    paths: int = eqx.field(static=True, converter=to_plain, default=2)
-    gate_init: float = eqx.field(converter=to_real, default=0.5)
-    weight_scale: float = eqx.field(converter=to_real, default=0.01)
-    gate_spread: float = eqx.field(converter=to_real, default=0.0)
-
-    def __check_init__(self) -> None:
-        require_integer("paths", self.paths, 1, "Use one path per task, 2 in the paper's Fig. 2")
-        require_nonnegative("gate_init", self.gate_init, "The paper uses 0.5")
-        require_nonnegative("weight_scale", self.weight_scale, "The paper uses 0.01")
-        require_nonnegative("gate_spread", self.gate_spread, "Use 0 for gates that begin equal")
+    paths: int = integer(at_least=1, default=2, remedy="Use one path per task, 2 in the paper's Fig. 2")
+    gate_init: float = nonnegative(default=0.5, remedy="The paper uses 0.5")
+    weight_scale: float = nonnegative(default=0.01, remedy="The paper uses 0.01")
+    gate_spread: float = nonnegative(default=0.0, remedy="Use 0 for gates that begin equal")
 
     def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
         weights = self.weight_scale / np.sqrt(d_in) * normal(key, (self.paths, d_out, d_in))
-        # a key of their own, so that a seed's weights are the same whatever the spread of its gates
+        # A key of their own, so that a seed's weights are the same whatever the spread of its gates.
         deviations = normal(jax.random.fold_in(key, 1), self._gate_shape(d_out))
         return Params(weights, self.gate_init + self.gate_spread * deviations)
 
@@ -174,8 +169,8 @@ class NeuronGated(GatedLinear):
         \frac{\partial L}{\partial W_{p,i\cdot}} = c_{pi} G_{i\cdot}, \quad
         \frac{\partial L}{\partial c_{pi}} = \langle W_{p,i\cdot}, G_{i\cdot} \rangle
 
-    Each output neuron is a gated network of its own with one output; they meet in the inputs, and in a penalty that
-    holds the norm of all gates together. So each may use the paths in an order of its own.
+    Every output neuron is a gated network with one output. They share only the inputs, and a penalty on the norm of all
+    gates, so that neurons may assign the paths to tasks in different orders.
 
     Args:
         paths: number of paths P.
@@ -213,9 +208,9 @@ class TwoLayer(Network):
         \frac{\partial L}{\partial w_h} = \sum_i c_{hi} G_{i\cdot}, \quad
         \frac{\partial L}{\partial c_{hi}} = \langle w_h, G_{i\cdot} \rangle
 
-    with :math:`w` the first layer (usually written :math:`W_1`) and :math:`c` the second (:math:`W_2^\top`). Nothing
-    says which hidden unit belongs to which task, or that a weight of the second layer should act as a gate; `tau_w`,
-    `tau_c` and penalties on gates are those of the first and the second layer.
+    with :math:`w` the first layer (usually written :math:`W_1`) and :math:`c` the second (:math:`W_2^\top`). No hidden
+    unit belongs to a task by construction, and no weight of the second layer is made to act as a gate; `tau_w` is the
+    time constant of the first layer, and `tau_c` and penalties on gates are those of the second.
 
     Args:
         hidden: number of hidden units; to hold M tasks at once, M times the number of outputs.
@@ -238,14 +233,9 @@ class TwoLayer(Network):
     weight_dims: ClassVar[tuple[str, ...]] = ("hidden", "in")
     gate_dims: ClassVar[tuple[str, ...]] = ("hidden", "out")
 
-    hidden: int = eqx.field(static=True, converter=to_plain, default=20)
-    gate_spread: float = eqx.field(converter=to_real, default=0.07)
-    weight_scale: float = eqx.field(converter=to_real, default=0.01)
-
-    def __check_init__(self) -> None:
-        require_integer("hidden", self.hidden, 1, "The paper's Fig. 6 has 20")
-        require_nonnegative("gate_spread", self.gate_spread, "Use 0.07")
-        require_nonnegative("weight_scale", self.weight_scale, "The paper uses 0.01")
+    hidden: int = integer(at_least=1, default=20, remedy="The paper's Fig. 6 has 20")
+    gate_spread: float = nonnegative(default=0.07, remedy="Use 0.07")
+    weight_scale: float = nonnegative(default=0.01, remedy="The paper uses 0.01")
 
     def init(self, key: Key[Array, ""], d_out: int, d_in: int) -> Params:
         first, second = jax.random.split(key)

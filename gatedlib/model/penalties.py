@@ -1,24 +1,25 @@
-"""Penalties that make gates behave like gates; each has one visible coefficient, and they add up."""
+"""Penalties on gates and weights, which add up; the strength of every one is a coefficient that the user sets."""
 
 import abc
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gatedlib._internal.validation import require, require_nonnegative, to_plain, to_real
+from gatedlib._internal.renamed import renamed
+from gatedlib._internal.validation import refusal
+from gatedlib.model.fields import Part, checked, nonnegative, one_of
 from gatedlib.model.networks import Params
 
 
-class Penalty(eqx.Module):
-    r"""A cost on the parameters, added to the loss: its `value` says all there is to know.
+class Penalty(Part):
+    r"""A cost on the parameters, added to the loss; a subclass defines `value`.
 
     Its gradient is derived. A penalty on gates alone says so (`acts_on_weights`); where its derivative jumps as a gate
-    passes zero, it gives the derivatives on both sides itself (`slope`).
+    passes zero, it gives the derivatives on both sides itself (`one_sided_gradient`).
 
     Example:
         >>> class Together(gl.Penalty):               # gates that resist being apart
@@ -30,35 +31,46 @@ class Penalty(eqx.Module):
         3
     """
 
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "slope" in vars(cls):  # the name of version 0.2, which nothing would call
+            raise AttributeError(f"{cls.__name__}.slope is now called one_sided_gradient")
+
     @abc.abstractmethod
     def value(self, params: Params) -> Float[Array, ""]:
         """The cost."""
 
     @property
     def acts_on_weights(self) -> bool:
-        """Whether it pulls on weights, and not on gates alone; true unless a penalty says that it does not."""
+        """Whether the cost depends on weights; true unless a penalty on gates alone overrides it."""
         return True
 
     def stiffness(self, shape: tuple[int, ...]) -> float:
         """The largest second derivative along gates of this shape, which limits the step; 0 unless there is one."""
         return 0.0
 
-    def slope(self, gates: Any, side: Any) -> Any:
-        """The derivative along each gate of a penalty on gates, on this side of zero where it jumps there.
+    def one_sided_gradient(self, gates: Any, side: Any) -> Any:
+        """The gradient of a penalty on gates; where it jumps as a gate passes zero, its value on the given side.
 
-        `side` is 1 above, -1 below, and 0 at zero itself, for each gate.
+        `side` has one entry per gate: 1 above zero, -1 below, and 0 at zero itself.
         """
         try:
             return jax.grad(lambda gates: self.value(Params(None, gates)))(gates)
         except (AttributeError, TypeError) as failure:
-            rule = f"says that it does not act on weights, and its value needs them ({failure})"
-            raise ValueError(f"penalty {type(self).__name__}: {rule}. Leave acts_on_weights out.") from failure
+            raise ValueError(
+                f"penalty {type(self).__name__}: says that it does not act on weights, and its value needs them "
+                f"({failure}). Leave acts_on_weights out."
+            ) from failure
 
     def gradient(self, params: Params) -> Params:
-        """Its gradient; a scalar 0 stands for weights that it leaves alone."""
+        """The gradient of the cost; a scalar 0 stands for that of weights or gates on which it does not depend."""
         if self.acts_on_weights:
             return jax.grad(self.value)(params)
-        return Params(weights=jnp.zeros(()), gates=self.slope(params.gates, jnp.sign(params.gates)))
+        # Adding a scalar zero to the gradient of the weights is free; an array of zeros of their size would not be.
+        return Params(weights=jnp.zeros(()), gates=self.one_sided_gradient(params.gates, jnp.sign(params.gates)))
+
+
+renamed(Penalty, {"slope": "one_sided_gradient"})
 
 
 class _OnGates(Penalty):
@@ -90,20 +102,17 @@ class Nonnegative(_OnGates):
     Source: paper, section 2; a is the effective coefficient (the released code hides a factor in it).
     """
 
-    a: float = eqx.field(converter=to_real)
-
-    def __check_init__(self) -> None:
-        require_nonnegative("a", self.a, "The paper's Fig. 2 has 0.0909; 0 switches the penalty off")
+    a: float = nonnegative(remedy="The paper's Fig. 2 has 0.0909; 0 switches the penalty off")
 
     def value(self, params: Params) -> Float[Array, ""]:
         return self.a * jnp.sum(jnp.maximum(-params.gates, 0.0))
 
-    def slope(self, gates: Any, side: Any) -> Any:
+    def one_sided_gradient(self, gates: Any, side: Any) -> Any:
         return -self.a * (side < 0)
 
 
 class UnitNorm(_OnGates):
-    r"""A spring that holds the norm of the gates at one: a bounded activity that the gates compete for.
+    r"""A quadratic cost that pulls the norm of the gates to one: the gates compete for a bounded total activity.
 
     .. math::
 
@@ -112,10 +121,10 @@ class UnitNorm(_OnGates):
         \quad\text{or}\quad b\,(\|c\|_2 - 1)\, c_p / \|c\|_2
 
     Args:
-        b: the stiffness of the spring.
-        ord: k, which norm is held: 1 (sum of absolute values) or 2 (length).
-        per_neuron: where there is a gate per path and output neuron (`NeuronGated`), hold the norm of each neuron's
-            gates with a spring of its own, and not that of all gates together. With one gate per path the two agree.
+        b: the strength of the cost.
+        ord: k, the norm: 1 (sum of absolute values) or 2 (length).
+        per_neuron: for networks with a gate per path and output neuron (`NeuronGated`), whether every neuron's gates
+            have a cost on their own norm, and not all gates together one. With one gate per path the two agree.
 
     Raises:
         ValueError: if b is negative or not finite, k is neither 1 nor 2, or `per_neuron` is neither true nor false.
@@ -128,50 +137,44 @@ class UnitNorm(_OnGates):
         >>> float(gl.UnitNorm(0.5).value(neurons)), float(gl.UnitNorm(0.5, per_neuron=True).value(neurons))
         (0.25, 0.0)
 
-    Source: paper, section 2; b is the effective coefficient. The released code holds all gates together.
+    Source: paper, section 2; b is the effective coefficient. The released code takes the norm of all gates together.
     """
 
-    b: float = eqx.field(converter=to_real)
-    ord: int = eqx.field(static=True, converter=to_plain, default=1)
-    per_neuron: bool = eqx.field(static=True, converter=to_plain, default=False)
-
-    def __check_init__(self) -> None:
-        require_nonnegative("b", self.b, "The paper's Fig. 2 has 0.909; 0 switches the penalty off")
-        known = isinstance(self.ord, int) and self.ord in (1, 2)
-        require(known, "ord", self.ord, "must be 1 or 2", "Use 1, as in the paper's Fig. 2")
-        either, remedy = "must be True or False", "Use False for one norm of all gates, as in the released code"
-        require(isinstance(self.per_neuron, bool), "per_neuron", self.per_neuron, either, remedy)
+    b: float = nonnegative(remedy="The paper's Fig. 2 has 0.909; 0 switches the penalty off")
+    ord: int = one_of(1, 2, default=1, remedy="Use 1, as in the paper's Fig. 2")
+    per_neuron: bool = one_of(
+        True, False, default=False, remedy="Use False for one norm of all gates, as in the released code"
+    )
 
     def value(self, params: Params) -> Float[Array, ""]:
         return self.b / 2 * jnp.sum((_norm(jnp.asarray(params.gates), self.ord, self.per_neuron) - 1) ** 2)
 
-    def slope(self, gates: Any, side: Any) -> Any:
+    def one_sided_gradient(self, gates: Any, side: Any) -> Any:
         norm = _norm(gates, self.ord, self.per_neuron)
-        if self.ord == 1 or math.prod(_held_together(gates.shape, self.per_neuron)) == 1:
-            return self.b * (norm - 1) * side  # the length of one gate is its size
-        # for k = 2 the norm has no direction at c = 0; the derivative there is taken as 0
+        if self.ord == 1 or math.prod(_norm_group_shape(gates.shape, self.per_neuron)) == 1:
+            return self.b * (norm - 1) * side  # both norms of a single gate are its absolute value
+        # For k = 2 the norm has no direction at c = 0; the derivative there is taken as 0.
         return self.b * (norm - 1) * (gates / gates.__array_namespace__().where(norm > 0, norm, 1.0))
 
     def stiffness(self, shape: tuple[int, ...]) -> float:
-        return self.b * (math.prod(_held_together(shape, self.per_neuron)) if self.ord == 1 else 1)
+        # The second derivative is b s s^T for k = 1, with s the signs of n gates: its largest eigenvalue is b n.
+        return self.b * (math.prod(_norm_group_shape(shape, self.per_neuron)) if self.ord == 1 else 1)
 
 
 def _norm(gates: Any, ord: int, per_neuron: bool) -> Any:
-    """The norm of gates in an array of jax, or of numpy, where the solver computes.
-
-    Not linalg.norm: it flattens nothing, and gates per neuron have two axes.
-    """
-    over = 0 if per_neuron else None
-    return abs(gates).sum(over) if ord == 1 else gates.__array_namespace__().sqrt((gates**2).sum(over))
+    """The norm of all gates, or of each neuron's, in an array of jax or of numpy, in which `solve` computes."""
+    # linalg.norm would take gates per path and neuron for a matrix, and compute a norm of matrices.
+    axis = 0 if per_neuron else None
+    return abs(gates).sum(axis) if ord == 1 else gates.__array_namespace__().sqrt((gates**2).sum(axis))
 
 
-def _held_together(shape: tuple[int, ...], per_neuron: bool) -> tuple[int, ...]:
+def _norm_group_shape(shape: tuple[int, ...], per_neuron: bool) -> tuple[int, ...]:
     """The shape of the gates that share one norm."""
     return shape[:1] if per_neuron else shape
 
 
 class WeightCost(Penalty):
-    r"""A cost on every column of the weights, whatever its direction: columns that earn nothing shrink to zero.
+    r"""A cost on the length of every column of the weights: columns that do not reduce the loss shrink to zero.
 
     .. math::
 
@@ -192,19 +195,14 @@ class WeightCost(Penalty):
     Source: paper, Fig. A.3.
     """
 
-    column_cost: float = eqx.field(converter=to_real)
-
-    def __check_init__(self) -> None:
-        require_nonnegative(
-            "column_cost", self.column_cost, "The paper's Fig. A.3 has 0.194; 0 switches the penalty off"
-        )
+    column_cost: float = nonnegative(remedy="The paper's Fig. A.3 has 0.194; 0 switches the penalty off")
 
     def value(self, params: Params) -> Float[Array, ""]:
         return self.column_cost * jnp.mean(jnp.sqrt(jnp.sum(params.weights**2, -2)))
 
     def gradient(self, params: Params) -> Params:
         lengths = jnp.sqrt(jnp.sum(params.weights**2, -2, keepdims=True))
-        # a column of length 0 has no direction; the gradient there is taken as 0
+        # A column of length 0 has no direction; the gradient there is taken as 0, where the derived one would be nan.
         directions = params.weights / jnp.where(lengths > 0, lengths, 1.0)
         return Params(weights=self.column_cost / lengths.size * directions, gates=jnp.zeros(()))
 
@@ -230,17 +228,21 @@ class WeightDecay(Penalty):
     Source: this library; for what it does to the first of two layers, see the book's *Gating without gates*.
     """
 
-    weight_decay: float = eqx.field(converter=to_real)
-
-    def __check_init__(self) -> None:
-        require_nonnegative("weight_decay", self.weight_decay, "Use 0.01; 0 switches the penalty off")
+    weight_decay: float = nonnegative(remedy="Use 0.01; 0 switches the penalty off")
 
     def value(self, params: Params) -> Float[Array, ""]:
         return self.weight_decay / 2 * jnp.sum(params.weights**2)
 
 
+def require_penalties(name: str, penalties: object) -> None:
+    """Require a tuple of penalties."""
+    if not isinstance(penalties, tuple) or not all(isinstance(penalty, Penalty) for penalty in penalties):
+        remedy = "Write (Nonnegative(0.0909), UnitNorm(0.909)), or () for none"
+        raise refusal(name, penalties, "must be a tuple of penalties", remedy)
+
+
 class Scaled(Penalty):
-    r"""Some penalties made stronger or weaker together, by one number.
+    r"""Penalties made stronger or weaker together, by one number.
 
     .. math::
 
@@ -261,12 +263,8 @@ class Scaled(Penalty):
     Source: paper, Fig. 5B.
     """
 
-    strength: float = eqx.field(converter=to_real)
-    penalties: Sequence[Penalty] = eqx.field(converter=to_plain)
-
-    def __check_init__(self) -> None:
-        require_nonnegative("strength", self.strength, "1 leaves the penalties as they are, 0 switches them off")
-        check_penalties(self.penalties)
+    strength: float = nonnegative(remedy="1 leaves the penalties as they are, 0 switches them off")
+    penalties: Sequence[Penalty] = checked(require_penalties)
 
     def value(self, params: Params) -> Float[Array, ""]:
         return self.strength * sum((p.value(params) for p in self.penalties), jnp.zeros(()))
@@ -275,8 +273,8 @@ class Scaled(Penalty):
     def acts_on_weights(self) -> bool:
         return any(penalty.acts_on_weights for penalty in self.penalties)
 
-    def slope(self, gates: Any, side: Any) -> Any:
-        return self.strength * sum(penalty.slope(gates, side) for penalty in self.penalties)
+    def one_sided_gradient(self, gates: Any, side: Any) -> Any:
+        return self.strength * sum(penalty.one_sided_gradient(gates, side) for penalty in self.penalties)
 
     def gradient(self, params: Params) -> Params:
         gradients = [penalty.gradient(params) for penalty in self.penalties]
@@ -288,14 +286,3 @@ class Scaled(Penalty):
 
     def stiffness(self, shape: tuple[int, ...]) -> float:
         return self.strength * sum(penalty.stiffness(shape) for penalty in self.penalties)
-
-
-def check_penalties(penalties: object) -> None:
-    """Require a tuple of penalties."""
-    require(
-        isinstance(penalties, tuple) and all(isinstance(p, Penalty) for p in penalties),
-        "penalties",
-        penalties,
-        "must be a tuple of penalties",
-        "Write (Nonnegative(0.0909), UnitNorm(0.909)), or () for none",
-    )

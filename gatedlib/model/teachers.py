@@ -1,34 +1,25 @@
 """Teachers: the tasks that a student has to learn, each a matrix from inputs to targets.
 
-A teacher set draws one array `W*[m, i, j]` (task, out, in) per seed. Kinds of your own are
-subclasses of `Teachers`. On task m the target of an input x is `W*[m] x`.
+A teacher set draws one array `W*[m, i, j]` (task, out, in) per seed. On task m the target of an input x is `W*[m] x`.
+Teachers of your own are subclasses of `Teachers`.
 """
 
 import abc
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib._internal.numerics import normal, orthonormal
-from gatedlib._internal.validation import (
-    as_jax_array,
-    require,
-    require_finite,
-    require_integer,
-    require_nonnegative,
-    require_positive,
-    to_plain,
-    to_real,
-)
+from gatedlib._internal.validation import as_jax_array, refusal, require_finite, require_nonnegative
+from gatedlib.model.fields import Part, checked, integer, nonnegative, positive
 
 
-class Teachers(eqx.Module):
+class Teachers(Part):
     """A distribution over sets of teacher matrices, one set per seed; `dims` names their axes in results."""
 
     dims: ClassVar[tuple[str, ...]] = ("task", "out", "in")
@@ -40,7 +31,7 @@ class Teachers(eqx.Module):
 
     @property
     def components(self) -> int:
-        """How many tasks come first that are not made of others: all, unless there are composites."""
+        """The number of tasks that are not made of others, which come first: all, unless there are composites."""
         return self.shape[0]
 
     @abc.abstractmethod
@@ -49,15 +40,15 @@ class Teachers(eqx.Module):
 
 
 class Orthogonal(Teachers):
-    r"""Random teachers that share nothing: disjoint rows of one random orthogonal matrix.
+    r"""Random teachers without overlap: disjoint rows of one random orthogonal matrix.
 
     .. math::
 
         W^*_m = s\, Q_{[m d_\mathrm{out} : (m+1) d_\mathrm{out}]}, \qquad Q^\top Q = I
 
     so that :math:`\langle W^*_m, W^*_n \rangle = 0` and :math:`\|W^*_m\|_F^2 = s^2 d_\mathrm{out}`. With the standard
-    scale :math:`s = 1/\sqrt{d_\mathrm{in}}`, giving no output at all costs :math:`d_\mathrm{out} / 2 d_\mathrm{in}` and
-    answering the other task twice that.
+    scale :math:`s = 1/\sqrt{d_\mathrm{in}}`, the loss of a student without output is
+    :math:`d_\mathrm{out} / 2 d_\mathrm{in}`, and that of a student that answers the other task is twice as large.
 
     Args:
         tasks: number of tasks M.
@@ -76,25 +67,16 @@ class Orthogonal(Teachers):
     Source: paper, section 2 and appendix on the settings of Fig. 2.
     """
 
-    tasks: int = eqx.field(static=True, converter=to_plain, default=2)
-    d_in: int = eqx.field(static=True, converter=to_plain, default=20)
-    d_out: int = eqx.field(static=True, converter=to_plain, default=10)
-    scale: float | None = eqx.field(converter=to_real, default=None)
+    tasks: int = integer(at_least=1, default=2, remedy="Use 2 for the paper's alternating tasks")
+    d_in: int = integer(at_least=1, default=20, remedy="The paper uses 20")
+    d_out: int = integer(at_least=1, default=10, remedy="The paper uses 10")
+    scale: float | None = positive(default=None, remedy="Leave it out for 1 / sqrt(d_in)")
 
     def __check_init__(self) -> None:
-        require_integer("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
-        require_integer("d_in", self.d_in, 1, "The paper uses 20")
-        require_integer("d_out", self.d_out, 1, "The paper uses 10")
         needed = self.tasks * self.d_out
-        require(
-            self.d_in >= needed,
-            "d_in",
-            self.d_in,
-            f"orthogonal teachers need d_in >= tasks * d_out = {self.tasks} * {self.d_out} = {needed}",
-            f"Use d_in = {needed} or more, or fewer tasks or outputs",
-        )
-        if self.scale is not None:
-            require_positive("scale", self.scale, "Leave it out for 1 / sqrt(d_in)")
+        if self.d_in < needed:
+            rule = f"orthogonal teachers need d_in >= tasks * d_out = {self.tasks} * {self.d_out} = {needed}"
+            raise refusal("d_in", self.d_in, rule, f"Use d_in = {needed} or more, or fewer tasks or outputs")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -107,7 +89,7 @@ class Orthogonal(Teachers):
 
 
 class Correlated(Orthogonal):
-    r"""Random teachers that all resemble each other equally: each pair has the same correlation, row by row, exactly.
+    r"""Random teachers of which every pair has the same correlation, exactly and row by row.
 
     .. math::
 
@@ -134,18 +116,29 @@ class Correlated(Orthogonal):
     Source: paper, Fig. A.13.
     """
 
-    correlation: float = eqx.field(converter=to_real, default=0.0)
+    correlation: float = nonnegative(default=0.0, remedy="Use 0 for orthogonal teachers")
 
     def __check_init__(self) -> None:
-        require_nonnegative("correlation", self.correlation, "Use 0 for orthogonal teachers")
-        at_most = isinstance(self.correlation, jax.core.Tracer) or self.correlation <= 1
-        require(at_most, "correlation", self.correlation, "must be 1 or below", "Use 1 for equal teachers")
+        if not isinstance(self.correlation, jax.core.Tracer) and self.correlation > 1:
+            raise refusal("correlation", self.correlation, "must be 1 or below", "Use 1 for equal teachers")
 
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
         orthogonal = super().sample(key)
         own = jnp.sqrt(1 - self.correlation)
+        # So 2 own shared + M shared² = rho, which is the product of rows of two tasks (for O of length one), and with
+        # own² = 1 - rho it adds up to 1, the squared length of a row.
         shared = (jnp.sqrt(1 - self.correlation + self.tasks * self.correlation) - own) / self.tasks
         return own * orthogonal + shared * orthogonal.sum(0)
+
+
+def _require_singular_values(name: str, values: Any) -> None:
+    """Require numbers of zero or above, at least one of them above zero."""
+    if not isinstance(values, tuple):
+        raise refusal(name, values, "must be a list of singular values", "Use (1.0,)")
+    for value in values:
+        require_nonnegative("singular value", value, "Use 0 for none")
+    if not any(isinstance(value, jax.core.Tracer) or value > 0 for value in values):
+        raise refusal(name, values, "must hold at least one singular value above 0", "Use (1.0,)")
 
 
 class Spectral(Teachers):
@@ -157,8 +150,8 @@ class Spectral(Teachers):
         \langle u_{m\alpha}, u_{m\beta} \rangle = \delta_{\alpha\beta}, \qquad
         \langle v_{m\alpha}, v_{n\beta} \rangle = \delta_{mn} \delta_{\alpha\beta}
 
-    so that :math:`\|W^*_m\|_F^2 = \sum_\alpha s_\alpha^2`, and teachers are orthogonal because they read different
-    inputs; their outputs may overlap.
+    so that :math:`\|W^*_m\|_F^2 = \sum_\alpha s_\alpha^2`. Teachers are orthogonal because they depend on different
+    directions of the input; their outputs may overlap.
 
     Args:
         values: the singular values of every teacher; those above 0 are its rank.
@@ -178,26 +171,17 @@ class Spectral(Teachers):
     Source: paper, Fig. A.2.
     """
 
-    values: Sequence[float] | np.ndarray = eqx.field(converter=to_plain)
-    tasks: int = eqx.field(static=True, converter=to_plain, default=2)
-    d_in: int = eqx.field(static=True, converter=to_plain, default=30)
-    d_out: int = eqx.field(static=True, converter=to_plain, default=30)
+    values: Sequence[float] | np.ndarray = checked(_require_singular_values)
+    tasks: int = integer(at_least=1, default=2, remedy="Use 2 for the paper's alternating tasks")
+    d_in: int = integer(at_least=1, default=30, remedy="The paper's Fig. A.2 has 30")
+    d_out: int = integer(at_least=1, default=30, remedy="The paper's Fig. A.2 has 30")
 
     def __check_init__(self) -> None:
-        require_integer("tasks", self.tasks, 1, "Use 2 for the paper's alternating tasks")
-        require_integer("d_in", self.d_in, 1, "The paper's Fig. A.2 has 30")
-        require_integer("d_out", self.d_out, 1, "The paper's Fig. A.2 has 30")
-        listed = isinstance(self.values, tuple)
-        require(listed, "values", self.values, "must be a list of singular values", "Use (1.0,)")
-        for value in self.values:
-            require_nonnegative("singular value", value, "Use 0 for none")
-        if not any(isinstance(value, jax.core.Tracer) for value in self.values):
-            rule = "must hold at least one singular value above 0"
-            require(max(self.values, default=0) > 0, "values", self.values, rule, "Use (1.0,)")
-        count = len(self.values)
-        for name, size, needed in (("d_in", self.d_in, self.tasks * count), ("d_out", self.d_out, count)):
-            rule = f"{self.tasks} teachers with {count} singular values need {name} >= {needed}"
-            require(size >= needed, name, size, rule, f"Use {name} = {needed} or more, or fewer values")
+        rank = len(self.values)
+        for name, size, needed in (("d_in", self.d_in, self.tasks * rank), ("d_out", self.d_out, rank)):
+            if size < needed:
+                rule = f"{self.tasks} teachers with {rank} singular values need {name} >= {needed}"
+                raise refusal(name, size, rule, f"Use {name} = {needed} or more, or fewer values")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -206,15 +190,25 @@ class Spectral(Teachers):
     def sample(self, key: Key[Array, ""]) -> Float[Array, "task out in"]:
         left_key, right_key = jax.random.split(key)
         rank = len(self.values)
-        reads = orthonormal(normal(right_key, (self.tasks * rank, self.d_in)))
-        writes = jax.vmap(orthonormal)(normal(left_key, (self.tasks, rank, self.d_out)))
-        modes = (self.tasks, rank, self.d_in)
-        return jnp.einsum("k,mko,mki->moi", jnp.asarray(self.values), writes, reads.reshape(modes))
+        # Right singular vectors are orthonormal across all tasks, left ones within each.
+        right = orthonormal(normal(right_key, (self.tasks * rank, self.d_in))).reshape(self.tasks, rank, self.d_in)
+        left = jax.vmap(orthonormal)(normal(left_key, (self.tasks, rank, self.d_out)))
+        return jnp.einsum("k,mko,mki->moi", jnp.asarray(self.values), left, right)
 
 
-def _matrices(given: object) -> Array:
-    matrices = as_jax_array("matrices", given, "Stack one matrix per task: np.stack([first, second])")
+def _as_matrices(value: object) -> Array:
+    matrices = as_jax_array("matrices", value, "Stack one matrix per task: np.stack([first, second])")
     return matrices if matrices.dtype in (jnp.float32, jnp.float64) else matrices.astype(float)
+
+
+def _require_stack(name: str, matrices: Array) -> None:
+    """Require finite matrices in an array of three axes, none of them empty."""
+    remedy = "Stack one matrix per task: np.stack([first, second])"
+    if matrices.ndim != 3:
+        raise refusal(f"shape of {name}", matrices.shape, "must be (task, out, in), three axes", remedy)
+    if matrices.size == 0:
+        raise refusal(f"shape of {name}", matrices.shape, "must have no empty axis", remedy)
+    require_finite("entries", matrices)
 
 
 class Given(Teachers):
@@ -237,14 +231,7 @@ class Given(Teachers):
     Source: the toy tasks of paper Fig. 4 are of this kind.
     """
 
-    matrices: Float[Array | np.ndarray, "task out in"] = eqx.field(converter=_matrices)
-
-    def __check_init__(self) -> None:
-        shape = self.matrices.shape
-        remedy = "Stack one matrix per task: np.stack([first, second])"
-        require(len(shape) == 3, "shape of matrices", shape, "must be (task, out, in), three axes", remedy)
-        require(min(shape) > 0, "shape of matrices", shape, "must have no empty axis", remedy)
-        require_finite("entries", self.matrices)
+    matrices: Float[Array | np.ndarray, "task out in"] = checked(_require_stack, convert=_as_matrices)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,31 +1,29 @@
-"""From the chunks of a sweep to one labelled dataset."""
+"""From the tiles of a sweep to one labelled dataset."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 
 from gatedlib._internal.validation import require
-from gatedlib.model.curricula import Schedule
-from gatedlib.model.experiment import Experiment
-from gatedlib.model.networks import Params
 from gatedlib.simulation import results
-from gatedlib.simulation.grid import Measure, cell_settings
-from gatedlib.simulation.simulate import Request
+from gatedlib.simulation.spec import Measure, RunArrays, RunSpec
 
 
 class Measuring:
-    """How the runs of a chunk are measured: cell by cell, or many at once where that is known to give the same.
+    """How the runs of a tile are measured: cell by cell, or many at once where that is known to give the same.
 
     Labels cost more than most runs, so cells with one schedule are labelled and measured together, as if they were
     seeds of one. Metrics of this library look at no other run. What a user wrote may compare the seeds of a cell; in
-    the first chunk it is called both ways.
+    the first tile it is called both ways.
 
     Args:
         measure: what is kept; None for everything.
-        all_seeds: whether a chunk holds all seeds of its cells.
+        all_seeds: whether a tile holds all seeds of its cells.
     """
 
     def __init__(self, measure: Measure | None, *, all_seeds: bool) -> None:
@@ -34,19 +32,19 @@ class Measuring:
         self.together = True if measure is None or module.startswith("gatedlib.analysis.") else None
 
     def of(self, data: xr.Dataset, seeds: int) -> xr.Dataset:
-        """The measure of some cells, so many runs each, along `seed`."""
+        """The measure of cells with this number of seeds each, whose runs lie one after the other along `seed`."""
         if self.together:
-            return self._value(data)
+            return self._apply(data)
         runs = [data.isel(seed=slice(begin, begin + seeds)) for begin in range(0, data.sizes["seed"], seeds)]
-        alone = [self._value(run) for run in runs]
-        found = results.concat(alone, "seed")
+        by_cell = [self._apply(run) for run in runs]
+        joined = results.concat(by_cell, "seed")
         if self.together is None:
-            self._require_single_seeds(runs[0], alone[0])
-            self.together = self._gives(data, found)
-        return found
+            self._require_single_seeds(runs[0], by_cell[0])
+            self.together = self._gives(data, joined)
+        return joined
 
     def _require_single_seeds(self, run: xr.Dataset, whole: xr.Dataset) -> None:
-        """Where the seeds of a cell lie in several chunks, require a measure that looks at each by itself.
+        """Where the seeds of a cell lie in several tiles, require a measure that looks at each by itself.
 
         To see that, the first seed is measured beside one with other numbers.
         """
@@ -54,19 +52,18 @@ class Measuring:
         other = first.map(lambda array: 1.5 * array + 0.1 if "time" in array.dims else array)
         both = results.concat([first, other.assign_coords(first.coords)], "seed")
         fits = self.all_seeds or self._gives(both, whole.isel(seed=[0]), count=1)
-        rule = "compares seeds, and a chunk of this memory does not hold all seeds of a cell"
+        rule = "compares seeds, and a tile of this memory does not hold all seeds of a cell"
         require(fits, "measure", getattr(self.measure, "__name__", self.measure), rule, "Allow more: memory=2**33")
 
     def _gives(self, data: xr.Dataset, expected: xr.Dataset, count: int | None = None) -> bool:
-        """Whether the measure of these runs, or of the first so many, is this one, up to rounding."""
+        """Whether the measure of these runs, or of the first `count` of them, is the expected one, up to rounding."""
         try:
-            found = self._value(data).isel(seed=slice(count))
-            xr.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-12)
+            xr.testing.assert_allclose(self._apply(data).isel(seed=slice(count)), expected, rtol=1e-5, atol=1e-12)
         except Exception:  # a user's function may fail in any way on what it was not made for
             return False
         return True
 
-    def _value(self, data: xr.Dataset) -> xr.Dataset:
+    def _apply(self, data: xr.Dataset) -> xr.Dataset:
         value = data if self.measure is None else self.measure(data)
         rule = "must give a DataArray or a Dataset"
         remedy = "Use a metric, or a function such as lambda results: results.loss.mean('time')"
@@ -82,90 +79,60 @@ class Measuring:
         return value
 
 
-def measured(
-    cells: list[Experiment],
-    schedules: list[Schedule],
-    indices: np.ndarray,
-    request: Request,
-    axes: dict[str, list],
-    measuring: Measuring,
-    arrays: tuple[np.ndarray, Params, dict[str, np.ndarray]],
-) -> xr.Dataset:
-    """Label the arrays of a chunk and measure them; dims cell and seed come first."""
+def label_and_measure(spec: RunSpec, indices: np.ndarray, arrays: RunArrays, measuring: Measuring) -> xr.Dataset:
+    """Label the runs of a tile, whose cells have these indices in the sweep, and measure them; dims cell, seed, …."""
     alike: dict[Any, list[int]] = {}
-    for place, (cell, schedule) in enumerate(zip(cells, schedules, strict=True)):
-        key = float(cell.flow.dt), schedule.tasks.tobytes(), schedule.start.tobytes()
+    for place, (experiment, schedule, _) in enumerate(spec.cells):
+        key = float(experiment.flow.dt), schedule.tasks.tobytes(), schedule.start.tobytes()
         alike.setdefault(key, []).append(place)
-    everywhere, seeds = cell_settings(axes), request.seeds
     parts = []
     for places in alike.values():
-        values = [everywhere[index] for index in indices[places]]
-        data = results.label(
-            [cells[place] for place in places],
-            schedules[places[0]],
-            seeds,
-            request.record,
-            request.every,
-            _runs(arrays[0], places),
-            Params(*(_runs(leaf, places) for leaf in arrays[1])),
-            {name: _runs(leaf, places) for name, leaf in arrays[2].items()},
-            initial=request.initial,
-        )
-        along_seed = {name: ("seed", np.repeat([cell[name] for cell in values], len(seeds))) for name in axes}
-        found = measuring.of(data.assign_coords(along_seed), len(seeds)).drop_vars(list(axes), errors="ignore")
-        parts.append(_split(found, indices[places], seeds))
+        part = spec.select(places, np.arange(len(spec.seeds)))
+        data = results.label(part, jax.tree.map(lambda leaf, places=places: leaf[places], arrays))
+        swept = {
+            name: ("seed", np.repeat([cell.settings[name] for cell in part.cells], len(part.seeds)))
+            for name in part.cells[0].settings
+        }
+        measured = measuring.of(data.assign_coords(swept), len(part.seeds)).drop_vars(list(swept), errors="ignore")
+        parts.append(_split_runs(measured, indices[places], part.seeds))
     return results.concat(parts, "cell")
 
 
-def _runs(leaf: Any, places: list[int]) -> Any:
-    """Some cells of an array (seed, cell, …) as an array (run, …), cell after cell."""
-    taken = np.asarray(leaf)[:, places].swapaxes(0, 1)
-    return taken.reshape(-1, *taken.shape[2:])
-
-
-def _split(data: xr.Dataset, cells: np.ndarray, seeds: np.ndarray) -> xr.Dataset:
+def _split_runs(data: xr.Dataset, cells: np.ndarray, seeds: np.ndarray) -> xr.Dataset:
     """Runs along `seed` as cells and seeds."""
-    shape = len(cells), len(seeds)
-
-    def split(array: xr.DataArray) -> tuple:
-        timed = array.transpose("seed", ...)
-        return ("cell", "seed", *timed.dims[1:]), timed.values.reshape(*shape, *timed.shape[1:])
-
-    variables = {name: split(array) for name, array in data.items()}
-    coordinates = {name: array for name, array in data.coords.items() if "seed" not in array.dims}
-    if "settings" in data.coords:
-        coordinates["settings"] = split(data.settings)
+    sizes = {"cell": len(cells), "seed": len(seeds)}
+    runs = data.drop_vars("seed", errors="ignore").rename_dims(seed="run")  # a new axis needs a name that is free
+    variables = {name: array.variable.unstack(run=sizes).transpose(*sizes, ...) for name, array in runs.items()}
+    coordinates: dict[Any, Any] = {name: array for name, array in runs.coords.items() if "run" not in array.dims}
+    if "settings" in runs.coords:
+        coordinates["settings"] = runs.settings.variable.unstack(run=sizes)
     return xr.Dataset(variables, {**coordinates, "cell": cells, "seed": seeds})
 
 
-def assemble(parts: list[xr.Dataset], axes: dict[str, list]) -> xr.Dataset:
-    """One dataset over the whole grid from the datasets of its chunks."""
+def assemble(parts: Sequence[xr.Dataset], axes: dict[str, list]) -> xr.Dataset:
+    """One dataset over the whole grid from the datasets of its tiles."""
     by_cells: dict[int, list[xr.Dataset]] = {}
     for part in parts:
         by_cells.setdefault(int(part.cell[0]), []).append(part)
-    flat = results.concat([results.concat(some, "seed") for some in by_cells.values()], "cell")
-    flat = flat.isel(cell=np.argsort(flat.cell.values)).drop_vars("cell")
-    shape = tuple(map(len, axes.values()))
+    whole = results.concat([results.concat(tiles, "seed") for tiles in by_cells.values()], "cell").sortby("cell")
+    sizes = {name: len(values) for name, values in axes.items()}
 
-    def unfolded(variable: xr.Variable) -> tuple:
-        if "cell" not in variable.dims:
-            return variable.dims, variable.values
-        first = variable.transpose("cell", ...)
-        return (*axes, *first.dims[1:]), first.values.reshape(*shape, *first.shape[1:])
+    def unfold(array: xr.DataArray) -> xr.Variable:
+        variable = array.variable.to_base_variable()
+        return variable.unstack(cell=sizes).transpose(*sizes, ...) if "cell" in variable.dims else variable
 
-    variables = {name: unfolded(array.variable) for name, array in flat.items()}
-    coordinates = {name: _thinned(unfolded(array.variable), axes) for name, array in flat.coords.items()}
-    if "settings" in coordinates:  # for what an average over one of them has lost
+    variables = {name: unfold(array) for name, array in whole.items()}
+    tables = whole.drop_vars("cell").coords.items()
+    coordinates: dict[Any, Any] = {name: _drop_constant_dims(unfold(array), axes) for name, array in tables}
+    if "settings" in coordinates:  # names the axes to a reader of results that were averaged over one of them
         coordinates["swept"] = (), " ".join(axes)
     return xr.Dataset(variables, {**coordinates, **axes}, results.VERSIONS)
 
 
-def _thinned(table: tuple[tuple, np.ndarray], swept: dict[str, list]) -> tuple:
+def _drop_constant_dims(table: xr.Variable, swept: dict[str, list]) -> xr.Variable:
     """A table of the schedule without the swept dims that it does not depend on."""
-    dims, values = table
-    for dim in [dim for dim in dims if dim in swept]:
-        axis = dims.index(dim)
-        first = values.take([0], axis)
-        if np.array_equal(values, np.broadcast_to(first, values.shape), equal_nan=values.dtype.kind == "f"):
-            dims, values = (*dims[:axis], *dims[axis + 1 :]), first.squeeze(axis)
-    return dims, values
+    for dim in [dim for dim in table.dims if dim in swept]:
+        first = table.isel({dim: 0})
+        if table.equals(first.set_dims(dict(table.sizes))):
+            table = first
+    return table

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 
-from gatedlib._internal.identity import cache_of_traces
-from gatedlib._internal.numerics import bytes_of, shapes_of, with_shapes
+from gatedlib._internal.numerics import bytes_of, cached_by_shapes, ceil_div
 from gatedlib._internal.validation import is_number, require, to_plain
-from gatedlib.model.curricula import Schedule
-from gatedlib.model.experiment import Experiment, check_settings, draw_initial, keys, setting
+from gatedlib.model.experiment import Experiment, check_settings, draw_initial, setting, split_seed
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network
 from gatedlib.model.teachers import Teachers
 from gatedlib.simulation import record as rec
 from gatedlib.simulation.simulate import batch_bytes
-
-Measure = Callable[[xr.Dataset], xr.Dataset | xr.DataArray]
-"""What a sweep keeps of its runs: a function from results to one value, or array, for each seed."""
+from gatedlib.simulation.spec import Cell, RunSpec, describe_settings
 
 
 class Tile(NamedTuple):
-    """Cells of one shape and seeds that are run together: their indices, and how many places they fill."""
+    """Cells of one shape and seeds that are run together.
+
+    Attributes:
+        cells, seeds: their indices in the sweep.
+        places: how many cells and seeds the arrays have room for, the same in all tiles of that shape, so that they
+            share compiled programs.
+    """
 
     cells: np.ndarray
     seeds: np.ndarray
@@ -59,40 +59,31 @@ def checked_axes(experiment: Experiment, grid: Mapping[str, Sequence[float] | np
     return axes
 
 
-def cell_settings(axes: dict[str, list]) -> list[dict[str, Any]]:
-    """The settings of every cell, the last axis running fastest."""
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-
-
-def describe_cell(cell: dict[str, Any]) -> str:
-    """A cell of a grid in words."""
-    return ", ".join(f"{name} = {value:.6g}" for name, value in cell.items())
-
-
 @contextlib.contextmanager
-def naming_cell(cell: dict[str, Any]) -> Iterator[None]:
+def cell_in_errors(settings: Mapping[str, Any]) -> Iterator[None]:
     """Let a refusal say in which cell it happened."""
     try:
         yield
-    except ValueError as refusal:
-        raise ValueError(f"in the cell {describe_cell(cell)}: {refusal}") from refusal
+    except ValueError as error:
+        raise ValueError(f"in the cell {describe_settings(settings)}: {error}") from error
 
 
-def cells_of(experiment: Experiment, axes: dict[str, list]) -> list[Experiment]:
-    """The experiments of all cells; a refusal names its cell."""
-    cells = []
-    for cell in cell_settings(axes):
-        with naming_cell(cell):
-            cells.append(experiment.replace(**cell))
-    return cells
+def cells_of(experiment: Experiment, axes: dict[str, list]) -> tuple[Cell, ...]:
+    """All cells, the last axis running fastest; a refusal names its cell."""
+    experiments = []
+    grid = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    for settings in grid:
+        with cell_in_errors(settings):
+            experiments.append(experiment.replace(**settings))
+    return tuple(Cell(own, own.schedule(), settings) for own, settings in zip(experiments, grid, strict=True))
 
 
-def check_one_shape(cells: list[Experiment], schedules: list[Schedule]) -> None:
+def check_one_shape(cells: Sequence[Cell]) -> None:
     """Require cells whose results have one shape, so that all that was recorded of them fits into one array."""
     shapes = []
-    for cell, schedule in zip(cells, schedules, strict=True):
-        parameters = cell.network.shapes(*cell.sizes)
-        shape = {"steps": len(schedule.tasks), "blocks": len(schedule.start), "tasks": cell.teachers.shape[0]}
+    for experiment, schedule, _ in cells:
+        parameters = experiment.network.shapes(*experiment.sizes)
+        shape = {"steps": len(schedule.tasks), "blocks": len(schedule.start), "tasks": experiment.teachers.shape[0]}
         shapes.append({**shape, **parameters})
     differ = [name for name in shapes[0] if any(shape[name] != shapes[0][name] for shape in shapes)]
     rule = f"cells differ in their {' and '.join(differ)}, so what they record has no common shape"
@@ -100,58 +91,53 @@ def check_one_shape(cells: list[Experiment], schedules: list[Schedule]) -> None:
     require(not differ, "measure", None, rule, remedy)
 
 
-def kinds_of(cells: list[Experiment], schedules: list[Schedule]) -> list[np.ndarray]:
+def group_by_program(cells: Sequence[Cell]) -> list[np.ndarray]:
     """The indices of cells that one run can serve: those of the same structure, number of steps and inputs."""
-    kinds: dict[Any, list[int]] = {}
-    for index, cell in enumerate(cells):
-        leaves, structure = jax.tree.flatten((cell.teachers, cell.network, cell.flow))
+    groups: dict[Any, list[int]] = {}
+    for index, (experiment, schedule, _) in enumerate(cells):
+        leaves, structure = jax.tree.flatten((experiment.teachers, experiment.network, experiment.flow))
         # a data set is the same if it is the same object: to compare its numbers would take long
-        inputs = tuple(leaf if is_number(leaf) else id(leaf) for leaf in jax.tree.leaves(cell.flow.inputs))
-        kind = structure, tuple(np.shape(leaf) for leaf in leaves), len(schedules[index].tasks), inputs
-        kinds.setdefault(kind, []).append(index)
-    return [np.asarray(indices) for indices in kinds.values()]
+        inputs = tuple(leaf if is_number(leaf) else id(leaf) for leaf in jax.tree.leaves(experiment.flow.inputs))
+        group = structure, tuple(np.shape(leaf) for leaf in leaves), len(schedule.tasks), inputs
+        groups.setdefault(group, []).append(index)
+    return [np.asarray(indices) for indices in groups.values()]
 
 
-def tiles_of(
-    cells: list[Experiment],
-    indices: np.ndarray,
-    steps: int,
-    seeds: np.ndarray,
-    record: tuple[rec.Quantity, ...],
-    every: int,
-    memory: float,
-    runs: int,
-) -> list[Tile]:
-    """Cut the cells of one kind, of so many steps, and the seeds into tiles of equal size, few enough runs in each."""
-    frame, ends = _bytes(cells[indices[0]], record)
-    # a tile's results are there twice while they are labelled; a step holds its parameters several times over
-    runs = max(1, min(runs, int(memory / (2 * (frame * steps // every) + 8 * ends + 4 * steps))))
-    if batch_bytes(cells[indices[0]]):  # drawn once for all cells that are run together
-        cells_together = min(len(indices), runs)
-        seeds_together = max(1, runs // cells_together)
-    else:
-        seeds_together = min(len(seeds), runs)
-        cells_together = max(1, runs // seeds_together)
-    cell_parts = np.array_split(indices, math.ceil(len(indices) / cells_together))
-    seed_parts = np.array_split(np.arange(len(seeds)), math.ceil(len(seeds) / seeds_together))
-    places = len(cell_parts[0]), len(seed_parts[0])  # array_split gives the first part the most
-    return [Tile(some, few, places) for some in cell_parts for few in seed_parts]
+def tiles_of(spec: RunSpec, memory: float, max_runs: int) -> list[Tile]:
+    """Cut a sweep into tiles of at most so many runs and about so many bytes; those of one shape have equal sizes."""
+    tiles = []
+    for indices in group_by_program(spec.cells):
+        experiment, schedule, _ = spec.cells[indices[0]]
+        steps, seeds = len(schedule.tasks), np.arange(len(spec.seeds))
+        parts = experiment.teachers, experiment.network, experiment.flow
+        frame, ends = _bytes_of(parts, experiment.sizes, spec.record)
+        # Frames are there twice while they are labelled. Parameters and teachers are there about eight times: as the
+        # state, its velocity, gradients and targets of a step, and as what a run begins and ends with. A step has the
+        # number of its task, of four bytes.
+        run_bytes = 2 * (frame * steps // spec.every) + 8 * ends + 4 * steps
+        runs = max(1, min(max_runs, int(memory / run_bytes)))
+        if batch_bytes(experiment):  # inputs are drawn once for all cells of a tile: as many cells as fit
+            cells_together = min(len(indices), runs)
+            seeds_together = max(1, runs // cells_together)
+        else:
+            seeds_together = min(len(seeds), runs)
+            cells_together = max(1, runs // seeds_together)
+        cell_parts = np.array_split(indices, ceil_div(len(indices), cells_together))
+        seed_parts = np.array_split(seeds, ceil_div(len(seeds), seeds_together))
+        places = len(cell_parts[0]), len(seed_parts[0])  # array_split gives the first part the most
+        tiles += [Tile(cell_part, seed_part, places) for cell_part in cell_parts for seed_part in seed_parts]
+    return tiles
 
 
-def _bytes(cell: Experiment, record: tuple[rec.Quantity, ...]) -> tuple[int, int]:
-    """How many bytes a frame of one run has, and its parameters and teachers; found without running anything."""
-    return _bytes_of(*shapes_of((cell.teachers, cell.network, cell.flow)), cell.sizes, record)
+@cached_by_shapes
+def _bytes_of(parts: Any, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]) -> tuple[int, int]:
+    """The bytes of a frame of one run, and of its parameters and teachers; traced, and nothing is run."""
 
-
-@cache_of_traces
-def _bytes_of(
-    structure: Any, shapes: tuple, sizes: tuple[int, int], record: tuple[rec.Quantity, ...]
-) -> tuple[int, int]:
     def begin(sampler: Teachers, network: Network, flow: Flow) -> Any:
         teachers, params = draw_initial(sampler, network, 0, sizes)
-        batch = flow.inputs.draw(keys(0)[2], *teachers.shape[1:])
+        batch = flow.inputs.draw(split_seed(0)[2], *teachers.shape[1:])
         frame = rec.Frame(params, params, jnp.zeros(()), jnp.int32(0), teachers, network, flow.inputs, batch)
         return rec.evaluate(record, frame), (teachers, params)
 
-    frame, ends = jax.eval_shape(begin, *with_shapes(structure, shapes))
+    frame, ends = jax.eval_shape(begin, *parts)
     return bytes_of(frame), bytes_of(ends)

@@ -7,9 +7,9 @@ Write your own in two lines:
     ... def largest_weight(frame):
     ...     return jnp.abs(frame.params.weights).max((1, 2))
 
-and pass it in: `gl.simulate(experiment, record=(gl.record.loss, largest_weight), every=10)`. What can be said in inner
-products of rows (`frame.weight_rows()` and its like) costs little more than the step itself: in the population limit
-they come from a few coordinates, and whole weights are not even computed.
+and pass it in: `gl.simulate(experiment, record=(gl.record.loss, largest_weight), every=10)`. What needs inner products
+of rows only (`frame.row_products()` and the two beside it) costs little more than the step itself: in the population
+limit they come from a few coordinates, and whole weights are not even computed.
 """
 
 import sys
@@ -21,8 +21,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gatedlib._internal.validation import require
-from gatedlib.model.inputs import Examples, Inputs, quadratic_loss
+from gatedlib._internal.renamed import renamed
+from gatedlib._internal.validation import refusal
+from gatedlib.model.inputs import Examples, Inputs, quadratic_loss, require_labelled
 from gatedlib.model.networks import Network, Params
 from gatedlib.simulation.subspace import Subspace
 
@@ -30,12 +31,12 @@ from gatedlib.simulation.subspace import Subspace
 class Frame(NamedTuple):
     """One moment of a run: the state before a step, and what the step does.
 
-    Weights may be learned in the few coordinates of a subspace. `params` and `velocity` give all weights all the same;
-    inner products cost least if they are asked for row by row.
+    Weights may be learned in the few coordinates of a subspace. `params` and `velocity` give all weights in any case;
+    `row_products`, `weight_lengths` and `teacher_row_products` are computed from coordinates, which costs less.
 
     Attributes:
         state: weights and gates before the step, in coordinates where there is a subspace.
-        rates: their rates of change in the step.
+        state_velocity: their rates of change in the step, in the same coordinates.
         loss: the loss on the batch of the step.
         task: the task that is on.
         teachers: all teachers, shape (task, out, in).
@@ -46,7 +47,7 @@ class Frame(NamedTuple):
     """
 
     state: Params
-    rates: Params
+    state_velocity: Params
     loss: Float[Array, ""]
     task: Int[Array, ""]
     teachers: Float[Array, "task out in"]
@@ -63,14 +64,14 @@ class Frame(NamedTuple):
     @property
     def velocity(self) -> Params:
         """Their rates of change in the step."""
-        return self.rates if self.space is None else self.space.full_velocity(self.rates)
+        return self.state_velocity if self.space is None else self.space.full_velocity(self.state_velocity)
 
-    def weight_rows(self) -> Float[Array, "path path out"]:
+    def row_products(self) -> Float[Array, "path path out"]:
         """The inner products of the rows of weights, output by output; hidden units have one row for all outputs."""
         if self.space is None:
             rows = self._rows()
             return jnp.einsum("pij,qij->pqi", rows, rows)
-        coordinates = self.state.weights[:, 0]
+        coordinates = self.state.weights[:, 0]  # (path, 1, rank): one row serves all outputs, their basis differs
         return jnp.einsum("pk,ikl,ql->pqi", coordinates, self.space.gram, coordinates)
 
     def weight_lengths(self) -> Float[Array, "path out"]:
@@ -81,7 +82,7 @@ class Frame(NamedTuple):
         squares = jnp.einsum("pk,ikl,pl->pi", coordinates, self.space.gram, coordinates)
         return jnp.sqrt(jnp.maximum(squares, 0.0))
 
-    def teacher_rows(self) -> Float[Array, "task path out"]:
+    def teacher_row_products(self) -> Float[Array, "task path out"]:
         """The inner products of the teachers' rows with those of the weights."""
         if self.space is None:
             return jnp.einsum("mij,pij->mpi", self.teachers, self._rows())
@@ -91,6 +92,11 @@ class Frame(NamedTuple):
         weights = self.state.weights
         return weights if "out" in self.network.weight_dims else weights[:, None]
 
+
+renamed(
+    Frame,
+    {"rates": "state_velocity", "weight_rows": "row_products", "teacher_rows": "teacher_row_products"},
+)
 
 Dims = tuple[str, ...] | Callable[[Network], tuple[str, ...]]
 
@@ -104,17 +110,19 @@ class Quantity:
     fn: Callable[[Frame], Array]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "__doc__", self.fn.__doc__)  # so that help() tells what it is
+        object.__setattr__(self, "__doc__", self.fn.__doc__)  # which help() shows
+        object.__setattr__(self, "__module__", self.fn.__module__)  # where pickle looks for its name
 
-    def __reduce__(self) -> tuple:
-        """Other processes look a function up by its name; if the quantity bears that name, they find it there."""
+    def __reduce__(self) -> str | tuple:
+        """Pickle by name, as functions are, if that of the function stands for this quantity in its module.
+
+        There the function itself cannot be found: `@quantity` put the quantity in its place.
+        """
         name = getattr(self.fn, "__qualname__", "")
-        found: Any = sys.modules.get(getattr(self.fn, "__module__", ""))
+        named: Any = sys.modules.get(self.__module__)
         for part in name.split("."):
-            found = getattr(found, part, None)
-        if found is self:
-            self.fn.__qualname__ = f"{name}.fn"
-        return Quantity, (self.name, self.dims, self.fn)
+            named = getattr(named, part, None)
+        return name if named is self else (Quantity, (self.name, self.dims, self.fn))
 
     def dims_for(self, network: Network) -> tuple[str, ...]:
         """The names of the axes when this network is recorded."""
@@ -145,8 +153,9 @@ def loss(frame: Frame) -> Array:
 @quantity()
 def population_loss(frame: Frame) -> Array:
     """The loss of the task that is on for all inputs at once and targets without noise, whatever the step sees."""
-    rule, remedy = "have labels, and no matrix to be compared with", "Record loss, or accuracy(examples)"
-    require(not isinstance(frame.inputs, Examples), "teachers", "Labellings", rule, remedy)
+    if isinstance(frame.inputs, Examples):
+        rule = "have labels, and no matrix to be compared with"
+        raise refusal("teachers", "Labellings", rule, "Record loss, or accuracy(examples)")
     return quadratic_loss(frame.network.effective(frame.params) - frame.teachers[frame.task], None)[0]
 
 
@@ -189,11 +198,12 @@ def alignment(frame: Frame) -> Array:
     In a `TwoLayer` network, of each row of each teacher with the weights of each hidden unit.
     """
     teachers, width = frame.teachers, frame.inputs.width(frame.teachers.shape[-1])
-    rule = f"cannot be aligned with weights on {width} inputs, as labels never can"
-    remedy = "Leave alignment out: record=(gl.record.loss, gl.record.gates)"
-    require(teachers.shape[-1] == width, "inputs of the teachers", teachers.shape[-1], rule, remedy)
+    if teachers.shape[-1] != width:
+        rule = f"cannot be aligned with weights on {width} inputs, as labels never can"
+        remedy = "Leave alignment out: record=(gl.record.loss, gl.record.gates)"
+        raise refusal("inputs of the teachers", teachers.shape[-1], rule, remedy)
     lengths = _length(teachers)[:, None] * frame.weight_lengths()[None]
-    cosines = jnp.where(lengths > 0, frame.teacher_rows() / jnp.where(lengths > 0, lengths, 1.0), 0.0)
+    cosines = jnp.where(lengths > 0, frame.teacher_row_products() / jnp.where(lengths > 0, lengths, 1.0), 0.0)
     if "out" in frame.network.gate_dims:
         return cosines
     directed = jnp.sum(jnp.any(teachers != 0, -1), -1)[:, None]  # rows of each teacher
@@ -212,7 +222,7 @@ def weight_products(frame: Frame) -> Array:
     In a `TwoLayer` network, those of the weights of the hidden units.
     """
     if "out" in frame.network.gate_dims and "out" in frame.network.weight_dims:
-        return frame.weight_rows()
+        return frame.row_products()
     flat = frame.state.weights.reshape(len(frame.state.weights), -1)
     return flat @ flat.T  # the same in orthonormal coordinates
 
@@ -220,21 +230,20 @@ def weight_products(frame: Frame) -> Array:
 @quantity()
 def weight_speed(frame: Frame) -> Array:
     """How fast all weights together change: the length of dW/dt."""
-    return _length(frame.rates.weights.ravel())  # the same in orthonormal coordinates
+    return _length(frame.state_velocity.weights.ravel())  # the same in orthonormal coordinates
 
 
 @quantity()
 def gate_speed(frame: Frame) -> Array:
     """How fast all gates together change: the length of dc/dt."""
-    return _length(frame.rates.gates.ravel())
+    return _length(frame.state_velocity.gates.ravel())
 
 
 @quantity("task")
 def teacher_losses(frame: Frame) -> Array:
     """The loss that each teacher itself would have on what the step sees: how badly each task explains it."""
-    rule, remedy = "have labels, and no loss of their own", "Record something else"
-    labelled = isinstance(frame.inputs, Examples)
-    require(not labelled, "teachers", "Labellings", rule, remedy)
+    if isinstance(frame.inputs, Examples):
+        raise refusal("teachers", "Labellings", "have labels, and no loss of their own", "Record something else")
     true = frame.teachers[frame.task]
     return jax.vmap(lambda teacher: frame.inputs.loss(teacher, true, frame.batch)[0])(frame.teachers)
 
@@ -273,11 +282,9 @@ class _Accuracy:
         self.examples, self.largest = examples, int(jnp.max(examples.classes))
 
     def __call__(self, frame: Frame) -> Array:
-        rule, remedy = "have no labels to be right about", "Use Labellings"
-        require(isinstance(frame.inputs, Examples), "teachers", "no Labellings", rule, remedy)
-        classes = frame.teachers.shape[-1]
-        rule, remedy = f"the tasks name {classes} classes, from 0 to {classes - 1}", "Name all classes in Labellings"
-        require(self.largest < classes, "largest class", self.largest, rule, remedy)
+        if not isinstance(frame.inputs, Examples):
+            raise refusal("teachers", "no Labellings", "have no labels to be right about", "Use Labellings")
+        require_labelled(self.largest, frame.teachers.shape[-1])
         answers = jnp.argmax(frame.network.respond(frame.params, self.examples.features), -1)
         labels = jnp.argmax(self.examples.labels(frame.teachers[frame.task]), -1)
         return jnp.mean(answers == labels)
@@ -297,9 +304,9 @@ def evaluate(record: tuple[Quantity, ...], frame: Frame) -> dict[str, Array]:
     for q in record:
         value, dims = jnp.asarray(q.fn(frame)), q.dims_for(network)
         named = {dim: known.get(dim, size) for dim, size in zip(dims, value.shape, strict=False)}
-        rule = f"its values have the shape {value.shape}, which should be {tuple(named.values())} for these"
-        fits = len(named) == len(dims) and tuple(named.values()) == value.shape
-        require(fits, f"axes of {q.name}", dims, rule, "Name one axis for each, as in @quantity('path')")
+        if len(named) < len(dims) or tuple(named.values()) != value.shape:
+            rule = f"its values have the shape {value.shape}, which should be {tuple(named.values())} for these"
+            raise refusal(f"axes of {q.name}", dims, rule, "Name one axis for each, as in @quantity('path')")
         values[q.name] = value
     return values
 
@@ -309,4 +316,4 @@ def _sizes(dims: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, int]:
 
 
 DEFAULT = (loss, gates, alignment, weight_products, weight_speed, gate_speed)
-"""What `simulate` keeps unless told otherwise: enough for the paper's Fig. 2."""
+"""What `simulate` keeps if no record is given: enough for the paper's Fig. 2."""

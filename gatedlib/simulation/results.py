@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from decimal import Decimal
 from typing import Any
 
@@ -13,16 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array
 
-from gatedlib._internal.identity import fingerprint
-from gatedlib._internal.validation import require, require_member, to_plain
+from gatedlib._internal.identity import fingerprint, short_digest
+from gatedlib._internal.validation import refusal, require_member, to_plain
 from gatedlib._internal.version import __version__
 from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment
 from gatedlib.model.networks import Params
+from gatedlib.simulation.completeness import require_all_frames, require_blocks
 from gatedlib.simulation.netcdf import load, save
-from gatedlib.simulation.record import Quantity
 from gatedlib.simulation.runs import (
     JOINED,
     Run,
@@ -35,87 +33,87 @@ from gatedlib.simulation.runs import (
     spacing,
     texts_of,
 )
+from gatedlib.simulation.spec import RunArrays, RunSpec
 
 __all__ = ["cell", "final_params", "join", "load", "save", "settings"]
 
 MAX_INLINE_SIZE = 1000
-"""Arrays of at most so many numbers stand in the settings as they are, larger ones with their checksum."""
+"""The most numbers of an array that stands in the settings as it is; of larger ones the checksum stands there."""
 
 VERSIONS = {"gatedlib_version": __version__, "jax_version": jax.__version__}
 
 
-def label(
-    cells: Sequence[Experiment],
-    schedule: Schedule,
-    seeds: np.ndarray,
-    record: tuple[Quantity, ...],
-    every: int,
-    teachers: Array | np.ndarray,
-    final: Params,
-    frames: dict[str, np.ndarray] | dict[str, Array],
-    *,
-    initial: Params | None = None,
-    start: int = 0,
-    made_by: str = "simulate",
-) -> xr.Dataset:
-    """Turn the arrays of some runs into a dataset: all seeds of a cell, then those of the next, along `seed`.
+def label(spec: RunSpec, arrays: RunArrays, made_by: str = "simulate") -> xr.Dataset:
+    """Put names on the axes of runs, along `seed`: all seeds of the first cell, then those of the next.
 
     Cells are labelled together if they share network, schedule and dt, as if they were seeds of one.
     """
-    network, dt = cells[0].network, float(cells[0].flow.dt)
-    steps = np.arange(0, len(schedule.tasks), every)
+    runs = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:]), arrays)  # cell after cell
+    experiment, schedule, _ = spec.cells[0]
+    network = experiment.network
     variables: dict[str, Any] = {
-        **{q.name: (("time", *q.dims_for(network)), np.asarray(frames[q.name])) for q in record},
-        "teachers": (cells[0].teachers.dims, np.asarray(teachers)),
-        "final_weights": (network.weight_dims, np.asarray(final.weights)),
-        "final_gates": (network.gate_dims, np.asarray(final.gates)),
+        **{q.name: (("time", *q.dims_for(network)), runs.frames[q.name]) for q in spec.record},
+        "teachers": (experiment.teachers.dims, runs.teachers),
+        "final_weights": (network.weight_dims, runs.final.weights),
+        "final_gates": (network.gate_dims, runs.final.gates),
     }
     data = xr.Dataset(
         {name: (("seed", *dims), values) for name, (dims, values) in variables.items()},
-        {
-            "seed": np.tile(seeds, len(cells)),
-            "component": ("task", (np.arange(teachers.shape[1]) < cells[0].teachers.components).astype(int)),
-            "time": time_labels(steps, dt),
-            "step": ("time", steps),
-            "active_task": ("time", schedule.tasks[steps]),
-            "block": np.arange(1, len(schedule.start) + 1),
-            "block_start": ("block", schedule.start),
-            "block_stop": ("block", schedule.stop),
-            "block_task": ("block", schedule.block_tasks),
-        },
+        {"seed": np.tile(spec.seeds, len(spec.cells)), **_tables(experiment, schedule, spec.every)},
         VERSIONS,
     )
     indices = {str(dim): np.arange(size) for dim, size in data.sizes.items() if dim not in data.coords}
-    met = _tasks_met(schedule, np.asarray(teachers[0]), cells[0].teachers.components)
-    begun = [""] * len(seeds) if initial is None else _checksums(initial)
-    texts = [
-        Run(
-            settings={name: _in_json(value) for name, value in settings(cell).items()},
-            seed=int(seed),
-            start=start,
-            initial=begun[place],
-            made_by=f"{made_by} {data.final_gates.dtype}",
-            steps=len(schedule.tasks),
-            blocks=len(schedule.start),
-            components=cells[0].teachers.components,
-            met=met,
-            gate_dims=list(network.gate_dims),
-            weight_dims=list(network.weight_dims),
-            dims={name: list(dims) for name, (dims, _) in variables.items()},
-            sizes={str(dim): size for dim, size in data.sizes.items() if dim not in ("seed", "time", "block")},
-        ).text()
-        for cell in cells
-        for place, seed in enumerate(seeds)
-    ]
-    return data.assign_coords({**indices, "settings": ("seed", np.array(texts, object))})
+    common = Run(
+        settings={},
+        seed=0,
+        start=spec.start,
+        initial="",
+        made_by=f"{made_by} {data.final_gates.dtype}",
+        steps=len(schedule.tasks),
+        blocks=len(schedule.start),
+        components=experiment.teachers.components,
+        met=_tasks_met(schedule, runs.teachers[0], experiment.teachers.components),
+        gate_dims=list(network.gate_dims),
+        weight_dims=list(network.weight_dims),
+        dims={name: list(dims) for name, (dims, _) in variables.items()},
+        sizes={str(dim): size for dim, size in data.sizes.items() if dim not in ("seed", "time", "block")},
+    )
+    return data.assign_coords({**indices, "settings": ("seed", np.array(_texts(spec, common), object))})
+
+
+def _tables(experiment: Experiment, schedule: Schedule, every: int) -> dict[str, Any]:
+    """The coordinates of tasks, frames and blocks."""
+    steps = np.arange(0, len(schedule.tasks), every)
+    tasks, components = experiment.teachers.shape[0], experiment.teachers.components
+    return {
+        "component": ("task", (np.arange(tasks) < components).astype(int)),
+        "time": time_labels(steps, float(experiment.flow.dt)),
+        "step": ("time", steps),
+        "active_task": ("time", schedule.tasks[steps]),
+        "block": np.arange(1, len(schedule.start) + 1),
+        "block_start": ("block", schedule.start),
+        "block_stop": ("block", schedule.stop),
+        "block_task": ("block", schedule.block_tasks),
+    }
+
+
+def _texts(spec: RunSpec, common: Run) -> list[str]:
+    """The text of every run, from what all of them have in common."""
+    initial = [""] * len(spec.seeds) if spec.initial is None else _checksums(spec.initial)
+    texts = []
+    for cell in spec.cells:
+        plain = {name: _in_json(value) for name, value in settings(cell.experiment).items()}
+        for seed, checksum in zip(spec.seeds, initial, strict=True):
+            texts.append(common._replace(settings=plain, seed=int(seed), initial=checksum).text())
+    return texts
 
 
 def _tasks_met(schedule: Schedule, teachers: np.ndarray, components: int) -> list[int]:
     """The tasks that were on, by themselves or as a part of a composite, row by row."""
-    on = sorted(set(schedule.block_tasks.tolist()))
-    met = {task for task in on if task < components}
-    for composite in on[len(met) :]:
-        for row in range(teachers.shape[1]):
+    trained = sorted(set(schedule.block_tasks.tolist()))
+    met = {task for task in trained if task < components}
+    for composite in trained[len(met) :]:
+        for row in range(teachers.shape[1]):  # each row may be a mixture of its own
             parts = np.linalg.lstsq(teachers[:components, row].T, teachers[composite, row])[0]
             met |= set(np.flatnonzero(abs(parts) > 1e-3).tolist())
     return sorted(met)
@@ -127,7 +125,7 @@ def concat(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
 
 
 def time_labels(steps: np.ndarray, dt: float) -> np.ndarray:
-    """The times of some steps, as people would write them: 0.7, where 70 times 0.01 is 0.7000000000000001.
+    """The times of steps, as people would write them: 0.7, where 70 times 0.01 is 0.7000000000000001.
 
     Example:
         >>> from gatedlib.simulation.results import time_labels
@@ -145,8 +143,7 @@ def time_labels(steps: np.ndarray, dt: float) -> np.ndarray:
 def _checksums(params: Params) -> list[str]:
     """A checksum of the parameters of each seed, in the precision that runs of any have."""
     leaves = [np.asarray(leaf, np.float32) for leaf in params]
-    return [hashlib.sha256(b"".join(leaf[seed].tobytes() for leaf in leaves)).hexdigest()[:16]
-            for seed in range(len(leaves[0]))]  # fmt: skip
+    return [short_digest(*(leaf[seed].tobytes() for leaf in leaves)) for seed in range(len(leaves[0]))]
 
 
 def _in_json(value: Any) -> Any:
@@ -155,7 +152,7 @@ def _in_json(value: Any) -> Any:
 
 def array_description(array: np.ndarray) -> str:
     """A large array in words: its shape, and the checksum that tells it from others."""
-    return f"{array.shape}, sha256 {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]}"
+    return f"{array.shape}, sha256 {short_digest(array.tobytes())}"
 
 
 def settings(of: eqx.Module | xr.Dataset, prefix: str = "") -> dict[str, Any]:
@@ -198,7 +195,7 @@ def settings(of: eqx.Module | xr.Dataset, prefix: str = "") -> dict[str, Any]:
 
 
 def _attribute(value: Any) -> Any:
-    """A setting in the form that an attribute of a netCDF file can have; what is no number is told in a text."""
+    """A setting in a form that an attribute of a netCDF file can have; anything non-numeric becomes a string."""
     if value is None:
         return "default"
     if isinstance(value, bool):  # of which netCDF knows nothing
@@ -210,7 +207,7 @@ def _attribute(value: Any) -> Any:
     except (TypeError, ValueError):  # rows of unequal length, or what is no array
         array = np.asarray(None)
     if array.dtype.kind not in "iuf" or array.size == 0:
-        return repr(value) if _is_written_out(value) and len(repr(value)) <= MAX_INLINE_SIZE else fingerprint(value)
+        return repr(value) if _is_plain(value) and len(repr(value)) <= MAX_INLINE_SIZE else fingerprint(value)
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):  # of which netCDF knows nothing
         array = array.astype(float)
     if array.size > MAX_INLINE_SIZE:
@@ -218,23 +215,23 @@ def _attribute(value: Any) -> Any:
     return array.item() if array.size == 1 else array.ravel()  # netCDF makes one number of a list of one
 
 
-def _is_written_out(value: Any) -> bool:
-    """Whether a value is made of plain values only, so that its text tells a reader all there is."""
+def _is_plain(value: Any) -> bool:
+    """Whether a value is made of Python's own values only, so that its text says everything about it."""
     if isinstance(value, dict):
-        return all(map(_is_written_out, (*value.keys(), *value.values())))
+        return all(map(_is_plain, (*value.keys(), *value.values())))
     if isinstance(value, tuple | list):
-        return all(map(_is_written_out, value))
+        return all(map(_is_plain, value))
     return value is None or isinstance(value, str | bytes | int | float | complex)
 
 
 def _settings_of_results(results: xr.Dataset) -> dict[str, Any]:
     texts = texts_of(results)
     runs = [read(text).settings for text in texts.values.ravel()]
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for name in dict.fromkeys(name for run in runs for name in run):
         values = [run.get(name) for run in runs]
-        found[name] = values[0] if all(value == values[0] for value in values) else _varying(texts, values)
-    return found
+        merged[name] = values[0] if all(value == values[0] for value in values) else _varying(texts, values)
+    return merged
 
 
 def _varying(texts: xr.DataArray, values: list) -> xr.DataArray:
@@ -243,12 +240,12 @@ def _varying(texts: xr.DataArray, values: list) -> xr.DataArray:
     array = np.empty(len(values), float if plain else object)
     for place, value in enumerate(values):  # one by one: lists of equal length would be taken for a table
         array[place] = value
-    found = texts.copy(data=array.reshape(texts.shape)).drop_vars(("settings", "swept"), errors="ignore")
+    varying = texts.copy(data=array.reshape(texts.shape)).drop_vars(("settings", "swept"), errors="ignore")
     for dim in texts.dims:
-        rows = found.transpose(dim, ...).values.tolist()
+        rows = varying.transpose(dim, ...).values.tolist()
         if all(row == rows[0] for row in rows):
-            found = found.isel({dim: 0}, drop=True)
-    return found
+            varying = varying.isel({dim: 0}, drop=True)
+    return varying
 
 
 def cell(grid: xr.Dataset, **where: Any) -> xr.Dataset:
@@ -270,22 +267,24 @@ def cell(grid: xr.Dataset, **where: Any) -> xr.Dataset:
         1.3
     """
     axes = cell_dims(grid)
-    rule, remedy = "is no result of a sweep", "Use what gatedlib.sweep returned"
-    require(len(axes) > 0, "grid", type(grid).__name__, rule, remedy)
+    if not axes:
+        raise refusal("grid", type(grid).__name__, "is no result of a sweep", "Use what gatedlib.sweep returned")
     for name, value in list(where.items()):
         require_member(name, map(str, axes), "swept setting")
         values = grid[name].values.tolist()
         where[name] = value = to_plain(value)
-        single = isinstance(value, int | float | str) and not isinstance(value, bool)
-        require(single, name, value, "must be one value", f"Use one of {values}")
-        require(value in values, name, value, "was not swept over", f"Use one of {values}")
+        if not isinstance(value, int | float | str) or isinstance(value, bool):
+            raise refusal(name, value, "must be one value", f"Use one of {values}")
+        if value not in values:
+            raise refusal(name, value, "was not swept over", f"Use one of {values}")
     missing = [name for name in axes if name not in where]
-    require(not missing, "settings left out", missing, "must be none", "Give a value of each swept setting")
+    if missing:
+        raise refusal("settings left out", missing, "must be none", "Give a value of each swept setting")
     return grid.sel(where).drop_vars(["swept", *where], errors="ignore")
 
 
 class _FinalParams(Params):
-    """Parameters that know whose they are, until something is computed with them."""
+    """Parameters with the seeds that they belong to; what is computed from them is plain `Params`."""
 
     seeds: list[int]
 
@@ -307,9 +306,9 @@ def final_params(results: xr.Dataset) -> Params:
         True
     """
     run = single_run(results, "final_weights", "final_gates")
-    found = _FinalParams(*(jnp.asarray(run[name].values) for name in ("final_weights", "final_gates")))
-    found.seeds = [each.seed for each in runs_of(run)]
-    return found
+    params = _FinalParams(*(jnp.asarray(run[name].values) for name in ("final_weights", "final_gates")))
+    params.seeds = [one.seed for one in runs_of(run)]
+    return params
 
 
 def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
@@ -342,25 +341,20 @@ def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
     before, after = single_run(first), single_run(then)
     for part in (before, after):
         require_recorded(part, "final_weights", "final_gates")
-    seeds, others = ([each.seed for each in runs_of(run)] for run in (before, after))
-    require(sorted(seeds) == sorted(others), "seeds of then", others, f"must be those of first, {seeds}", "Match these")
-    after = after.isel(seed=[others.index(seed) for seed in seeds])
+        require_blocks(part, whole=True)
+        require_all_frames(part)
+    before_seeds, after_seeds = ([run.seed for run in runs_of(part)] for part in (before, after))
+    if sorted(before_seeds) != sorted(after_seeds):
+        raise refusal("seeds of then", after_seeds, f"must be those of first, {before_seeds}", "Match these")
+    after = after.isel(seed=[after_seeds.index(seed) for seed in before_seeds])
     pairs = list(zip(runs_of(before), runs_of(after), strict=True))
+    _require_same_record(before, after)
     ends = _checksums(Params(before.final_weights.values, before.final_gates.values))
     for (old, new), end in zip(pairs, ends, strict=True):
         _require_goes_on(old, new, end)
-    was, now = (sorted(map(str, each.data_vars)) for each in (before, after))
-    require(was == now, "quantities of then", now, f"must be those of first, {was}", "Record the same in both")
-    steps, blocks, dt = pairs[0][0].steps, pairs[0][0].blocks, dt_of(before)
-    apart = [spacing(each.step.values, run) for each, run in ((before, pairs[0][0]), (after, pairs[0][1]))]
-    rule, remedy = "both must have frames equally far apart", "Use one every in both"
-    require(apart[0] == apart[1], "steps between frames", apart, rule, remedy)
-    for each, run in ((before, pairs[0][0]), (after, pairs[0][1])):
-        whole = each.sizes.get("block") == run.blocks and int(each.step[-1]) + apart[0] >= run.steps
-        rule, remedy = "must hold all blocks, and all frames", "Join first, and select from what you get"
-        require(whole and int(each.step[0]) == 0, "results", "a part of a run", rule, remedy)
+    steps, blocks = pairs[0][0].steps, pairs[0][0].blocks
     moved = after.assign_coords(
-        time=time_labels(after.step.values + steps, dt),
+        time=time_labels(after.step.values + steps, dt_of(before)),
         step=after.step + steps,
         block=after.block + blocks,
         block_start=after.block_start + steps,
@@ -368,35 +362,50 @@ def join(first: xr.Dataset, then: xr.Dataset) -> xr.Dataset:
     )
     texts = [_joined(old, new).text() for old, new in pairs]
 
-    def together(name: Hashable) -> xr.Variable:
-        parts = [each[name].variable.to_base_variable() for each in (before, moved)]
+    def one_after_other(name: Hashable) -> xr.Variable:
+        """A variable or table of both runs; of what has no time and no block, as the final weights, the second's."""
+        parts = [part[name].variable.to_base_variable() for part in (before, moved)]
         for dim in ("time", "block"):
             if dim in parts[0].dims:
                 return xr.Variable.concat(parts, dim)
         return parts[1]
 
-    data = xr.Dataset({name: together(name) for name in moved.data_vars}, attrs=first.attrs)
+    data = xr.Dataset({name: one_after_other(name) for name in moved.data_vars}, attrs=first.attrs)
     return data.assign_coords(
-        {**{name: together(name) for name in moved.coords}, "settings": ("seed", np.array(texts, object))}
+        {**{name: one_after_other(name) for name in moved.coords}, "settings": ("seed", np.array(texts, object))}
     )
+
+
+def _require_same_record(before: xr.Dataset, after: xr.Dataset) -> None:
+    """Require that two runs hold the same quantities, and frames in the same spacing."""
+    old, new = (sorted(map(str, part.data_vars)) for part in (before, after))
+    if old != new:
+        raise refusal("quantities of then", new, f"must be those of first, {old}", "Record the same in both")
+    spacings = [spacing(part.step.values, runs_of(part)[0]) for part in (before, after)]
+    if spacings[0] != spacings[1]:
+        rule = "both must have frames equally far apart"
+        raise refusal("steps between frames", spacings, rule, "Use one every in both")
 
 
 def _require_goes_on(old: Run, new: Run, end: str) -> None:
     """Require that a run begins where another one ended, with its settings."""
-    remedy = "Give simulate initial=gatedlib.results.final_params(first)"
-    require(
-        new.initial == end, "then", f"seed {new.seed}", "must begin with the parameters at the end of first", remedy
-    )
-    remedy = "Join first, and reorder what you get"
-    require(not new.in_order, "paths of then", "reordered", "must be those that first has, in their order", remedy)
+    if new.initial != end:
+        rule = "must begin with the parameters at the end of first"
+        remedy = "Give simulate initial=gatedlib.results.final_params(first)"
+        raise refusal("then", f"seed {new.seed}", rule, remedy)
+    if new.in_order:
+        rule, remedy = "must be those that first has, in their order", "Join first, and reorder what you get"
+        raise refusal("paths of then", "reordered", rule, remedy)
     steps = old.start + old.steps
-    counted = new.start == steps or (new.start == 0 and new.settings["flow.inputs"] == "Population")
-    rule = f"must be {steps}, the steps that first took, or random inputs come again"
-    require(counted, "start of then", new.start, rule, f"Give simulate start={steps}")
-    for name in old.settings.keys() | new.settings.keys():
-        was, now = old.settings.get(name), new.settings.get(name)
-        rule, remedy = f"was {was!r} in first, and only the curriculum may differ", "Measure each by itself"
-        require(was == now or name.startswith("curriculum"), name, now, rule, remedy)
+    # with all inputs at once nothing is drawn, and where a run begins to count does not matter
+    if new.start != steps and not (new.start == 0 and new.settings["flow.inputs"] == "Population"):
+        rule = f"must be {steps}, the steps that first took, or random inputs come again"
+        raise refusal("start of then", new.start, rule, f"Give simulate start={steps}")
+    for name in sorted(old.settings.keys() | new.settings.keys()):
+        before, after = old.settings.get(name), new.settings.get(name)
+        if before != after and not name.startswith("curriculum"):
+            rule = f"was {before!r} in first, and only the curriculum may differ"
+            raise refusal(name, after, rule, "Measure each by itself")
 
 
 def _joined(old: Run, new: Run) -> Run:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from gatedlib._internal.validation import refusal, require
+from gatedlib._internal.validation import refusal, require_finite
 
 TABLES = ("settings", "swept", "step", "active_task", "component", "block_start", "block_stop", "block_task")
 """The coordinates of results beside the labels of their axes."""
@@ -78,14 +78,14 @@ def runs_of(results: xr.Dataset | xr.DataArray) -> list[Run]:
 
 def setting(run: xr.Dataset, name: str) -> xr.DataArray:
     """A setting of each run along `seed`, by its full name."""
-    return xr.DataArray([each.settings[name] for each in runs_of(run)], {"seed": run.seed.variable}, ("seed",))
+    return xr.DataArray([one.settings[name] for one in runs_of(run)], {"seed": run.seed.variable}, ("seed",))
 
 
 def common(run: xr.Dataset, name: str) -> Any:
-    """A setting that all runs share; another one for some of them is refused."""
-    values = [each.settings[name] for each in runs_of(run)]
-    rule, remedy = "must be one for all seeds", "Take those that share it: results.sel(seed=[...])"
-    require(all(value == values[0] for value in values), name, values, rule, remedy)
+    """A setting that all runs share; runs that differ in it are refused."""
+    values = [one.settings[name] for one in runs_of(run)]
+    if any(value != values[0] for value in values):
+        raise refusal(name, values, "must be one for all seeds", "Take those that share it: results.sel(seed=[...])")
     return values[0]
 
 
@@ -95,14 +95,15 @@ def dt_of(run: xr.Dataset) -> float:
 
 
 def spacing(steps: np.ndarray, of: Run) -> int:
-    """Every how many steps there is a frame; all of them if there is one frame only. Frames must be equally far apart.
+    """The steps from one frame to the next, which must be one number; all steps of the run if there is one frame only.
 
     What is measured block by block is right on a coarser grid too, and on no uneven one.
     """
-    apart = np.unique(np.diff(steps))
-    rule, remedy = "frames must be equally far apart", "Thin by a slice: results.isel(time=slice(None, None, 10))"
-    require(len(apart) < 2, "steps between frames", apart.tolist(), rule, remedy)
-    return int(apart[0]) if len(apart) else of.steps
+    spacings = np.unique(np.diff(steps))
+    if len(spacings) > 1:
+        remedy = "Thin by a slice: results.isel(time=slice(None, None, 10))"
+        raise refusal("steps between frames", spacings.tolist(), "frames must be equally far apart", remedy)
+    return int(spacings[0]) if len(spacings) else of.steps
 
 
 Metric = Callable[..., Any]
@@ -135,15 +136,16 @@ def in_each_run(*names: str) -> Callable[[Metric], Metric]:
                 if not left:
                     given = [of_cell(argument, where) for argument in args]
                     named = {name: of_cell(argument, where) for name, argument in kwargs.items()}
-                    found = metric(_run(data.isel(where, drop=True)), *given, **named)
-                    return found.drop_vars(("settings", "swept"), errors="ignore") if names else found
+                    value = metric(_run(data.isel(where, drop=True)), *given, **named)
+                    # a metric is no run: it must not bear the texts that say what a run is
+                    return value.drop_vars(("settings", "swept"), errors="ignore") if names else value
                 dim, *others = left
                 parts = [over(others, {**where, dim: at}) for at in range(data.sizes[dim])]
                 along = data[dim].variable if dim in data.coords else dim
                 return xr.concat(parts, along, **JOINED)
 
-            found = over(cells, {})
-            return found if "seed" in results.dims else _one_seed(found)
+            value = over(cells, {})
+            return value if "seed" in results.dims else _one_seed(value)
 
         return of_all
 
@@ -153,8 +155,10 @@ def in_each_run(*names: str) -> Callable[[Metric], Metric]:
 def single_run(results: xr.Dataset, *names: str) -> xr.Dataset:
     """The data of one experiment, as `in_each_run` gives them; results of several are refused."""
     data, cells = _checked(results, names)
-    rule = "these results hold a sweep, or several runs side by side"
-    require(not cells, "results", cells, rule, "Take one cell out with gatedlib.results.cell, or measure in the sweep")
+    if cells:
+        rule = "these results hold a sweep, or several runs side by side"
+        remedy = "Take one cell out with gatedlib.results.cell, or measure in the sweep"
+        raise refusal("results", cells, rule, remedy)
     return _run(data)
 
 
@@ -168,11 +172,11 @@ def cell_dims(results: xr.Dataset) -> list[Hashable]:
     return _checked(results, ())[1]
 
 
-def _one_seed(found: Any) -> Any:
-    """Without the axis seed; a label that says which network it is stays."""
-    chosen = found.isel(seed=0) if "seed" in found.dims else found
-    if isinstance(found, xr.Dataset) and "settings" in found.coords:
-        return chosen.assign_coords(settings=found.settings.isel(seed=0))
+def _one_seed(value: Any) -> Any:
+    """A value without the axis seed; a label that says which network it is stays."""
+    chosen = value.isel(seed=0) if "seed" in value.dims else value
+    if isinstance(value, xr.Dataset) and "settings" in value.coords:
+        return chosen.assign_coords(settings=value.settings.isel(seed=0))
     return chosen
 
 
@@ -183,6 +187,7 @@ def _checked(results: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, lis
         if isinstance(results, xr.DataTree):
             remedy = "Take the nodes that hold runs: metric(node.to_dataset()) for node in tree.leaves"
         raise refusal("results", type(results).__name__, "must be an xarray Dataset", remedy)
+    # xarray makes variables of tables where a user reset or assigned them
     data = results.set_coords([name for name in TABLES if name in results.data_vars])
     _require_settings(data)
     for name in names:
@@ -190,34 +195,38 @@ def _checked(results: xr.Dataset, names: Sequence[str]) -> tuple[xr.Dataset, lis
     data = data.drop_vars([name for name in data.data_vars if names and name not in names])
     if "seed" not in data.dims:
         data = _with_seed(data)
-    held = data.settings.dims
-    texts = data.settings.values.ravel()
-    rule, remedy = "must hold at least one run", "Select less"
-    require(len(texts) > 0, "runs", 0, rule, remedy)
-    rule, remedy = "runs of other axes were joined, and have none in common", "Measure each, and join what you get"
-    require(all(isinstance(text, str) for text in texts), "settings", "nan", rule, remedy)
-    own = read(texts[0])
-    for along in held:
-        rule, remedy = f"runs were joined along {along}", "Use gatedlib.results.join(first, then)"
-        apart = along == "seed" or (along != "time" and along not in own.sizes)
-        require(apart, "axes of settings", held, rule, remedy)
+    texts, held = data.settings.values.ravel(), data.settings.dims
+    if len(texts) == 0:
+        raise refusal("runs", 0, "must hold at least one run", "Select less")
+    if not all(isinstance(text, str) for text in texts):  # nan, where concat filled up a grid
+        rule = "runs of other axes were joined, and have none in common"
+        raise refusal("settings", "nan", rule, "Measure each, and join what you get")
+    for dim in held:
+        if dim == "time" or (dim != "seed" and dim in read(texts[0]).sizes):
+            rule, remedy = f"runs were joined along {dim}", "Use gatedlib.results.join(first, then)"
+            raise refusal("axes of settings", held, rule, remedy)
+    cells = _cell_dims(data, read(texts[0]))
+    return data, sorted(cells, key=lambda dim: held.index(dim) if dim in held else len(held))
+
+
+def _cell_dims(data: xr.Dataset, own: Run) -> list[Hashable]:
+    """The axes of variables that a run does not have: settings must vary along them."""
     cells: list[Hashable] = []
     for variable, array in data.data_vars.items():
-        known: set[Hashable] = {"seed", *own.dims.get(str(variable), array.dims)}
-        for dim in array.dims:
-            if dim in known or dim in cells:
-                continue
-            rule = f"{dim!r} is no axis of it in a run, and settings do not vary along it"
-            remedy = (
-                "Rename it back; join runs by xarray.concat(..., coords='different'), and a run with the one that goes "
-                "on from it by gatedlib.results.join"
-            )
-            require(dim in held or array.sizes[dim] == 1, f"axes of {variable}", array.dims, rule, remedy)
-            levels = data.indexes[dim].nlevels if dim in data.indexes else 1
-            rule, remedy = f"{dim} is an index of several levels", f"Unstack it: results.unstack({dim!r})"
-            require(levels == 1, f"axes of {variable}", array.dims, rule, remedy)
+        in_run = {"seed", *own.dims.get(str(variable), array.dims)}
+        for dim in [dim for dim in array.dims if dim not in in_run and dim not in cells]:
+            if dim not in data.settings.dims and array.sizes[dim] > 1:
+                rule = f"{dim!r} is no axis of it in a run, and settings do not vary along it"
+                remedy = (
+                    "Rename it back; join runs by xarray.concat(..., coords='different'), and a run with the one that "
+                    "goes on from it by gatedlib.results.join"
+                )
+                raise refusal(f"axes of {variable}", array.dims, rule, remedy)
+            if dim in data.indexes and data.indexes[dim].nlevels > 1:
+                rule, remedy = f"{dim} is an index of several levels", f"Unstack it: results.unstack({dim!r})"
+                raise refusal(f"axes of {variable}", array.dims, rule, remedy)
             cells.append(dim)
-    return data, sorted(cells, key=lambda dim: held.index(dim) if dim in held else len(held))
+    return cells
 
 
 def _require_settings(data: xr.Dataset) -> None:
@@ -236,8 +245,8 @@ def _with_seed(data: xr.Dataset) -> xr.Dataset:
     """Data of one selected seed with an axis for it."""
     texts = data.settings.values.ravel()
     seeds = {read(text).seed for text in texts if isinstance(text, str)}
-    rule, remedy = "must be one axis or one label", "Keep it: results.sel(seed=0)"
-    require(len(seeds) == 1, "seed", sorted(seeds), rule, remedy)
+    if len(seeds) != 1:
+        raise refusal("seed", sorted(seeds), "must be one axis or one label", "Keep it: results.sel(seed=0)")
     settings = data.settings.variable.set_dims(("seed", *data.settings.dims))
     bare = data.drop_vars(("seed", "settings"), errors="ignore").expand_dims("seed")
     return bare.assign_coords(seed=("seed", list(seeds)), settings=settings)
@@ -246,28 +255,27 @@ def _with_seed(data: xr.Dataset) -> xr.Dataset:
 def require_recorded(results: xr.Dataset, *names: str) -> None:
     """Require that these quantities were recorded."""
     for name in names:
-        labelled = name == "alignment" and "class" in results.dims
-        rule, remedy = "labellings have no weights to match with", "Use metrics.matching_by_gates"
-        require(not labelled, "teachers", "labels of classes", rule, remedy)
-        require(
-            name in results.data_vars,
-            "recorded quantities",
-            sorted(map(str, results.data_vars)),
-            f"must include {name!r}",
-            f"Run simulate with record=(gatedlib.record.{name}, ...)",
-        )
+        if name == "alignment" and "class" in results.dims:
+            rule, remedy = "labellings have no weights to match with", "Use metrics.matching_by_gates"
+            raise refusal("teachers", "labels of classes", rule, remedy)
+        if name not in results.data_vars:
+            recorded, remedy = (
+                sorted(map(str, results.data_vars)),
+                f"Run simulate with record=(gatedlib.record.{name}, ...)",
+            )
+            raise refusal("recorded quantities", recorded, f"must include {name!r}", remedy)
 
 
 def _run(data: xr.Dataset) -> xr.Dataset:
     """Check the data of one cell, and bring them into one form: all axes in their order, each complete."""
     described = runs_of(data)
     own = described[0]
-    for each in described:
-        alike = each[5:-1] == own[5:-1] and each.settings["flow.dt"] == own.settings["flow.dt"]
+    form = _form(own)
+    if any(_form(run) != form for run in described[1:]):
         rule, remedy = "runs along seed must have one form", "Join others along an axis of their own"
-        require(alike, "settings", "runs of other sizes, blocks or steps", rule, remedy)
+        raise refusal("settings", "runs of other sizes, blocks or steps", rule, remedy)
     if "seed" not in data.coords:
-        data = data.assign_coords(seed=[each.seed for each in described])
+        data = data.assign_coords(seed=[run.seed for run in described])
     used = {dim for array in data.data_vars.values() for dim in array.dims}
     for dim in used & own.sizes.keys():
         data = _complete(data, str(dim), own)
@@ -277,24 +285,29 @@ def _run(data: xr.Dataset) -> xr.Dataset:
         if name not in own.dims:  # a variable that its user added
             continue
         dims = ("seed", *own.dims[str(name)])
-        rule, remedy = f"must be {dims}", f"Keep axes: {name}.isel(axis=[0]), not isel(axis=0)"
-        require(set(array.dims) == set(dims), f"axes of {name}", array.dims, rule, remedy)
+        if set(array.dims) != set(dims):
+            remedy = f"Keep axes: {name}.isel(axis=[0]), not isel(axis=0)"
+            raise refusal(f"axes of {name}", array.dims, f"must be {dims}", remedy)
         data[name] = array.transpose(*dims)
-        if array.dtype.kind == "f":
-            bad = int(np.sum(~np.isfinite(array.values)))
-            rule = "no run has any: they come of joining or masking"
-            require(bad == 0, f"entries of {name} that are not finite", bad, rule, "Measure each run by itself")
+        if array.dtype.kind == "f":  # no run has nan or inf: they come of joining or masking
+            require_finite(f"entries of {name}", array.values, "Measure each run by itself")
     return data
+
+
+def _form(run: Run) -> tuple:
+    """What the runs of one experiment have in common: all but settings, seed, start and the like, and with it dt."""
+    return run._replace(settings={}, seed=0, start=0, initial="", made_by="", in_order=False), run.settings["flow.dt"]
 
 
 def _complete(data: xr.Dataset, dim: str, own: Run) -> xr.Dataset:
     """Data with an axis in the order of its labels, which must all be there."""
     labels = data[dim].values if dim in data.coords else np.arange(data.sizes[dim])
-    whole = sorted(labels.tolist()) == list(range(own.sizes[dim]))
-    if dim == "task" and not whole:  # those that are made of others were left out
-        whole = sorted(labels.tolist()) == list(range(own.components))
-    rule, remedy = f"must be all of the run, 0 to {own.sizes[dim] - 1}", "Measure first, and select from what you get"
-    require(whole, f"labels of {dim}", labels.tolist(), rule, remedy)
+    complete = [list(range(own.sizes[dim]))]
+    if dim == "task":  # those that are made of others may be left out
+        complete.append(list(range(own.components)))
+    if sorted(labels.tolist()) not in complete:
+        rule = f"must be all of the run, 0 to {own.sizes[dim] - 1}"
+        raise refusal(f"labels of {dim}", labels.tolist(), rule, "Measure first, and select from what you get")
     if not np.array_equal(labels, np.arange(len(labels))):
         data = data.isel({dim: np.argsort(labels)})
     return data if dim in data.coords else data.assign_coords({dim: labels})
@@ -304,15 +317,16 @@ def _check_frames(data: xr.Dataset, own: Run) -> None:
     """Require the steps and tasks of the frames: whole numbers, in their order."""
     for name in ("step", "active_task"):
         table = data.coords.get(name)
-        fits = table is not None and table.dims == ("time",) and table.dtype.kind in "iu"
-        rule = "must hold a whole number for every frame, as what simulate returns has"
-        remedy = "Keep it; measure first, and average or join what you get"
-        require(fits, name, "missing" if table is None else f"{table.dtype} along {table.dims}", rule, remedy)
+        if table is None or table.dims != ("time",) or table.dtype.kind not in "iu":
+            value = "missing" if table is None else f"{table.dtype} along {table.dims}"
+            rule = "must hold a whole number for every frame, as what simulate returns has"
+            raise refusal(name, value, rule, "Keep it; measure first, and average or join what you get")
     steps = data.step.values
-    rule, remedy = "must hold a frame", "Select less"
-    require(len(steps) > 0, "time", [], rule, remedy)
-    rule = "must increase from frame to frame"
-    remedy = "Join runs that go on by gatedlib.results.join(first, then), and sort frames by time"
-    require(bool((np.diff(steps) > 0).all()), "steps", steps, rule, remedy)
-    rule = f"must be from 0 to {own.steps - 1}, those of the run"
-    require(steps[0] >= 0 and steps[-1] < own.steps, "steps", steps[[0, -1]].tolist(), rule, "Keep steps as they are")
+    if len(steps) == 0:
+        raise refusal("time", [], "must hold a frame", "Select less")
+    if (np.diff(steps) <= 0).any():
+        remedy = "Join runs that go on by gatedlib.results.join(first, then), and sort frames by time"
+        raise refusal("steps", steps, "must increase from frame to frame", remedy)
+    if steps[0] < 0 or steps[-1] >= own.steps:
+        rule = f"must be from 0 to {own.steps - 1}, those of the run"
+        raise refusal("steps", steps[[0, -1]].tolist(), rule, "Keep steps as they are")

@@ -1,16 +1,29 @@
-"""Running an experiment: a loop over chunks of steps on the host, each computed by compiled programs.
+"""Running an experiment. Without the speed, this is what every run, of one cell and one seed, computes:
 
-All cells of a run (experiments that differ in numbers only) share their inputs, and a seed draws them once for all.
-While a chunk is learned, the inputs of the next one are drawn, and the frames of the one before are moved out.
+.. code-block:: python
+
+    teachers, params = experiment.draw(seed)
+    for step, task in enumerate(experiment.schedule().tasks):
+        batch = flow.inputs.draw(fold_in(input_key(seed), step), d_out, d_in)
+        loss, velocity = flow.velocity(network, params, teachers[task], batch)
+        if step % every == 0:
+            frames.append({q.name: q.fn(Frame(params, velocity, loss, ...)) for q in record})
+        params = flow.step(params, velocity)
+
+and then names are put on the axes (`results.label`). `benchmarks/naive.py` writes the same model out with raw batches
+and automatic derivatives, and shares nothing with this library; the tests compare with it.
+
+The rest is for speed. All cells and seeds are learned at once, as axes of the same arrays; cells share their inputs.
+Steps are run in chunks, by programs that were compiled once (`programs.py`). While the device learns one chunk, another
+thread draws the inputs of the next, and the host takes in what the chunk before recorded.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,10 +32,10 @@ from jax.experimental import multihost_utils
 from jaxtyping import Array
 from tqdm import tqdm
 
-from gatedlib._internal.identity import cache_of_traces, forget_if_changed
-from gatedlib._internal.numerics import bytes_of, fixed_jax_settings, shapes_of, with_current_settings, with_shapes
-from gatedlib.model.curricula import Schedule
-from gatedlib.model.experiment import Experiment, keys, require_whole
+from gatedlib._internal.identity import forget_if_changed
+from gatedlib._internal.numerics import bytes_of, cached_by_shapes, ceil_div, fixed_jax_settings, with_current_settings
+from gatedlib.model.experiment import Experiment, require_whole, split_seed
+from gatedlib.model.inputs import Inputs
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
 from gatedlib.model.teachers import Teachers
@@ -36,9 +49,10 @@ from gatedlib.simulation.arguments import (
     checked_start,
     code_to_run,
 )
-from gatedlib.simulation.divergence import Fault, first_nonfinite, raise_divergence, raise_nonfinite
-from gatedlib.simulation.programs import Frames
+from gatedlib.simulation.divergence import NonFinite, first_nonfinite, raise_divergence, raise_nonfinite
+from gatedlib.simulation.programs import Chunk, Frames
 from gatedlib.simulation.results import label
+from gatedlib.simulation.spec import Cell, RunArrays, RunSpec
 
 MAX_PROGRAMS = 1000
 """Keeps the compiled programs below the kernel's limit on memory maps (vm.max_map_count): each takes some 20."""
@@ -46,7 +60,7 @@ MAX_PROGRAMS = 1000
 CHUNKS = 8, 512, 2048
 """The fewest and the most steps of a chunk where inputs are drawn, and the most where they are not.
 
-Ctrl-C is heard after each, and what is recorded of it should stay in a cache.
+Python notices Ctrl-C between two chunks, and what is recorded of one should stay in a processor's cache.
 """
 
 CHUNK_BYTES = 2**24
@@ -55,8 +69,8 @@ CHUNK_BYTES = 2**24
 PROGRESS_AFTER = 2.0
 """Seconds after which a run shows how far it is."""
 
-Place = Callable[..., Any]
-"""Lays an array over devices, given the names of its axes."""
+Placement = Callable[..., Any]
+"""Puts an array on devices, given the names of its axes: `place(array, "seed", "cell")`."""
 
 
 @fixed_jax_settings()
@@ -71,7 +85,7 @@ def simulate(
     """Run an experiment for some seeds, all at once, and label what comes out.
 
     A seed draws the teachers, the initial weights and the inputs; what it gives does not depend on its company. A run
-    that takes long shows how far it is. Ctrl-C is heard within a fraction of a second, and ends it.
+    that takes long shows how far it is. Ctrl-C ends it within a fraction of a second.
 
     Args:
         experiment: what to run.
@@ -117,45 +131,14 @@ def simulate(
     """
     require_whole(experiment, "simulate")
     schedule = experiment.schedule()
+    steps = len(schedule.tasks)
     chosen = checked_seeds(seeds)
-    record, every = checked_record(record, every, len(schedule.tasks))
-    start = checked_start(start, len(schedule.tasks))
-    begin = None if initial is None else checked_initial(initial, experiment, chosen)
+    record, every = checked_record(record, every, steps)
+    start = checked_start(start, steps)
+    params = None if initial is None else checked_initial(initial, experiment, chosen)
     forget_if_changed(code_to_run(experiment, record))
-    title = f"simulating {len(chosen)} seeds × {len(schedule.tasks)} steps"
-    request = Request(chosen, record, every, lambda seed, _: f"seed {chosen[seed]}", title, begin, start)
-    teachers, final, frames = jax.tree.map(lambda leaf: leaf[:, 0], run([experiment], [schedule], request))
-    return label([experiment], schedule, chosen, record, every, teachers, final, frames, initial=begin, start=start)
-
-
-class Request(NamedTuple):
-    """What a run of some cells is to do."""
-
-    seeds: np.ndarray
-    record: tuple[rec.Quantity, ...]
-    every: int
-    run_name: Callable[[int, int], str]
-    """What the run is called that has this seed and this cell, both counted from 0."""
-    title: str | None = None
-    """What the progress bar says; None for no bar."""
-    initial: Params | None = None
-    start: int = 0
-
-
-class Chunk(NamedTuple):
-    """Some steps of a run, the first of which has this number, and the frames that begin within them."""
-
-    start: int
-    steps: int
-    every: int
-
-    @property
-    def stop(self) -> int:
-        return self.start + self.steps
-
-    @property
-    def frames(self) -> range:
-        return range(-(-self.start // self.every), -(-self.stop // self.every))
+    spec = RunSpec((Cell(experiment, schedule),), chosen, record, every, params, start)
+    return label(spec, run(spec, title=f"simulating {len(chosen)} seeds × {steps} steps"))
 
 
 def on_one_device(array: np.ndarray, *axes: str | None) -> Array:
@@ -163,160 +146,165 @@ def on_one_device(array: np.ndarray, *axes: str | None) -> Array:
     return jax.device_put(array)
 
 
-def run(
-    experiments: Sequence[Experiment], schedules: Sequence[Schedule], request: Request, place: Place = on_one_device
-) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
-    """Run some experiments of one structure and number of steps, which differ in numbers only and share their inputs.
+def run(spec: RunSpec, place: Placement = on_one_device, title: str | None = None) -> RunArrays:
+    """Run experiments of one structure and number of steps, which differ in numbers only and share their inputs.
 
     Args:
-        experiments: the cells.
-        schedules: the plan of each.
-        request: for which seeds, and what to record.
+        spec: what to run.
         place: where arrays lie; by default all on one device.
-
-    Returns:
-        Teachers, final parameters and frames, whose first axes are (seed, cell), then (frame,) in the frames.
+        title: what the progress bar says; None for no bar.
 
     Raises:
         DivergenceError: at the end of the chunk in which parameters cease to be finite.
         ValueError: at the end, if only a quantity was not finite.
     """
-    if programs.count() >= MAX_PROGRAMS:
+    if programs.compiled_count() >= MAX_PROGRAMS:
         jax.clear_caches()
-    one, every = experiments[0], request.every
-    tasks = np.stack([schedule.tasks for schedule in schedules], 1)
-    kinds, network, flow = stacked(experiments, place)
-    seeds = place(request.seeds, "seed")
-    teachers, params = programs.draw(kinds, network, seeds, one.sizes, len(experiments))
-    if request.initial is not None:
-        params = jax.tree.map(partial(_for_all_cells, len(experiments), place), request.initial)
+    template, steps = spec.cells[0].experiment, len(spec.cells[0].schedule.tasks)
+    teacher_sets, network, flow = stack_cells(spec, place)
+    seeds = place(spec.seeds, "seed")
+    teachers, params = programs.draw(teacher_sets, network, seeds, template.sizes, len(spec.cells))
+    if spec.initial is not None:
+        params = jax.tree.map(lambda leaf: _broadcast_to_cells(leaf, len(spec.cells), place), spec.initial)
     targets, space = teachers, None
-    if subspace.suffices(one):
+    if subspace.suffices(template):
+        # the same flow in a few coordinates: see the module subspace
         targets, params, space = programs.project(teachers, params)
-    length = _chunk_length(one, len(request.seeds), params)
-    chunks = [Chunk(start, min(length, len(tasks) - start), every) for start in range(0, len(tasks), length)]
-    buffers = [_buffer(length, params, place) for _ in chunks[:2]]  # one is filled while the other is read
-    recorder = _Recorder(request, len(tasks), float(one.flow.dt))
-    pending: tuple | None = None
+    length = _chunk_length(template, len(seeds), params)
+    # two buffers of frames are enough: the device fills one while the host reads the other
+    buffers = [_empty_frames(length, params, place) for _ in range(min(2, ceil_div(steps, length)))]
+    recorder = _Recorder(spec)
 
-    def draw(chunk: Chunk) -> Any:
-        return programs.inputs(flow.inputs, seeds, request.start + chunk.start, one.teachers.shape[1:], length)
-
-    bar = {"disable": True} if request.title is None else {}  # else TQDM_DISABLE decides
-    with tqdm(
-        desc=request.title, total=len(tasks), unit=" steps", leave=False, delay=PROGRESS_AFTER, **bar
-    ) as progress:
-        for chunk, batches in zip(chunks, _ahead(draw, chunks), strict=True):
-            padding = (0, length - chunk.steps), (0, 0)
-            active = place(np.pad(tasks[chunk.start : chunk.stop], padding), None, "cell")
-            state = targets, params, active, batches, buffers.pop(0)
-            params, frames, finite = programs.learn(network, flow, *state, *chunk)
+    bar = {"disable": True} if title is None else {}  # else TQDM_DISABLE decides
+    with tqdm(desc=title, total=steps, unit=" steps", leave=False, delay=PROGRESS_AFTER, **bar) as progress:
+        for chunk in _chunks(spec, flow.inputs, seeds, length, place):
+            # learn takes over the memory of the buffer (it is donated), and gives it back as the frames of this chunk
+            params, frames, finite = programs.learn(network, flow, targets, params, chunk, buffers.pop(0))
             buffers.append(frames)
             observed: Any = {}, True
-            if chunk.frames:
-                moments = frames, active, batches, chunk.start, every, len(chunk.frames)
-                observed = programs.observe(network, flow.inputs, teachers, space, *moments, record=request.record)
-            if pending is not None:  # read the chunk before while the device works on this one
-                recorder.add(*pending)
-            pending = chunk, observed, params, finite
+            if chunk.frame_count:
+                observed = programs.observe(network, flow.inputs, teachers, space, chunk, frames, record=spec.record)
+            recorder.add(chunk, observed, params, finite)
             progress.update(chunk.steps)
-        if pending is not None:
-            recorder.add(*pending)
-    recorder.check()
+        recorder.finish()
     final = params if space is None else programs.lift(params, space)
-    return _fetched(teachers), jax.tree.map(_fetched, final), recorder.frames
+    # devices give (seed, cell), and everything from here on has (cell, seed)
+    teachers, final = jax.tree.map(lambda leaf: _to_host(leaf).swapaxes(0, 1), (teachers, final))
+    return RunArrays(teachers, final, recorder.frames)
 
 
-def _ahead(draw: Callable[[Chunk], Any], chunks: Sequence[Chunk]) -> Iterator[Any]:
-    """The batches of each chunk, drawn while the chunk before is learned.
+def _chunks(spec: RunSpec, inputs: Inputs, seeds: Array, length: int, place: Placement) -> Iterator[Chunk]:
+    """The chunks of a run; the inputs of each are drawn while the chunk before is learned.
 
-    That takes another thread: what one thread asks for is computed one after the other.
+    They are drawn in another thread, since what one thread gives to the device is computed one after the other.
     """
-    draw = with_current_settings(draw)
+    tasks = np.stack([cell.schedule.tasks for cell in spec.cells], 1)
+    sizes = spec.cells[0].experiment.teachers.shape[1:]
+    draw = with_current_settings(lambda start: programs.inputs(inputs, seeds, spec.start + start, sizes, length))
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(draw, chunks[0])
-        for chunk in chunks[1:]:
-            batches = waiting.result()
-            if jax.tree.leaves(batches):  # else there is nothing to draw
-                waiting = pool.submit(draw, chunk)
-            yield batches
-        yield waiting.result()
+        drawn = pool.submit(draw, 0)
+        for start in range(0, len(tasks), length):
+            batches = drawn.result()
+            stop = min(start + length, len(tasks))
+            if stop < len(tasks) and jax.tree.leaves(batches):  # all inputs at once leave nothing to draw
+                drawn = pool.submit(draw, stop)
+            # the last chunk is padded to the length of the others, for which the programs are compiled
+            padded = np.pad(tasks[start:stop], ((0, start + length - stop), (0, 0)))
+            yield Chunk(start, stop - start, spec.every, place(padded, None, "cell"), batches)
 
 
-def _for_all_cells(cells: int, place: Place, leaf: np.ndarray) -> Array:
+def _broadcast_to_cells(leaf: np.ndarray, cells: int, place: Placement) -> Array:
     return place(np.repeat(leaf[:, None], cells, 1), "seed", "cell")
 
 
 class _Recorder:
-    """What is recorded of a run, on the host, and the first value in it that is not finite."""
+    """What is recorded of a run, on the host, and the first value in it that is not finite.
 
-    def __init__(self, request: Request, steps: int, dt: float) -> None:
-        self.request, self.dt, self.length = request, dt, steps // request.every
+    JAX returns before a device is done, and to read a value waits for it. So what a chunk gives is read one chunk
+    later: meanwhile the device has the next one to work on.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec, self.length = spec, len(spec.cells[0].schedule.tasks) // spec.every
         self.frames: dict[str, np.ndarray] = {}
-        self.fault: Fault | None = None
+        self.nonfinite: NonFinite | None = None
+        self.unread: tuple | None = None
 
-    def add(self, chunk: Chunk, observed: tuple[dict[str, Any], Any], params: Params, finite: Any) -> None:
-        """Take the quantities of a chunk that ends with these parameters; say so if a number is not finite."""
-        values, values_finite = observed
-        first, end = chunk.frames.start, chunk.frames.stop
-        new = {name: np.moveaxis(_fetched(value)[: end - first], 0, 2) for name, value in values.items()}
-        for name, value in new.items():
+    def add(self, *chunk_and_values: Any) -> None:
+        """Take a chunk with what `observe` and `learn` gave for it, to be read later; read the one before."""
+        if self.unread is not None:
+            self._read(*self.unread)
+        self.unread = chunk_and_values
+
+    def finish(self) -> None:
+        """Read the last chunk; refuse a quantity that is not finite, where parameters always were."""
+        if self.unread is not None:
+            self._read(*self.unread)
+        if self.nonfinite is not None:
+            raise_nonfinite(self.nonfinite, self.spec)
+
+    def _read(self, chunk: Chunk, observed: tuple[dict[str, Any], Any], params: Params, finite: Any) -> None:
+        quantities, quantities_finite = observed
+        first, stop = chunk.first_frame, chunk.first_frame + chunk.frame_count
+        # from (frame, seed, cell) to (cell, seed, frame)
+        values = {name: _to_host(value)[: stop - first].swapaxes(0, 2) for name, value in quantities.items()}
+        for name, value in values.items():
             if first == 0:
                 self.frames[name] = np.empty((*value.shape[:2], self.length, *value.shape[3:]), value.dtype)
-            self.frames[name][:, :, first:end] = value
-        if self.fault is None and not _fetched(values_finite):
-            found = first_nonfinite(new)
-            self.fault = found and found._replace(when=(first + found.when) * self.request.every)
-        if not _fetched(finite):
-            ends = {name: _fetched(leaf)[:, :, None] for name, leaf in params._asdict().items()}
-            found = first_nonfinite(ends)
-            fault = self.fault or (found and found._replace(when=chunk.stop))
-            assert fault is not None
-            raise_divergence(fault, self.dt, self.request.run_name(*fault.run))
-
-    def check(self) -> None:
-        """Refuse a value that is not finite, where parameters always were."""
-        if self.fault is not None:
-            raise_nonfinite(self.fault, self.dt, self.request.run_name(*self.fault.run))
+            self.frames[name][:, :, first:stop] = value
+        if self.nonfinite is None and not _to_host(quantities_finite):
+            quantity = first_nonfinite(values)
+            self.nonfinite = quantity and quantity._replace(when=(first + quantity.when) * chunk.every)
+        if not _to_host(finite):
+            ends = {name: _to_host(leaf).swapaxes(0, 1)[:, :, None] for name, leaf in params._asdict().items()}
+            parameter = first_nonfinite(ends)
+            # a quantity that left the finite numbers earlier in the chunk tells the time better than its end
+            nonfinite = self.nonfinite or (parameter and parameter._replace(when=chunk.start + chunk.steps))
+            assert nonfinite is not None
+            raise_divergence(nonfinite, self.spec)
 
 
-def _fetched(array: Any) -> np.ndarray:
+def _to_host(array: Any) -> np.ndarray:
     """An array of all devices of all processes, on the host."""
     return np.asarray(multihost_utils.process_allgather(array, tiled=True) if jax.process_count() > 1 else array)
 
 
 def _chunk_length(experiment: Experiment, seeds: int, params: Params) -> int:
-    """How many steps make a chunk: a power of two, which does not depend on how many there are."""
+    """The number of steps of a chunk, the same for short runs and long ones.
+
+    A power of two: so few lengths occur in all, and few programs are compiled for them.
+    """
     drawn, stored = seeds * batch_bytes(experiment), 2 * bytes_of(params)
-    least, with_batches, most = CHUNKS
+    least, most_drawn, most = CHUNKS
     fitting = 2 ** int(math.log2(max(1, CHUNK_BYTES / (drawn + stored))))
-    return max(least, min(with_batches if drawn else most, fitting))
+    return max(least, min(most_drawn if drawn else most, fitting))
 
 
 def batch_bytes(experiment: Experiment) -> int:
-    """How many bytes of inputs a step of one seed takes, 0 if all at once; found by tracing, without drawing any."""
-    return _batch_bytes(*shapes_of(experiment.flow.inputs), experiment.teachers.shape[1:])
+    """The bytes of inputs that one step of one seed takes, 0 if all are seen at once; traced, and none is drawn."""
+    return _batch_bytes(experiment.flow.inputs, experiment.teachers.shape[1:])
 
 
-@cache_of_traces
-def _batch_bytes(structure: Any, shapes: tuple, sizes: tuple[int, ...]) -> int:
-    return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(keys(0)[2], *sizes), with_shapes(structure, shapes)))
+@cached_by_shapes
+def _batch_bytes(inputs: Inputs, sizes: tuple[int, ...]) -> int:
+    return bytes_of(jax.eval_shape(lambda inputs: inputs.draw(split_seed(0)[2], *sizes), inputs))
 
 
-def _buffer(steps: int, params: Params, place: Place) -> Frames:
-    """Room for a frame of every step."""
-    runs = params.gates.shape[:2]
-    frame = Frames(params, params, jax.ShapeDtypeStruct(runs, params.gates.dtype))
-    return jax.tree.map(lambda leaf: place(np.zeros((steps, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
+def _empty_frames(length: int, params: Params, place: Placement) -> Frames:
+    """A buffer with a place for a frame of every step of a chunk."""
+    frame = Frames(params, params, jax.ShapeDtypeStruct(params.gates.shape[:2], params.gates.dtype))
+    return jax.tree.map(lambda leaf: place(np.zeros((length, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
 
 
-def stacked(experiments: Sequence[Experiment], place: Place) -> tuple[Teachers, Network, Flow]:
-    """The parts of some experiments with a cell axis on every number but those of the inputs, which they share."""
-    parts = [(each.teachers, each.network, each.flow) for each in experiments]
+def stack_cells(spec: RunSpec, place: Placement) -> tuple[Teachers, Network, Flow]:
+    """The parts of all cells with a cell axis on every number but those of the inputs, which cells share."""
+    parts = [(cell.experiment.teachers, cell.experiment.network, cell.experiment.flow) for cell in spec.cells]
     teachers, network, flow = parts[0]
-    own = *jax.tree.map(lambda _: True, (teachers, network)), programs.cell_axis_mask(flow)
+    has_cells = *jax.tree.map(lambda _: True, (teachers, network)), programs.cell_axis_mask(flow)
 
-    def stack(own: bool, *cells: Any) -> Any:
-        return place(np.stack([np.asarray(each) for each in cells]), "cell") if own else place(np.asarray(cells[0]))
+    def stack(has_cells: bool, *leaves: Any) -> Any:
+        if not has_cells:
+            return place(np.asarray(leaves[0]))
+        return place(np.stack([np.asarray(leaf) for leaf in leaves]), "cell")
 
-    return jax.tree.map(stack, own, *parts)
+    return jax.tree.map(stack, has_cells, *parts)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gatedlib._internal.numerics import orthonormal
-from gatedlib.model.experiment import Experiment, acting_on_weights
+from gatedlib.model.experiment import Experiment, weight_penalties
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import GatedLinear, Params
 
@@ -48,7 +48,7 @@ class Subspace(NamedTuple):
 def suffices(experiment: Experiment) -> bool:
     """Whether this student never leaves that span, and it is smaller than the space of all weights."""
     network, flow = experiment.network, experiment.flow
-    if type(network) is not GatedLinear or type(flow.inputs) is not Population or acting_on_weights(experiment):
+    if type(network) is not GatedLinear or type(flow.inputs) is not Population or weight_penalties(experiment):
         return False
     paths, d_out, d_in = network.shapes(*experiment.sizes)["weights"]
     return experiment.teachers.shape[0] + paths < d_out * d_in

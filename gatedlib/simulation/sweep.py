@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import jax
 import numpy as np
@@ -15,9 +13,8 @@ from jaxtyping import Array
 from tqdm import tqdm
 
 from gatedlib._internal.identity import forget_if_changed
-from gatedlib._internal.numerics import fixed_jax_settings
+from gatedlib._internal.numerics import ceil_div, fixed_jax_settings
 from gatedlib._internal.validation import require, require_folder, require_positive
-from gatedlib.model.curricula import Schedule
 from gatedlib.model.experiment import Experiment, require_whole
 from gatedlib.model.networks import Params
 from gatedlib.simulation import record as rec
@@ -30,20 +27,10 @@ from gatedlib.simulation.arguments import (
     checked_seeds,
     code_to_run,
 )
-from gatedlib.simulation.assemble import Measuring, assemble, measured
+from gatedlib.simulation.assemble import Measuring, assemble, label_and_measure
 from gatedlib.simulation.checkpoints import Store
-from gatedlib.simulation.grid import (
-    Measure,
-    Tile,
-    cell_settings,
-    cells_of,
-    check_one_shape,
-    checked_axes,
-    describe_cell,
-    kinds_of,
-    naming_cell,
-    tiles_of,
-)
+from gatedlib.simulation.grid import Tile, cell_in_errors, cells_of, check_one_shape, checked_axes, tiles_of
+from gatedlib.simulation.spec import Measure, RunArrays, RunSpec
 
 # More runs at once are no faster on a CPU, whose caches they would overflow; elsewhere memory is the only bound.
 RUNS_PER_CPU = 512
@@ -65,7 +52,8 @@ def sweep(
     """Run an experiment for every combination of some settings and seeds, and label what comes out.
 
     Every cell of the grid gives what `simulate` gives for that experiment and these seeds. Cells of one shape share
-    what is compiled and run in chunks, laid over all devices; see the page *Larger sweeps* of the book.
+    what is compiled, and are run in tiles of cells and seeds, laid over all devices; see the page *Larger sweeps* of
+    the book.
 
     Args:
         experiment: what to run.
@@ -77,9 +65,9 @@ def sweep(
             coordinates; several cells at once if that gives the same. Without it all that was recorded is kept, of
             cells of one shape.
         initial: parameters to start from in every cell instead of random ones, as in `simulate`.
-        save: a folder for finished chunks (`~` is your home). A sweep that was stopped goes on from there and ends with
+        save: a folder for finished tiles (`~` is your home). A sweep that was stopped goes on from there and ends with
             the same numbers; one that is finished is read.
-        memory: about how many bytes a chunk may take, on all devices together.
+        memory: about how many bytes a tile may take, on all devices together.
         **grid: the values of each setting, found by its name wherever it stands, as in `Experiment.replace`.
 
     Returns:
@@ -90,7 +78,7 @@ def sweep(
         ValueError: before anything is run, if the grid is empty, names an unknown setting, holds something that is no
             number, or a cell is refused by its experiment (the message names the cell); if cells differ in shape and
             there is no `measure`; if `save` holds another sweep. Later, if `measure` does not keep `seed`.
-        DivergenceError: (a ValueError) if a cell diverges; the message names it. Chunks that were saved remain.
+        DivergenceError: (a ValueError) if a cell diverges; the message names it. Tiles that were saved remain.
 
     Example:
         >>> grid = gl.sweep(
@@ -101,89 +89,73 @@ def sweep(
 
     Source: the tool behind the paper's Fig. 5.
     """
-    if measure is not None:
-        require(callable(measure), "measure", measure, "must be a function of results", "Use one of metrics")
     require_whole(experiment, "sweep")
     folder = None if save is None else require_folder("save", save, "Name a folder")
     axes = checked_axes(experiment, grid)
-    cells = cells_of(experiment, axes)
-    chosen = checked_seeds(seeds)
+    spec = RunSpec(cells_of(experiment, axes), checked_seeds(seeds), as_record(record), every, initial, measure=measure)
     memory = require_positive("memory", memory, "The default is 2**30 bytes")
-    record = as_record(record)
+    spec = _checked(spec)
+    forget_if_changed(code_to_run(experiment, spec.record))
     runs = RUNS_PER_CPU * len(jax.devices()) if jax.default_backend() == "cpu" else 2**31
-    schedules = [cell.schedule() for cell in cells]
-    for cell, schedule, label in zip(cells, schedules, cell_settings(axes), strict=True):
-        with naming_cell(label):
-            record, every = checked_record(record, every, len(schedule.tasks))
-            begin = None if initial is None else checked_initial(initial, cell, chosen)
-    forget_if_changed(code_to_run(experiment, record))
-    if measure is None:
-        check_one_shape(cells, schedules)
-    tiles = [
-        tile
-        for indices in kinds_of(cells, schedules)
-        for tile in tiles_of(cells, indices, len(schedules[indices[0]].tasks), chosen, record, every, memory, runs)
-    ]
-    sweep_settings = experiment, axes, chosen, record, every, measure, begin
-    store = None if folder is None else Store(folder, *sweep_settings, tiles)
+    tiles = tiles_of(spec, memory, runs)
+    store = None if folder is None else Store(folder, spec, axes, tiles)
     tiles = tiles if store is None else store.tiles
-    parts: dict[int, xr.Dataset] = {} if store is None else store.load()
-    measuring = Measuring(measure, all_seeds=all(len(tile.seeds) == len(chosen) for tile in tiles))
+    parts = {} if store is None else store.load()
+    measuring = Measuring(measure, all_seeds=all(len(tile.seeds) == len(spec.seeds) for tile in tiles))
 
-    title = f"sweep of {len(cells)} cells × {len(chosen)} seeds"
+    title = f"sweep of {len(spec.cells)} cells × {len(spec.seeds)} seeds"
     quiet = {"disable": True} if jax.process_index() > 0 else {}  # else TQDM_DISABLE decides
-    with tqdm(total=len(tiles), initial=len(parts), desc=title, unit="chunk", **quiet) as progress:
+    with tqdm(total=len(tiles), initial=len(parts), desc=title, unit="tile", **quiet) as progress:
         for number, tile in enumerate(tiles):
             if number in parts:
                 continue
-            chunk, plans = ([each[index] for index in tile.cells] for each in (cells, schedules))
-            some = chosen[tile.seeds]
-            own = jax.tree.map(lambda leaf, of=tile.seeds: leaf[of], begin)
-            request = simulate.Request(some, record, every, partial(_called, some, tile, axes), initial=own)
-            arrays = run_tile(chunk, plans, request, tile.places)
-            parts[number] = measured(chunk, plans, tile.cells, request, axes, measuring, arrays)
+            part = spec.select(tile.cells, tile.seeds)
+            parts[number] = label_and_measure(part, tile.cells, run_tile(part, tile), measuring)
             if store is not None:
                 store.write(number, parts[number])
             progress.update()
     return assemble([parts[number] for number in range(len(tiles))], axes)
 
 
-def _called(seeds: np.ndarray, tile: Tile, axes: dict[str, list], seed: int, cell: int) -> str:
-    """A run of a tile in words; places left over repeat the last cell or seed."""
-    number = tile.cells[min(cell, len(tile.cells) - 1)]
-    return f"seed {seeds[min(seed, len(seeds) - 1)]} of the cell {describe_cell(cell_settings(axes)[number])}"
+def _checked(spec: RunSpec) -> RunSpec:
+    """The sweep with its record and initial parameters checked in every cell, and made plain."""
+    measure, given = spec.measure, spec.initial
+    if measure is not None:
+        require(callable(measure), "measure", measure, "must be a function of results", "Use one of metrics")
+    for experiment, schedule, settings in spec.cells:
+        with cell_in_errors(settings):
+            record, every = checked_record(spec.record, spec.every, len(schedule.tasks))
+            initial = None if given is None else checked_initial(given, experiment, spec.seeds)
+    if measure is None:
+        check_one_shape(spec.cells)
+    return spec._replace(record=record, every=every, initial=initial)
 
 
-def run_tile(
-    cells: list[Experiment], schedules: list[Schedule], request: simulate.Request, places: tuple[int, int]
-) -> tuple[np.ndarray, Params, dict[str, np.ndarray]]:
-    """Run some cells and seeds on all devices; arrays whose first axes are (seed, cell)."""
+def run_tile(spec: RunSpec, tile: Tile) -> RunArrays:
+    """Run the cells and seeds of a tile on all devices."""
     devices = jax.devices()
-    # the longer of the two axes is laid over the devices; places left over repeat the last cell or seed
-    by_cell = places[0] >= places[1]
+    # the longer of the two axes is laid over the devices, and has a multiple of their number of places
+    by_cell = tile.places[0] >= tile.places[1]
     cell_places, seed_places = (
-        math.ceil(count / len(devices)) * len(devices) if over else count
-        for count, over in zip(places, (by_cell, not by_cell), strict=True)
+        ceil_div(count, len(devices)) * len(devices) if spread else count
+        for count, spread in zip(tile.places, (by_cell, not by_cell), strict=True)
     )
-    extra = cell_places - len(cells)
-    padded, plans = cells + cells[-1:] * extra, schedules + schedules[-1:] * extra
-    left = seed_places - len(request.seeds)
-    seeds, initial = jax.tree.map(
-        lambda leaf: np.append(leaf, np.repeat(leaf[-1:], left, 0), 0), (request.seeds, request.initial)
-    )
+    cells, seeds = len(spec.cells), len(spec.seeds)
+    # places left over repeat the last cell or seed
+    padded = spec.select(np.minimum(np.arange(cell_places), cells - 1), np.minimum(np.arange(seed_places), seeds - 1))
     # on one device the programs are those of `simulate`
-    place = simulate.on_one_device if len(devices) == 1 else _over(devices, "cell" if by_cell else "seed")
-    out = simulate.run(padded, plans, request._replace(seeds=seeds, initial=initial), place)
-    return jax.tree.map(lambda leaf: leaf[: len(request.seeds), : len(cells)], out)
+    place = simulate.on_one_device if len(devices) == 1 else _shard_along("cell" if by_cell else "seed", devices)
+    return jax.tree.map(lambda leaf: leaf[:cells, :seeds], simulate.run(padded, place))
 
 
-def _over(devices: list[jax.Device], spread: str) -> simulate.Place:
+def _shard_along(axis: str, devices: list[jax.Device]) -> simulate.Placement:
     """Lay arrays over devices, along their axis of that name."""
     mesh = Mesh(np.asarray(devices), ("run",))
 
-    def place(array: np.ndarray, *axes: str | None) -> Array:
+    def place(array: np.ndarray, *names: str | None) -> Array:
+        # each process makes its part by itself, and JAX would not narrow it: 64 bits here are 32 in the programs
         array = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
-        spec = NamedSharding(mesh, PartitionSpec(*("run" if axis == spread else None for axis in axes)))
+        spec = NamedSharding(mesh, PartitionSpec(*("run" if name == axis else None for name in names)))
         return jax.make_array_from_callback(array.shape, spec, lambda index: array[index])
 
     return place

@@ -10,16 +10,16 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from gatedlib._internal.validation import require, require_integer
+from gatedlib._internal.validation import refusal, require_integer
 from gatedlib.analysis import transfer
 from gatedlib.analysis.requirements import of_seed
 from gatedlib.model.experiment import Experiment
 from gatedlib.simulation.runs import single_run
-from gatedlib.view.style import FLEXIBLE, made_of, task_color, task_name
+from gatedlib.view.style import FLEXIBLE, mixture_weights, task_color, task_name
 
 
 def plane(results: xr.Dataset, ax: Axes | None = None, time: float = 0.0, seed: int = 0) -> Axes:
-    """Paths and output of a small network, two outputs and one input, in the plane of its teachers at some time.
+    """Paths and output of a small network, two outputs and one input, in the plane of its teachers at one moment.
 
     Rings are the teachers. An arrow is the weights of a path, as dark as its gate is open. The black dot is the
     output, and the line behind it the way that it has come.
@@ -33,20 +33,21 @@ def plane(results: xr.Dataset, ax: Axes | None = None, time: float = 0.0, seed: 
     Source: paper, Fig. 4A-D.
     """
     run = single_run(results, "gates", "weights", "teachers")
-    inputs, outputs = (run.teachers.sizes.get(dim, 0) for dim in ("in", "out"))
-    rule, remedy = "a plane has two", "Use teachers of two outputs and one input, such as Given(np.eye(2)[:, :, None])"
-    require((outputs, inputs) == (2, 1), "outputs and inputs", (outputs, inputs), rule, remedy)
+    sizes = tuple(run.teachers.sizes.get(dim, 0) for dim in ("out", "in"))
+    if sizes != (2, 1):
+        remedy = "Use teachers of two outputs and one input, such as Given(np.eye(2)[:, :, None])"
+        raise refusal("outputs and inputs", sizes, "a plane has two", remedy)
     ax = ax or plt.gca()
-    shown = of_seed(run, seed)
-    now = shown.sel(time=time, method="nearest")
-    for task, teacher in enumerate(shown.teachers.values[..., 0]):
+    run = of_seed(run, seed)
+    now = run.sel(time=time, method="nearest")
+    for task, teacher in enumerate(run.teachers.values[..., 0]):
         ax.plot(*teacher, marker="o", markersize=11, color="none", markeredgecolor=task_color(task))
         ax.annotate(task_name(task), teacher, (7, 7), textcoords="offset points", color=task_color(task))
     for path, (gate, weights) in enumerate(zip(now.gates.values, now.weights.values[..., 0], strict=True)):
         color, strength = task_color(path), float(np.clip(0.25 + 0.75 * gate, 0.25, 1.0))
         style = {"arrowstyle": "-|>", "color": color, "alpha": strength, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", weights, (0, 0), arrowprops=style)
-    outputs = (shown.gates * shown.weights).sum("path").isel({"in": 0}).transpose("time", "out")
+    outputs = (run.gates * run.weights).sum("path").isel({"in": 0}).transpose("time", "out")
     ax.plot(*outputs.where(outputs.time <= now.time, drop=True).values.T, color="#222222", linewidth=1)
     ax.plot(*outputs.sel(time=now.time).values, marker="o", markersize=5, color="#222222")
     ax.set(xlim=(-0.25, 1.25), ylim=(-0.25, 1.25), aspect="equal", xticks=(0, 1), yticks=(0, 1))
@@ -65,11 +66,13 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
         seed: which seed of the run.
     """
     parts = of_seed(transfer.parts(single_run(results, "final_weights", "teachers")), seed)
-    tasks, remedy = parts.sizes["task"], "Use teachers such as Orthogonal(tasks=3)"
-    require(tasks == 3, "tasks that are no composites", tasks, "a triangle has three", remedy)
+    if parts.sizes["task"] != 3:
+        remedy = "Use teachers such as Orthogonal(tasks=3)"
+        raise refusal("tasks that are no composites", parts.sizes["task"], "a triangle has three", remedy)
     ax = ax or plt.gca()
     corners = np.array([[0.0, 1.0], [0.75**0.5, -0.5], [-(0.75**0.5), -0.5]])  # A on top, then clockwise
     paths = parts.values @ corners
+    # a polygon is drawn through its corners one after the other, so they are taken by their angle around the centre
     order = np.argsort(np.arctan2(*(paths - paths.mean(0)).T))
     ax.fill(*paths[order].T, color="#333333", alpha=0.08)
     ax.fill(*paths[order].T, color="none", edgecolor="#333333", linewidth=1.2)
@@ -78,7 +81,7 @@ def mixture_plane(results: xr.Dataset, ax: Axes | None = None, seed: int = 0) ->
     for task, corner in enumerate(corners):
         ax.plot(*corner, marker="o", markersize=11, color="none", markeredgecolor=task_color(task), markeredgewidth=1.6)
         ax.annotate(task_name(task), 1.3 * corner, color=task_color(task), ha="center", va="center")
-    ax.plot(*(made_of(results) @ corners).T, "D", color="#7A3E9D", markersize=5, label="composites")
+    ax.plot(*(mixture_weights(results) @ corners).T, "D", color="#7A3E9D", markersize=5, label="composites")
     ax.set(aspect="equal", xlim=(-2.0, 2.0), ylim=(-2.1, 1.9))
     ax.axis("off")
     return ax
@@ -102,17 +105,17 @@ def second_layer(gates: xr.DataArray, ax: Axes | None = None, vmax: float = 0.35
 
 
 def judged(right: bool) -> tuple[str, str]:
-    """The mark and the colour of an answer."""
+    """The mark and the colour of a right or a wrong answer."""
     return (" ✓", FLEXIBLE["color"]) if right else (" ✗", "#A6341B")
 
 
 def answer(image: np.ndarray, text: str, right: bool | None = None, ax: Axes | None = None) -> Axes:
-    """A picture with what it is called below, with a mark and a colour that say whether that is right.
+    """A picture with an answer below it, and a mark and a colour that say whether the answer is right.
 
     Args:
         image: shape (row, column), 0 to 1.
-        text: what it is called.
-        right: whether that is right; no mark if it is not said.
+        text: the answer, such as the name of a class.
+        right: whether the answer is right; no mark unless given.
         ax: where to draw; the current axes unless given.
 
     Returns:
@@ -133,7 +136,7 @@ def curriculum(experiment: Experiment, ax: Axes | None = None) -> Axes:
     """The blocks of an experiment's curriculum on a time line.
 
     Args:
-        experiment: what has a curriculum.
+        experiment: the experiment.
         ax: where to draw; the current axes unless given.
 
     Returns:
@@ -159,7 +162,7 @@ def network(paths: int, ax: Axes | None = None, gates: Sequence[float] | None = 
     """A gated linear network: input, one weight matrix and one gate per path, sum, output.
 
     Args:
-        paths: how many paths.
+        paths: the number of paths.
         ax: where to draw.
         gates: how far each gate is open, 0 to 1; a path is drawn as strongly as its gate is open.
     """
@@ -180,8 +183,8 @@ def network(paths: int, ax: Axes | None = None, gates: Sequence[float] | None = 
         _box(ax, 3.3, height, f"$W_{path + 1}$", color, strength)
         _arrow(ax, (4.0, height), (4.9, height), color, strength)
         ax.plot(5.5, height, marker="o", markersize=26, color="white", markeredgecolor=color, alpha=strength)
-        written = f"$c_{path + 1}$" if gates is None else f"{gates[path]:.1f}"
-        ax.text(5.5, height, written, ha="center", va="center", color=color, fontsize=11, alpha=max(strength, 0.6))
+        label = f"$c_{path + 1}$" if gates is None else f"{gates[path]:.1f}"
+        ax.text(5.5, height, label, ha="center", va="center", color=color, fontsize=11, alpha=max(strength, 0.6))
         _arrow(ax, (6.1, height), (7.3, middle), color, strength)
     return ax
 

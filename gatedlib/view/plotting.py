@@ -24,9 +24,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from gatedlib._internal.validation import require
+from gatedlib._internal.validation import refusal
 from gatedlib.analysis import metrics
-from gatedlib.analysis.requirements import outputs_share_units, require_blocks, unit
+from gatedlib.analysis.requirements import require_blocks
+from gatedlib.analysis.units import outputs_share_units, unit_dim
 from gatedlib.simulation.runs import dt_of, runs_of, single_run
 from gatedlib.view.diagrams import answer, curriculum, judged, mixture_plane, network, plane, second_layer
 from gatedlib.view.style import FLEXIBLE, FORGETFUL, TASK_COLORS, task_color, task_name, task_names
@@ -77,16 +78,17 @@ def shade_blocks(results: xr.Dataset, ax: Axes, names: bool = True) -> Axes:
     """
     run = single_run(results, "teachers")
     require_blocks(run)
-    dt, called = dt_of(run), task_names(results) if names else []
+    dt, labels = dt_of(run), task_names(results) if names else []
     named: set[int] = set()
     for start, stop, task in zip(run.block_start, run.block_stop, run.block_task.values, strict=True):
         left, right = float(start) * dt, float(stop) * dt
         ax.axvspan(left, right, color=task_color(task), alpha=0.10, linewidth=0)
         if names and int(task) not in named:
             middle, on_top = (left + right) / 2, ax.get_xaxis_transform()
-            turned: dict[str, Any] = {"rotation": 90, "fontsize": 7} if len(called[task]) > 1 else {}
+            # the names of composites have several letters, which side by side would overlap
+            upright: dict[str, Any] = {"rotation": 90, "fontsize": 7} if len(labels[task]) > 1 else {}
             color = task_color(task)
-            ax.text(middle, 1.02, called[task], color=color, transform=on_top, ha="center", va="bottom", **turned)
+            ax.text(middle, 1.02, labels[task], color=color, transform=on_top, ha="center", va="bottom", **upright)
             named.add(int(task))
     ax.set_xlim(0, runs_of(run)[0].steps * dt)
     ax.set_xlabel("time")
@@ -104,10 +106,11 @@ def over_seeds(values: xr.DataArray, ax: Axes, **line: Any) -> Axes:
     Returns:
         The axes.
     """
-    rule, remedy = "must be seed and one other", "Average over the others, or choose along them"
-    require(len(values.dims) == 2 and "seed" in values.dims, "dims of values", values.dims, rule, remedy)
+    if len(values.dims) != 2 or "seed" not in values.dims:
+        remedy = "Average over the others, or choose along them"
+        raise refusal("dims of values", values.dims, "must be seed and one other", remedy)
     (along,) = (dim for dim in values.dims if dim != "seed")
-    # to look for nan one by one takes fifty times as long
+    # with skipna xarray sorts each point by itself, fifty times as slowly
     quantiles = values.quantile([0.1, 0.5, 0.9], "seed", skipna=bool(values.isnull().any()))
     (drawn,) = ax.plot(values[along], quantiles.sel(quantile=0.5), **line)
     band = quantiles.sel(quantile=0.1), quantiles.sel(quantile=0.9)
@@ -154,15 +157,15 @@ def gates(results: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     Source: paper, Fig. 2B.
     """
-    kept = [name for name in ("gates", "alignment") if name == "gates" or name in results]
-    run = single_run(results, *kept)
-    rule, remedy = "gates of paths are drawn over time", "Use plotting.second_layer for those of hidden units"
-    require(not outputs_share_units(run), "dims of gates", run.gates.dims, rule, remedy)
+    run = single_run(results, "gates", *(name for name in ("alignment",) if name in results))
+    if outputs_share_units(run):
+        remedy = "Use plotting.second_layer for those of hidden units"
+        raise refusal("dims of gates", run.gates.dims, "gates of paths are drawn over time", remedy)
     ax = ax or plt.gca()
     path_of_task = None if "alignment" in run else metrics.matching_by_gates(run)
     matched = metrics.reorder_paths(run, path_of_task)
-    for path in range(matched.sizes[unit(run)]):
-        gates = matched.gates.isel({unit(run): path})
+    for path in range(matched.sizes[unit_dim(run)]):
+        gates = matched.gates.isel({unit_dim(run): path})
         line: dict[str, Any] = {"color": task_color(path), "label": f"path for {task_name(path)}"}
         if "out" not in gates.dims:
             over_seeds(gates, ax, **line)
@@ -189,18 +192,19 @@ def alignment(results: xr.Dataset, ax: Axes | None = None) -> Axes:
     Source: paper, Fig. 2C.
     """
     run = single_run(results, "alignment")
-    rule, remedy = "alignment with paths is drawn over time", "Use plotting.second_layer for hidden units"
-    require(not outputs_share_units(run), "dims of alignment", run.alignment.dims, rule, remedy)
+    if outputs_share_units(run):
+        remedy = "Use plotting.second_layer for hidden units"
+        raise refusal("dims of alignment", run.alignment.dims, "alignment with paths is drawn over time", remedy)
     ax = ax or plt.gca()
     matched = metrics.components(metrics.reorder_paths(run))
-    paths = matched.sizes[unit(run)]
+    paths = matched.sizes[unit_dim(run)]
     for task in range(matched.sizes["task"]):
         for path in range(paths):
             own = task == path
             label = f"teacher {task_name(task)} with " + (
                 "its own path" if own else "the other" if paths == 2 else f"path {path + 1}"
             )
-            values = matched.alignment.isel({"task": task, unit(run): path})
+            values = matched.alignment.isel({"task": task, unit_dim(run): path})
             values = values.mean("out") if "out" in values.dims else values
             over_seeds(values, ax, color=task_color(task), linestyle="-" if own else ":", label=label)
     ax.set_ylabel("alignment")
@@ -291,8 +295,9 @@ def grid(values: xr.DataArray, ax: Axes | None = None, vmin: float = 0.5, vmax: 
 
 
 def _two_settings(values: xr.DataArray) -> tuple[Hashable, ...]:
-    remedy = 'Average over seeds: values.mean("seed")'
-    require(values.ndim == 2, "dims of values", values.dims, "must be two, (up or down, across)", remedy)
+    if values.ndim != 2:
+        remedy = 'Average over seeds: values.mean("seed")'
+        raise refusal("dims of values", values.dims, "must be two, (up or down, across)", remedy)
     return values.dims
 
 
@@ -314,14 +319,12 @@ def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -
     Source: this library.
     """
     up, across = _two_settings(values)
-    require(log in ("", "x", "y", "xy"), "log", log, "must be '', 'x', 'y' or 'xy'", "Use 'xy' for two")
+    if log not in ("", "x", "y", "xy"):
+        raise refusal("log", log, "must be '', 'x', 'y' or 'xy'", "Use 'xy' for two")
     for dim in (up, across):
-        fits = (
-            dim in values.coords and values[dim].dtype.kind in "iuf" and len(np.unique(values[dim])) == len(values[dim])
-        )
-        require(
-            fits, f"values of {dim}", values.coords.get(dim), "must be different numbers", "Use what was swept over"
-        )
+        labels = values.coords.get(dim)
+        if labels is None or labels.dtype.kind not in "iuf" or len(np.unique(labels)) < len(labels):
+            raise refusal(f"values of {dim}", labels, "must be different numbers", "Use what was swept over")
     values = values.sortby([up, across])
     ax = ax or plt.gca()
     edges = _edges(values[across].values, "x" in log), _edges(values[up].values, "y" in log)
@@ -335,10 +338,11 @@ def phase_diagram(values: xr.DataArray, ax: Axes | None = None, log: str = "") -
 
 
 def _edges(values: np.ndarray, log: bool) -> np.ndarray:
-    """The borders between some values in their order, half way between two; on a logarithmic axis in proportion."""
+    """The borders of cells around sorted values, half way between two; on a logarithmic axis half way in logarithms."""
     if log:
-        rule, remedy = "must be above 0 on a logarithmic axis", "Leave that axis out of log"
-        require(values[0] > 0, "lowest value", values[0], rule, remedy)
+        if values[0] <= 0:
+            rule, remedy = "must be above 0 on a logarithmic axis", "Leave that axis out of log"
+            raise refusal("lowest value", values[0], rule, remedy)
         return np.exp(_edges(np.log(values), log=False))
     middles = (values[1:] + values[:-1]) / 2
     if len(values) == 1:
@@ -347,12 +351,12 @@ def _edges(values: np.ndarray, log: bool) -> np.ndarray:
 
 
 def setting_name(setting: Hashable) -> str:
-    """A setting as it is called on axes.
+    """The name of a setting on an axis.
 
     Example:
         >>> from gatedlib.view.plotting import setting_name
         >>> setting_name("block_length")
         'block length'
     """
-    known = {"tau_c": r"gate time constant $\tau_c$", "tau_w": r"weight time constant $\tau_w$"}
-    return known.get(str(setting), str(setting).replace("_", " "))
+    symbols = {"tau_c": r"gate time constant $\tau_c$", "tau_w": r"weight time constant $\tau_w$"}
+    return symbols.get(str(setting), str(setting).replace("_", " "))

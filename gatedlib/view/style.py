@@ -1,4 +1,4 @@
-"""What tasks are called in pictures, and the colours of tasks and of both kinds of networks."""
+"""The names of tasks in pictures, and the colours of tasks and of both kinds of networks."""
 
 from string import ascii_uppercase
 
@@ -33,16 +33,17 @@ def task_color(task: int) -> str:
     return TASK_COLORS[require_integer("task", task, 0, "Tasks are counted from 0") % len(TASK_COLORS)]
 
 
-def made_of(results: xr.Dataset) -> np.ndarray:
-    """How much of each component is in each composite, shape (composite, component)."""
+def mixture_weights(results: xr.Dataset) -> np.ndarray:
+    """The weights with which components add up to each composite, shape (composite, component)."""
     run = single_run(results, "teachers")
-    drawn, components = run.teachers.values[0], runs_of(run)[0].components
-    flat = drawn.reshape(len(drawn), -1)
+    # the weights are the same for all seeds, so the teachers of the first one are enough
+    teachers, components = run.teachers.values[0], runs_of(run)[0].components
+    flat = teachers.reshape(len(teachers), -1)
     return np.linalg.lstsq(flat[:components].T, flat[components:].T)[0].T
 
 
 def task_names(results: xr.Dataset) -> list[str]:
-    """What the tasks of a run are called: A, B, C, … for components, and for composites the letters of their parts.
+    """The names of the tasks of a run: A, B, C, … for components, and for composites the letters of their parts.
 
     Example:
         >>> results = gl.simulate(gl.Experiment(
@@ -52,7 +53,7 @@ def task_names(results: xr.Dataset) -> list[str]:
         >>> gl.plotting.task_names(results)
         ['A', 'B', 'AB']
     """
-    shares = made_of(results)
-    components = [task_name(task) for task in range(shares.shape[1])]
-    composites = ["".join(np.array(components)[abs(share) > 1e-3]) for share in shares]
+    weights = mixture_weights(results)
+    components = [task_name(task) for task in range(weights.shape[1])]
+    composites = ["".join(np.array(components)[abs(row) > 1e-3]) for row in weights]
     return components + composites

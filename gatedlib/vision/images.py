@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from gatedlib._internal.validation import require, require_folder, require_member
+from gatedlib._internal.validation import refusal, require_folder, require_member
 
 SYSTEM = Path("/usr/share/datasets")
 """Where Debian puts data sets."""
@@ -42,7 +42,7 @@ class Source:
     side: int = 28
 
     def sizes(self, kind: str) -> tuple[int, ...]:
-        """How many pictures and pixels, or labels, a file holds."""
+        """The shape of the numbers in a file: pictures, rows and columns, or labels."""
         count = self.train if kind.startswith("train") else self.test
         return (count, self.side, self.side) if "images" in kind else (count,)
 
@@ -87,7 +87,7 @@ class Pictures:
         train_classes: shape (sample,), whole numbers from 0.
         test_images: as the others, and none of them.
         test_classes: their classes.
-        names: what every class is called.
+        names: the name of every class.
     """
 
     name: str
@@ -127,8 +127,9 @@ def load(name: str = "digits", folder: str | os.PathLike[str] | None = None, url
     """
     require_member(name, ["digits", *SOURCES], "data set")
     if name == "digits":
-        rule, remedy = "digits come with scikit-learn, not from a folder or an address", "Leave it out"
-        require(folder is None and url is None, "folder or url", folder or url, rule, remedy)
+        if folder is not None or url is not None:
+            rule = "digits come with scikit-learn, not from a folder or an address"
+            raise refusal("folder or url", folder or url, rule, "Leave it out")
         return _digits()
     source = SOURCES[name]
     place = _place(source, folder)
@@ -136,9 +137,10 @@ def load(name: str = "digits", folder: str | os.PathLike[str] | None = None, url
     parts = [_read(file, source.sizes(kind)) for file, kind in zip(files, KINDS, strict=True)]
     images = [parts[n].astype(np.float32) / 255 for n in (0, 2)]
     classes = [parts[n].astype(np.int32) for n in (1, 3)]
-    for file, each in zip(files[1::2], classes, strict=True):
-        rule = f"must hold classes below {len(source.names)}, but holds {each.max()}"
-        require(bool(each.max() < len(source.names)), "file", str(file), rule, "Get it anew")
+    for file, labels in zip(files[1::2], classes, strict=True):
+        if labels.max() >= len(source.names):
+            rule = f"must hold classes below {len(source.names)}, but holds {labels.max()}"
+            raise refusal("file", str(file), rule, "Download it again")
     return Pictures(name, images[0], classes[0], images[1], classes[1], source.names)
 
 
@@ -167,13 +169,13 @@ def cache() -> Path:
 def _digits() -> Pictures:
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    order = np.random.default_rng(0).permutation(len(found.target))
-    images = (found.images[order] / 16).astype(np.float32)
-    classes = found.target[order].astype(np.int32)
-    train = slice(None, -TEST_DIGITS), slice(-TEST_DIGITS, None)
-    names = tuple(map(str, range(10)))
-    return Pictures("digits", images[train[0]], classes[train[0]], images[train[1]], classes[train[1]], names)
+    digits = load_digits()
+    # the data set is ordered by writers: shuffled once, so that both parts have digits of all of them
+    order = np.random.default_rng(0).permutation(len(digits.target))
+    images = (digits.images[order] / 16).astype(np.float32)
+    classes = digits.target[order].astype(np.int32)
+    train, test = slice(None, -TEST_DIGITS), slice(-TEST_DIGITS, None)
+    return Pictures("digits", images[train], classes[train], images[test], classes[test], tuple(map(str, range(10))))
 
 
 def _place(source: Source, folder: str | os.PathLike[str] | None) -> Path | None:
@@ -188,7 +190,7 @@ def _place(source: Source, folder: str | os.PathLike[str] | None) -> Path | None
 
 
 def _downloaded(source: Source, kind: str, url: str | None) -> Path:
-    """A file in the cache, downloaded if it is not there whole; what is not whole is not kept."""
+    """A file in the cache, downloaded if it is missing or its checksum is wrong; a wrong download is not kept."""
     import pooch
     import requests
 
@@ -201,21 +203,23 @@ def _downloaded(source: Source, kind: str, url: str | None) -> Path:
     except (requests.RequestException, OSError, ValueError) as failure:
         rule = f"must be a file with SHA-256 {expected}, but the download failed: {failure}"
         remedy = "Put the four files into a folder yourself and name it in GATEDLIB_DATA, or give another url"
-        raise ValueError(f"{kind} = {address!r}: {rule}. {remedy}.") from failure
+        raise refusal(kind, address, rule, remedy) from failure
 
 
 def _read(file: Path, sizes: tuple[int, ...]) -> np.ndarray:
     """The numbers in a gzipped IDX file of these sizes."""
     expected = f"must be a gzipped IDX file of {' x '.join(map(str, sizes))} bytes"
-    remedy = "Get it anew, or name another folder in GATEDLIB_DATA or with folder="
-    require(file.is_file(), "file", str(file), f"{expected}, but there is none", remedy)
+    remedy = "Download it again, or name another folder in GATEDLIB_DATA or with folder="
+    if not file.is_file():
+        raise refusal("file", str(file), f"{expected}, but there is none", remedy)
     try:
         with gzip.open(file) as opened:
             raw = opened.read()
     except (OSError, EOFError, zlib.error) as failure:
-        raise ValueError(f"file = {str(file)!r}: {expected}, but cannot be unpacked: {failure}. {remedy}.") from failure
+        raise refusal("file", str(file), f"{expected}, but cannot be unpacked: {failure}", remedy) from failure
+    # an IDX file begins with two zeros, 8 for unsigned bytes, the number of axes, and their lengths, high byte first
     header = bytes((0, 0, 8, len(sizes))) + np.array(sizes, ">u4").tobytes()
-    intact = raw.startswith(header) and len(raw) == len(header) + math.prod(sizes)
-    rule = f"{expected}, but holds {len(raw)} bytes that begin with {raw[: len(header)].hex() or 'nothing'}"
-    require(intact, "file", str(file), rule, remedy)
+    if not raw.startswith(header) or len(raw) != len(header) + math.prod(sizes):
+        rule = f"{expected}, but holds {len(raw)} bytes that begin with {raw[: len(header)].hex() or 'nothing'}"
+        raise refusal("file", str(file), rule, remedy)
     return np.frombuffer(raw, np.uint8, offset=len(header)).reshape(sizes)

@@ -1,8 +1,7 @@
-"""The trunk: a small convolutional network whose features gated students see in place of pictures."""
+"""The trunk: a small convolutional network whose features are the inputs of gated students in place of pictures."""
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 import zipfile
 from dataclasses import dataclass, replace
@@ -16,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gatedlib._internal.files import atomic_write
-from gatedlib._internal.identity import code_digest
-from gatedlib._internal.numerics import fixed_jax_settings, normal, random_key
-from gatedlib._internal.validation import require, require_integer, require_positive
+from gatedlib._internal.identity import code_digest, short_digest
+from gatedlib._internal.numerics import ceil_div, fixed_jax_settings, normal, random_key
+from gatedlib._internal.validation import refusal, require_integer, require_positive
 from gatedlib.model.inputs import Examples, cross_entropy
 from gatedlib.vision.images import Pictures, cache
 
@@ -64,18 +63,18 @@ class Trunk(eqx.Module):
         return cls(_layer(keys[0], 5, 5, 1, 16), _layer(keys[1], 3, 3, 16, 32), dense)
 
     def __call__(self, images: Float[Array, "sample row column"]) -> Float[Array, "sample unit"]:
-        """The features of some pictures."""
+        """The features of pictures."""
         x = convolve(self.second, convolve(self.first, images[..., None]))
         return jax.nn.relu(x.reshape(len(x), -1) @ self.dense.kernel + self.dense.bias)
 
     def scaled(self, by: float) -> Trunk:
-        """The trunk whose features are so many times as large."""
+        """The trunk whose features are larger by a factor: a rectifier scales with its input."""
         return eqx.tree_at(lambda trunk: trunk.dense, self, jax.tree.map(lambda leaf: leaf * by, self.dense))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Features:
-    """What a trained trunk makes of a data set.
+    """The features of a data set that a trained trunk computes.
 
     Attributes:
         pictures: the data set.
@@ -121,8 +120,9 @@ class Features:
         """
         size = require_positive("mean_square", mean_square, "The released trunk of Fig. 7 has about 21")
         by = float(np.sqrt(size / np.mean(self.train**2)))
-        rule, remedy = "must be from 1e-30 to 1e30, which single precision can hold", "Use 1, or 21.3"
-        require(1e-30 <= size <= 1e30, "mean_square", size, rule, remedy)
+        if not 1e-30 <= size <= 1e30:
+            rule = "must be from 1e-30 to 1e30, which single precision can hold"
+            raise refusal("mean_square", size, rule, "Use 1, or 21.3")
         return replace(self, train=by * self.train, test=by * self.test, trunk=self.trunk.scaled(by))
 
     def held_out(self, most: int | None = None) -> Examples:
@@ -131,7 +131,7 @@ class Features:
 
 
 def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int = 0) -> Features:
-    """Train a trunk to tell the classes of a data set apart, once, and keep what it makes of the pictures.
+    """Train a trunk to classify the pictures of a data set, once, and keep the features of the pictures.
 
     The trunk and a linear readout learn by Adam on the cross-entropy of the true classes (batches of 128). Features
     are scaled to a mean square of 1, like the inputs N(0, I) of the model. They are kept in the user's cache (or the
@@ -166,7 +166,7 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
             cached = train(pictures, units, steps, seed)
         try:
             atomic_write(file, partial(_save, cached))
-        except OSError as failure:  # what was learned is not lost for that
+        except OSError as failure:  # the features are returned all the same
             warnings.warn(f"Features are not kept, and will be learned again: {failure}", stacklevel=2)
     start = jax.eval_shape(lambda: Trunk.draw(random_key(0), pictures.train_images.shape[1], units))
     leaves = [jnp.asarray(cached[f"trunk{n}"]) for n in range(len(jax.tree.leaves(start)))]
@@ -175,15 +175,13 @@ def features(pictures: Pictures, units: int = 64, steps: int = 2000, seed: int =
 
 
 def _checksum(pictures: Pictures, units: int, steps: int, seed: int) -> str:
-    checksum = hashlib.sha256(code_digest(__name__).encode())
-    checksum.update(f"{units} {steps} {seed} {jax.__version__}".encode())
-    for array in (pictures.train_images, pictures.train_classes, pictures.test_images, pictures.test_classes):
-        checksum.update(np.ascontiguousarray(array).tobytes())
-    return checksum.hexdigest()[:16]
+    arrays = pictures.train_images, pictures.train_classes, pictures.test_images, pictures.test_classes
+    settings = f"{units} {steps} {seed} {jax.__version__}"
+    return short_digest(code_digest(__name__), settings, *(np.ascontiguousarray(array).tobytes() for array in arrays))
 
 
 def _cached(file: Path) -> dict[str, np.ndarray] | None:
-    """What a file holds, or None if it is not there or not whole."""
+    """The arrays of a file, or None if it is missing or damaged."""
     try:
         with file.open("rb") as opened, np.load(opened) as archive:
             return {name: archive[name] for name in archive.files}
@@ -197,7 +195,7 @@ def _save(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 
 def train(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np.ndarray]:
-    """Train, and tell: the features, the accuracy and the leaves of the trunk."""
+    """Train a trunk: its features, its accuracy and the leaves of its tree."""
     import optax
     from tqdm import tqdm
 
@@ -223,23 +221,24 @@ def train(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np
     learn = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys)[0])
     state = model, adam.init(model)
     with tqdm(total=steps, desc=f"learning features of {pictures.name}", unit="step") as progress:
-        for keys in np.array_split(jax.random.split(batch_key, steps), -(-steps // PROGRESS_EVERY)):
+        for keys in np.array_split(jax.random.split(batch_key, steps), ceil_div(steps, PROGRESS_EVERY)):
             state = jax.block_until_ready(learn(state, keys))
             progress.update(len(keys))
     trunk, readout = state[0]
 
     @jax.jit
-    def some(images: Array) -> tuple[Array, Array]:
+    def read_batch(images: Array) -> tuple[Array, Array]:
         values = trunk(images)
         return values, jnp.argmax(values @ readout.kernel + readout.bias, -1)
 
-    def all_of(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        parts = [some(part) for part in np.array_split(images, -(-len(images) // 5000))]
+    def read(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # in batches, as the patches of all pictures at once would take gigabytes
+        parts = [read_batch(part) for part in np.array_split(images, ceil_div(len(images), 5000))]
         values, answers = (np.concatenate([np.asarray(part[n]) for part in parts]) for n in (0, 1))
         return values, answers
 
-    values, _ = all_of(pictures.train_images)
-    tested, answers = all_of(pictures.test_images)
+    values, _ = read(pictures.train_images)
+    tested, answers = read(pictures.test_images)
     scale = 1 / np.sqrt(np.mean(values**2))
     leaves = {f"trunk{n}": np.asarray(leaf) for n, leaf in enumerate(jax.tree.leaves(trunk.scaled(scale)))}
     accuracy = np.mean(answers == pictures.test_classes)

@@ -13,21 +13,22 @@ import pytest
 import gatedlib as gl
 from tests.examples import ROOT
 
-PACKAGE = ROOT / "gatedlib"
-CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+PACKAGE, BOOK = ROOT / "gatedlib", ROOT / "book"
+CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 
 
-WINGS = ("_internal", "model", "simulation", "vision", "analysis", "view", "paper")
-"""The parts of the package: each imports from those before it only, and vision not from simulation beside it."""
+WINGS = ("_internal", "model", "simulation", "vision", "analysis", "view")
+"""The parts of the library: each imports from those before it only, and vision not from simulation beside it."""
 
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in PACKAGE.rglob("*.py")
+    ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+    for folder, package in ((ROOT, PACKAGE), (BOOK, BOOK / "gatedlib_book"))
+    for path in package.rglob("*.py")
 }
 
 
 def imported(path):
-    """The modules of gatedlib that a file imports anywhere in it, for type checking too."""
+    """The modules of both packages that a file imports anywhere in it, for type checking too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("gatedlib"):
@@ -39,19 +40,22 @@ def imported(path):
 
 
 def wing(module):
-    """The part that a module is in; the package itself and its command line are none."""
-    return module.split(".")[1] if module.count(".") > 0 and "__" not in module else None
+    """The part of the library that a module is in; its face is none, and the book's package is not in it."""
+    package, *parts = module.split(".")
+    if package == "gatedlib_book":
+        return package
+    return parts[0] if parts and "__" not in parts[0] else None
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_run_one_way(module):
     here = wing(module)
-    if here is None:
+    used = {wing(name) for name in imported(MODULES[module])}
+    if here == "gatedlib_book":  # which uses the library as its users do
         return
-    allowed = set(WINGS[: WINGS.index(here) + 1]) - ({"simulation"} if here == "vision" else set())
-    if here == "paper":  # which uses the library as its users do
-        allowed.add(None)
-    assert {wing(name) for name in imported(MODULES[module])} <= allowed
+    assert "gatedlib_book" not in used
+    if here is not None:
+        assert used <= set(WINGS[: WINGS.index(here) + 1]) - ({"simulation"} if here == "vision" else set())
 
 
 def test_no_module_imports_itself_by_way_of_others():
@@ -64,6 +68,11 @@ def test_modules_that_check_others_share_no_code_with_them():
         assert not imported(MODULES[f"gatedlib.{judge}"]) & learn
 
 
+def test_conditions_of_claims_are_made_by_comparing_estimates_only():
+    made = {name for name, path in MODULES.items() if re.search(r"\bCondition\(", path.read_text())}
+    assert made == {"gatedlib_book.estimates"}
+
+
 def test_private_modules_are_in_one_place():
     private = [path for path in MODULES.values() if path.stem.startswith("_") and not path.stem.startswith("__")]
     assert not private
@@ -72,11 +81,20 @@ def test_private_modules_are_in_one_place():
     }
 
 
-def test_importing_the_package_imports_no_plots_and_no_widgets():
-    heavy = "('matplotlib', 'anywidget', 'ipywidgets', 'sklearn')"
+def test_importing_the_library_imports_no_plots_no_widgets_and_not_the_book():
+    heavy = "('matplotlib', 'anywidget', 'ipywidgets', 'sklearn', 'gatedlib_book')"
     code = f"import gatedlib, sys; print([m for m in {heavy} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_what_moved_to_the_book_says_where_it_went():
+    with pytest.raises(AttributeError, match=r"gatedlib\.paper is now a package beside this one: from gatedlib_book"):
+        _ = gl.paper
+    command = [sys.executable, "-m", "gatedlib", "claims", "--list"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.strip().endswith("python -m gatedlib_book claims --list")
 
 
 @pytest.mark.parametrize("name", gl.__all__)

@@ -6,9 +6,9 @@ import re
 import subprocess
 
 import pytest
-from gatedlib.__main__ import main
-from gatedlib_book.claims import registry
 
+from gatedlib_book.__main__ import main
+from gatedlib_book.claims import registry
 from tests.examples import ROOT, SHOWN, shown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_every_command_in_it_is_there():
     named = set(re.findall(r"make ([a-z]+)", README))
     assert len(named) > 4
     assert named <= targets
-    for arguments in re.findall(r"-m gatedlib (.+?)`?$", README, re.MULTILINE):
+    for arguments in re.findall(r"-m gatedlib_book (.+?)`?$", README, re.MULTILINE):
         with contextlib.redirect_stdout(io.StringIO()):
             assert main([*arguments.split(), "--list"]) == 0
     for page in re.findall(r"\]\((\w[\w./]*)\)", README):

@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book import dynamics, experiments, regimes, robustness
-from gatedlib_book.claims import Claim, Outcome, registry
-from gatedlib_book.estimates import exact, fraction, mean, median
 from scipy import stats
 
-from gatedlib import __main__ as command
 from gatedlib import metrics
+from gatedlib_book import __main__ as command
+from gatedlib_book import dynamics, experiments, regimes, robustness
+from gatedlib_book.claims import Claim, Outcome, registry
+from gatedlib_book.estimates import Numbers, exact, fraction, mean, median
 from tests.examples import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.claims]
@@ -43,6 +43,17 @@ NAMES_PICTURES = {
 }  # fmt: skip
 NAMES_8 = {"post_switch_loss_flexible", "post_switch_loss_forgetful", "recovery_by_block_length"}
 NAMES_5 = {"grid_block_by_tau_c", "grid_block_by_penalty"}
+
+
+def one_is_less_than(*bounds):
+    """The measure of a claim that one is less than each of these."""
+
+    def measure():
+        """A sentence."""
+        n = Numbers(one=median(xr.DataArray(np.ones(6), dims="seed")))
+        return n, {"it is {}" + " again" * place: n.one < bound for place, bound in enumerate(bounds)}
+
+    return measure
 
 
 @functools.cache
@@ -117,9 +128,7 @@ def test_pictures_have_the_names_that_were_promised():
 
 
 def test_claims_whose_data_are_missing_are_told_and_do_not_count(capsys, monkeypatch):
-    one = median(xr.DataArray(np.ones(6), dims="seed"))
-    claims = [Claim(name, "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True}), data=data)
-              for name, data in (("X", None), ("Y", "fashion"))]  # fmt: skip
+    claims = [Claim(name, "2", one_is_less_than(2.0), data=data) for name, data in (("X", None), ("Y", "fashion"))]
     monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {claim.id: claim for claim in claims})
     monkeypatch.setattr("gatedlib.images.here", lambda name: False)
     assert command.main(["claims"]) == 0
@@ -137,13 +146,11 @@ def test_without_its_data_nothing_is_measured_and_that_is_no_success(capsys, mon
 
 @pytest.mark.parametrize("ending", [RuntimeError("out of memory"), KeyboardInterrupt()])
 def test_what_was_measured_before_the_end_is_told(capsys, monkeypatch, ending):
-    one = median(xr.DataArray(np.ones(6), dims="seed"))
-
     def ended():
+        """Another sentence."""
         raise ending
 
-    claims = [Claim("X", "2", "A sentence.", lambda: Outcome({"one": one}, {"it is 1": True})),
-              Claim("Y", "2", "Another.", ended)]  # fmt: skip
+    claims = [Claim("X", "2", one_is_less_than(2.0)), Claim("Y", "2", ended)]
     monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {claim.id: claim for claim in claims})
     with pytest.raises(type(ending)):
         command.main(["claims", "--jobs", "1"])
@@ -153,8 +160,11 @@ def test_what_was_measured_before_the_end_is_told(capsys, monkeypatch, ending):
 
 
 def test_what_is_no_finite_number_is_nothing_in_json():
-    value = exact([1.0, np.nan, np.inf])
-    verdict = Claim("X", "2", "A sentence.", lambda: Outcome({"some": value}, {"measured": True})).judge()
+    def measure():
+        """A sentence."""
+        return Numbers(some=exact([1.0, np.nan, np.inf])), {"it is {}": exact(1.0) > 0}
+
+    verdict = Claim("X", "2", measure).judge()
     assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["numbers"] == {"some": [1.0, None, None]}
 
 
@@ -193,13 +203,11 @@ def test_rounds_until_fast_counts_rounds_not_blocks():
 
 
 def test_a_failing_claim_is_shown_as_failing(capsys, monkeypatch):
-    one = median(xr.DataArray(np.ones(6), dims="seed"))
-    claim = Claim("X", "2", "One is two.", lambda: Outcome({"one": one}, {"it is 2": False, "it is 1": True}))
-    monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {"X": claim})
+    monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {"X": Claim("X", "2", one_is_less_than(0.5, 2.0))})
     assert command.main(["claims"]) == 1
     printed = capsys.readouterr().out
     assert "FAILS" in printed
-    assert "not met: it is 2" in printed
+    assert "not met: it is less than 0.5\n" in printed
     assert "0 of 1 claims hold" in printed
 
 
@@ -240,13 +248,21 @@ def test_the_interval_of_the_median_is_as_narrow_as_it_may_be():
 
 
 def test_a_claim_that_could_not_fail_is_refused():
-    with pytest.raises(ValueError, match=r"conditions = \{\}: must hold a sentence with its truth"):
-        Outcome({}, {})
+    with pytest.raises(ValueError, match=r"conditions = \{\}: must hold a sentence and its comparison"):
+        Outcome.of(Numbers(), {})
+    with pytest.raises(ValueError, match=r"condition = 'it is so': must come with a comparison of estimates"):
+        Outcome.of(Numbers(), {"it is so": True})
+
+
+@pytest.mark.parametrize("sentence", ["it is less than 2", "it is {} or {}"])
+def test_a_sentence_names_each_threshold_of_its_condition(sentence):
+    with pytest.raises(ValueError, match=r"must have one \{\} for each of the thresholds \('less than 2',\)"):
+        Outcome.of(Numbers(), {sentence: exact(1.0) < 2})
 
 
 def test_a_reference_to_no_number_is_refused():
-    made = Claim("x", "2", "y", lambda: Outcome({"speed": exact(1.0)}, {"z": True}), reference={"sped": np.ones(())})
-    with pytest.raises(ValueError, match=r"number of claim x = 'sped': there is no such .* Did you mean speed"):
+    made = Claim("x", "2", one_is_less_than(2.0), reference={"sped": np.ones(())})
+    with pytest.raises(ValueError, match=r"number of claim x = 'sped': there is no such .* Did you mean one"):
         made.judge()
 
 

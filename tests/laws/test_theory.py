@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from gatedlib_book import emergence
-from gatedlib_book.experiments import TOY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import gatedlib as gl
 from gatedlib import record
-from gatedlib.analysis.theory import Switch, next_block, spreading, steady_spread
+from gatedlib.analysis.theory import Switch, gate_divergence, next_block, steady_spread
+from gatedlib_book import emergence
+from gatedlib_book.experiments import TOY
 
 SETTINGS = {
     "tau_w": st.floats(0.3, 3),
@@ -74,11 +74,11 @@ TURNS = {"seed": st.integers(0, 10**6), "tau_w": st.floats(0.3, 3), "tau_c": st.
 
 @settings(max_examples=15)
 @given(**TURNS)
-def test_spreading_solves_the_linear_equations_of_nearly_equal_paths(seed, tau_w, tau_c):
+def test_gate_divergence_solves_the_linear_equations_of_nearly_equal_paths(seed, tau_w, tau_c):
     rng = np.random.default_rng(seed)
     targets, apart, mean, gates = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=4), rng.normal()
     tasks, lengths = rng.integers(3, size=4), rng.uniform(0.1, 0.5, 4)
-    told = spreading(targets, tasks, lengths, tau_w, tau_c, apart, mean, gates)
+    told = gate_divergence(targets, tasks, lengths, tau_w, tau_c, apart, mean, gates)
     state, seen = np.concatenate([[gates], apart, mean]), []
     for task, length in zip(tasks, lengths, strict=True):
 
@@ -91,18 +91,20 @@ def test_spreading_solves_the_linear_equations_of_nearly_equal_paths(seed, tau_w
     np.testing.assert_allclose(told, seen, rtol=1e-5)
 
 
-def test_spreading_takes_many_seeds_at_once():
+def test_gate_divergence_takes_many_seeds_at_once():
     apart = np.random.default_rng(0).normal(size=(6, 2))
-    told = spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart)
+    told = gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart)
     assert told.shape == (6, 3)
-    np.testing.assert_allclose(told[2], spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[2]))
-    np.testing.assert_allclose(spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, 3 * apart), 3 * told)
+    np.testing.assert_allclose(told[2], gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[2]))
+    np.testing.assert_allclose(gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, 3 * apart), 3 * told)
     gates = np.linspace(-0.1, 0.1, 6)
-    told = spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart, gates=gates)
-    np.testing.assert_allclose(told[2], spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[2], gates=gates[2]))
+    told = gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart, gates=gates)
+    np.testing.assert_allclose(
+        told[2], gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[2], gates=gates[2])
+    )
     speeds = np.array([0.03, 0.1, 0.3, 1.0])
-    told = spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, speeds, apart[:4])
-    np.testing.assert_allclose(told[1], spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[1]))
+    told = gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, speeds, apart[:4])
+    np.testing.assert_allclose(told[1], gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.0, 0.1, apart[1]))
 
 
 @settings(max_examples=25)
@@ -111,11 +113,11 @@ def test_in_the_steady_state_every_other_block_turns_back(length, tau_w, tau_c):
     axis = np.array([1.0, -1.0]) / np.sqrt(2)
     first_error = np.sqrt(2) / (1 + np.exp(-length / (2 * tau_w)))
     steady = 0.5 + (np.sqrt(2) / 2 - first_error) * axis
-    told = spreading(np.eye(2), [0, 1] * 3, [length] * 6, tau_w, tau_c, 0.01 * axis, steady)
+    told = gate_divergence(np.eye(2), [0, 1] * 3, [length] * 6, tau_w, tau_c, 0.01 * axis, steady)
     one = steady_spread(length, tau_w, tau_c, np.sqrt(2), 0.01)
     np.testing.assert_allclose(told[::2], one, rtol=1e-6)
     np.testing.assert_allclose(told[1::2], 0, atol=1e-6 * one)
-    begun = spreading(np.eye(2), [0, 1] * 3, [length] * 6, tau_w, tau_c, 0.01 * axis, steady, gates=0.1)
+    begun = gate_divergence(np.eye(2), [0, 1] * 3, [length] * 6, tau_w, tau_c, 0.01 * axis, steady, gates=0.1)
     further = steady_spread(length, tau_w, tau_c, np.sqrt(2), 0.01, gates=0.1)
     np.testing.assert_allclose(begun[::2], further, rtol=1e-6)
     np.testing.assert_allclose(begun[1::2], 0.1, atol=1e-6 * further)
@@ -127,21 +129,21 @@ def test_spread_gates_spread_further():
     assert with_gates > 0.1
 
 
-def test_spreading_is_that_of_a_network_whose_gates_sum_is_held_at_one():
+def test_gate_divergence_is_that_of_a_network_whose_gates_sum_is_held_at_one():
     """The one assumption, made true by a stiff bound: then a tiny difference grows as told."""
     apart = 1e-4 * np.array([0.6, 0.8])
     start = gl.Params(np.stack([apart, -apart])[:, :, None] / 2, np.full(2, 0.5))
     experiment = TOY.replace(b=500.0, a=0.0, tau_c=0.3, curriculum=gl.Blocked(blocks=3), dt=5e-4)
     gates = gl.solve(experiment, 1, (record.gates,), initial=start).gates[0].isel(time=[1999, 3999, -1])
-    told = spreading(np.eye(2), [0, 1, 0], [1.0] * 3, 1.3, 0.3, apart)
+    told = gate_divergence(np.eye(2), [0, 1, 0], [1.0] * 3, 1.3, 0.3, apart)
     np.testing.assert_allclose(abs(gates.diff("path"))[:, 0], told, rtol=0.02)
 
 
-def test_spreading_needs_a_length_for_every_task():
+def test_gate_divergence_needs_a_length_for_every_task():
     with pytest.raises(ValueError, match="number of lengths = 1: must be the number of tasks, 2"):
-        spreading(np.eye(2), [0, 1], [1.0], 1.0, 0.1, np.ones(2))
+        gate_divergence(np.eye(2), [0, 1], [1.0], 1.0, 0.1, np.ones(2))
     with pytest.raises(ValueError, match=r"length = 0\.0: must be a number above 0"):
-        spreading(np.eye(2), [0, 1], [1.0, 0.0], 1.0, 0.1, np.ones(2))
+        gate_divergence(np.eye(2), [0, 1], [1.0, 0.0], 1.0, 0.1, np.ones(2))
 
 
 @pytest.mark.parametrize(("new", "old", "length"), [(0.5, 0.5, 1.0), (0.8, 0.6, 0.7), (0.9, 0.95, 2.0)])
@@ -175,8 +177,8 @@ def test_at_the_fixed_point_a_switch_never_ends():
 def test_every_seed_may_have_a_start_of_its_own():
     rng = np.random.default_rng(0)
     apart, start = rng.normal(size=(2, 5, 2))
-    together = spreading(np.eye(2), [0, 1], [1.0, 1.0], 1.0, 0.1, apart, start)
-    alone = [spreading(np.eye(2), [0, 1], [1.0, 1.0], 1.0, 0.1, *each) for each in zip(apart, start, strict=True)]
+    together = gate_divergence(np.eye(2), [0, 1], [1.0, 1.0], 1.0, 0.1, apart, start)
+    alone = [gate_divergence(np.eye(2), [0, 1], [1.0, 1.0], 1.0, 0.1, *each) for each in zip(apart, start, strict=True)]
     np.testing.assert_allclose(together, alone)
 
 
@@ -187,13 +189,22 @@ def test_every_seed_may_have_a_start_of_its_own():
         (lambda: steady_spread(-1.0, 1.0, 0.1, 1.0, 0.01), r"block_length = -1\.0: must be above 0"),
         (lambda: next_block(0.5, 0.5, -1.0, 1.0, 0.1, 1.0), r"block_length = -1\.0: must be a number above 0"),
         (lambda: next_block(0.5, 0.5, 1.0, 1.0, 0.0, 1.0), r"tau_c = 0\.0: must be a number above 0"),
-        (lambda: spreading(np.eye(2), [], [], 1.0, 0.1, np.ones(2)), r"tasks = \[\]: must name at least one task"),
-        (lambda: spreading(np.eye(2), [2], [1.0], 1.0, 0.1, np.ones(2)), "task = 2: there are 2 targets"),
-        (lambda: spreading(np.eye(2), [0], [1.0], 1.0, 0.0, np.ones(2)), "tau_c = 0.0: must be a number above 0"),
-        (lambda: spreading(np.eye(2), [0], [1.0], 1.0, True, np.ones(2)), "tau_c = True: must be a number above 0"),
-        (lambda: spreading(np.eye(2), [0], [1.0], 1.0, [0.1, 0.0], np.eye(2)), "must be a number above 0, and finite"),
-        (lambda: spreading(np.eye(2), [0], [1.0], 1.0, np.ones(3), np.ones(2)), "shape of tau_c"),
-        (lambda: spreading(np.eye(2), [-1], [1.0], 1.0, 0.1, np.ones(2)), "task = -1: must be a whole number"),
+        (
+            lambda: gate_divergence(np.eye(2), [], [], 1.0, 0.1, np.ones(2)),
+            r"tasks = \[\]: must name at least one task",
+        ),
+        (lambda: gate_divergence(np.eye(2), [2], [1.0], 1.0, 0.1, np.ones(2)), "task = 2: there are 2 targets"),
+        (lambda: gate_divergence(np.eye(2), [0], [1.0], 1.0, 0.0, np.ones(2)), "tau_c = 0.0: must be a number above 0"),
+        (
+            lambda: gate_divergence(np.eye(2), [0], [1.0], 1.0, True, np.ones(2)),
+            "tau_c = True: must be a number above 0",
+        ),
+        (
+            lambda: gate_divergence(np.eye(2), [0], [1.0], 1.0, [0.1, 0.0], np.eye(2)),
+            "must be a number above 0, and finite",
+        ),
+        (lambda: gate_divergence(np.eye(2), [0], [1.0], 1.0, np.ones(3), np.ones(2)), "shape of tau_c"),
+        (lambda: gate_divergence(np.eye(2), [-1], [1.0], 1.0, 0.1, np.ones(2)), "task = -1: must be a whole number"),
         (lambda: Switch(1.0, 0.1).course(np.ones(1), apart=-1.0), r"apart = -1\.0: must be a number above 0"),
         (lambda: Switch(1.0, 0.1).course(np.ones(1), apart="far"), "apart = 'far': must be a number above 0"),
     ],

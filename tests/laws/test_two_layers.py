@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book import depth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import metrics, record
+from gatedlib_book import depth
 from tests.examples import small
 
 pytestmark = pytest.mark.slow

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book.claims import registry
-from gatedlib_book.estimates import median
-from gatedlib_book.scorecard import judge_all
 
 import gatedlib as gl
 from gatedlib import metrics
+from gatedlib_book.claims import registry
+from gatedlib_book.estimates import median
+from gatedlib_book.scorecard import judge_all
 from tests.examples import small
 
 P = gl.Params
@@ -242,7 +242,7 @@ BAD = [
     ),
     (
         lambda: gl.Sums(np.ones((2, 3, 4)), [(0.5, 0.5)]),
-        "of = an array of shape (2, 3, 4): must be teachers, such as Orthogonal(tasks=3). Give the tasks "
+        "base = an array of shape (2, 3, 4): must be teachers, such as Orthogonal(tasks=3). Give the tasks "
         "that composites are made of first.",
     ),
     (

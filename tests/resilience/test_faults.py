@@ -44,8 +44,8 @@ def python(code, *arguments, **settings):
     return subprocess.Popen(begun, env=environment, stderr=subprocess.PIPE, text=True, **settings)
 
 
-def chunks(folder):
-    return sorted(folder.glob("chunk-*.nc"))
+def tiles(folder):
+    return sorted(folder.glob("tile-*.nc"))
 
 
 def expected():
@@ -60,25 +60,25 @@ KILLED = """
 
     folder, random = Path(sys.argv[1]), random.Random(0)
 
-    def chunks():
-        return len(list(folder.glob("chunk-*.nc")))
+    def tiles():
+        return len(list(folder.glob("tile-*.nc")))
 
     for kill in range(20):
         child = os.fork()
         if child == 0:
             swept(folder)
             os._exit(0)
-        before = chunks()
-        while chunks() == before:
+        before = tiles()
+        while tiles() == before:
             if os.waitpid(child, os.WNOHANG)[0]:
                 sys.exit("finished before it could be killed")
             time.sleep(0.001)
         end = time.monotonic() + random.uniform(0, 0.04)
-        while time.monotonic() < end and chunks() < before + 2:  # however quick the machine, there is work left
+        while time.monotonic() < end and tiles() < before + 2:  # however quick the machine, there is work left
             time.sleep(0.001)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    print(chunks())
+    print(tiles())
 """
 
 
@@ -86,8 +86,8 @@ def test_a_sweep_killed_twenty_times_ends_with_the_same_numbers(tmp_path):
     child = python(KILLED, tmp_path / "sweep", stdout=subprocess.PIPE)
     told, errors = child.communicate(timeout=240)
     assert child.returncode == 0, errors
-    assert 20 <= int(told) < 80  # 20 cells and 4 seeds, a chunk each
-    finished = {path: path.stat().st_mtime_ns for path in chunks(tmp_path / "sweep")}
+    assert 20 <= int(told) < 80  # 20 cells and 4 seeds, a tile each
+    finished = {path: path.stat().st_mtime_ns for path in tiles(tmp_path / "sweep")}
     resumed = gl.sweep(small(), seeds=SEEDS, record=(gl.record.loss,), save=tmp_path / "sweep", **GRID)
     xr.testing.assert_allclose(resumed, expected(), atol=2e-5)
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
@@ -107,9 +107,9 @@ FULL = """
 def test_on_a_full_disk_a_sweep_says_so_and_what_was_finished_stays(tmp_path):
     folder = tmp_path / "sweep"
     whole_sweep = gl.sweep(small(), seeds=SEEDS, record=(gl.record.loss,), save=folder, **GRID)
-    plan, lost = folder / "plan.json", chunks(folder)[0]
+    plan, lost = folder / "plan.json", tiles(folder)[0]
     lost.unlink()
-    before = {path: path.read_bytes() for path in (plan, *chunks(folder))}
+    before = {path: path.read_bytes() for path in (plan, *tiles(folder))}
     child = python(FULL, folder, stdout=subprocess.PIPE)
     told, errors = child.communicate(timeout=120)
     assert "cannot be written" in told, errors
@@ -150,15 +150,15 @@ def test_features_that_cannot_be_kept_are_given_all_the_same(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("how", ["a bit turned", "cut short", "empty"])
-def test_a_damaged_chunk_is_found_and_computed_anew(tmp_path, how):
+def test_a_damaged_tile_is_found_and_computed_anew(tmp_path, how):
     measured = {"seeds": 2, "measure": metrics.end_loss, "save": tmp_path, "memory": 5e4, **GRID}
     first = gl.sweep(small(), **measured)
-    assert len(chunks(tmp_path)) > 1
-    damaged = chunks(tmp_path)[1]
+    assert len(tiles(tmp_path)) > 1
+    damaged = tiles(tmp_path)[1]
     content = bytearray(damaged.read_bytes())
     content[random.Random(how).randrange(len(content))] ^= 1
     damaged.write_bytes({"a bit turned": content, "cut short": content[:-100], "empty": b""}[how])
-    with pytest.warns(UserWarning, match=r"chunk 1 in .* is not what was written: it is computed anew"):
+    with pytest.warns(UserWarning, match=r"tile 1 in .* is not what was written: it is computed anew"):
         again = gl.sweep(small(), **measured)
     xr.testing.assert_identical(again, first)
 
@@ -244,6 +244,7 @@ KEPT = """
     loss.__module__ = "a_chapter"  # what is defined in a script or notebook is not kept
     loss = cache.cached(loss)
     for _ in range(30):
+        loss.cache_clear()
         for blocks in (2, 3):
             loss(blocks)
 """

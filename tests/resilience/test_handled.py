@@ -102,7 +102,8 @@ def test_what_does_not_go_on_is_not_joined(run):
         ((run, goes_on.isel(seed=[0])), "seeds of then"),
         ((run, goes_on.drop_vars("loss")), "quantities of then"),
         ((run, metrics.reorder_paths(goes_on)), "paths of then = 'reordered'.*Join first, and reorder what you get"),
-        ((run.isel(time=slice(0, 100)), goes_on), "must hold all blocks, and all frames"),
+        ((run.isel(time=slice(0, 100)), goes_on), "must be those of the whole run"),
+        ((run.isel(block=[0]), goes_on), "must be all . of the run"),
         ((run.isel(time=slice(None, None, 2)), goes_on), "equally far apart"),
     ]:
         with pytest.raises(ValueError, match=words):
@@ -174,7 +175,7 @@ def test_runs_of_noise_joined_are_observed_each_with_its_own():
 
 
 ONE_SEED = [
-    metrics.matching, metrics.matching_by_gates, metrics.task_read, gl.reduction.gamma, gl.reduction.pair_invariant,
+    metrics.matching, metrics.matching_by_gates, metrics.decoded_task, gl.reduction.gamma, gl.reduction.pair_invariant,
     gl.transfer.best_gates, gl.transfer.parts, metrics.total_alignment, gl.observer.gate_shares,
     lambda run: gl.transfer.mixtures(run, [(0.5, 0.5)]),
 ]  # fmt: skip

@@ -234,26 +234,29 @@ def test_programs_are_called_as_modules():
 @pytest.mark.slow
 @pytest.mark.parametrize(("holds", "breaks", "status"), [(True, False, 0), (False, False, 0), (True, True, 1)])
 def test_a_claim_that_fails_is_told_and_a_program_that_broke_is_an_error(tmp_path, holds, breaks, status):
-    (tmp_path / "sitecustomize.py").write_text(f"""
+    (tmp_path / "sitecustomize.py").write_text(f'''
 import sys
 if sys.argv[:1] == ["-m"]:
     import numpy as np
     import gatedlib_book.claims as claims
-    from gatedlib_book.estimates import exact
+    from gatedlib_book import chapters
+    from gatedlib_book.estimates import Numbers, exact
 
     def measure():
-        return claims.Outcome({{"one": exact(1.0)}}, {{"it is one": {holds}}}) if not {breaks} else 1 / 0
+        """A sentence."""
+        n = Numbers(one=exact(1.0 if {holds} else 2.0))
+        return (n, {{"it is {{}}": n.one < 1.5}}) if not {breaks} else 1 / 0
 
-    claims.REGISTRY = {{"X": claims.Claim("X", "2", "A sentence.", measure)}}
-    claims.CHAPTERS = ()
-""")
-    command = [sys.executable, "-m", "gatedlib", "claims", "--exit-zero"]
+    claims.REGISTRY = {{"X": claims.Claim("X", "2", measure)}}
+    chapters.NAMES = ()
+''')
+    command = [sys.executable, "-m", "gatedlib_book", "claims", "--exit-zero"]
     ran = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     assert ran.returncode == status, ran.stderr
     assert ("FAILS" in ran.stdout) == (not holds)
-    assert "gatedlib claims --exit-zero" in make("claims", "--dry-run").stdout
+    assert "gatedlib_book claims --exit-zero" in make("claims", "--dry-run").stdout
 
 
 # What libraries print while the book is built
@@ -452,7 +455,7 @@ def test_a_folder_stays_the_same_when_the_working_folder_changes(home, tmp_path,
         return run.loss.mean("time")
 
     gl.sweep(small(), seeds=1, save="night", measure=measure, tau_c=[0.1])
-    assert len(list((tmp_path / "night").glob("chunk-*.nc"))) == 1
+    assert len(list((tmp_path / "night").glob("tile-*.nc"))) == 1
 
 
 def test_the_cache_and_data_may_be_at_home(home, monkeypatch):

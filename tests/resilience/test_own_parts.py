@@ -350,7 +350,7 @@ def test_a_measure_sees_the_seeds_of_its_cell_and_no_others():
         np.testing.assert_allclose(found.sel(tau_c=tau_c), alone, atol=1e-6)
     few_cells = gl.sweep(experiment, seeds=4, measure=compared, memory=1e5, **axes).loss
     np.testing.assert_allclose(few_cells, found, atol=1e-6)
-    with pytest.raises(ValueError, match=r"compares seeds, and a chunk of this memory does not hold all seeds"):
+    with pytest.raises(ValueError, match=r"compares seeds, and a tile of this memory does not hold all seeds"):
         gl.sweep(experiment, seeds=4, measure=compared, memory=1, **axes)
 
 

@@ -125,12 +125,12 @@ CALLS = {
     "curve": lambda value, run, grid: gl.theory.Switch(1.0, 0.1).curve(value),
     "time": lambda value, run, grid: gl.theory.Switch(1.0, 0.1).time(value),
     "course": lambda value, run, grid: gl.theory.Switch(1.0, 0.1).course(value),
-    "tasks": lambda value, run, grid: gl.theory.spreading(EYE, value, ONES, 1.0, 0.1, np.ones(2)),
-    "lengths": lambda value, run, grid: gl.theory.spreading(EYE, [0, 1], value, 1.0, 0.1, np.ones(2)),
-    "spreading": lambda value, run, grid: gl.theory.spreading(EYE, [0, 1], ONES, value, 0.1, np.ones(2)),
-    "apart": lambda value, run, grid: gl.theory.spreading(EYE, [0, 1], ONES, 1.0, 0.1, value),
-    "aims": lambda value, run, grid: gl.theory.spreading(value, [0, 1], ONES, 1.0, 0.1, np.ones(2)),
-    "start of": lambda value, run, grid: gl.theory.spreading(EYE, [0, 1], ONES, 1.0, 0.1, np.ones(2), value),
+    "tasks": lambda value, run, grid: gl.theory.gate_divergence(EYE, value, ONES, 1.0, 0.1, np.ones(2)),
+    "lengths": lambda value, run, grid: gl.theory.gate_divergence(EYE, [0, 1], value, 1.0, 0.1, np.ones(2)),
+    "gate_divergence": lambda value, run, grid: gl.theory.gate_divergence(EYE, [0, 1], ONES, value, 0.1, np.ones(2)),
+    "apart": lambda value, run, grid: gl.theory.gate_divergence(EYE, [0, 1], ONES, 1.0, 0.1, value),
+    "aims": lambda value, run, grid: gl.theory.gate_divergence(value, [0, 1], ONES, 1.0, 0.1, np.ones(2)),
+    "start of": lambda value, run, grid: gl.theory.gate_divergence(EYE, [0, 1], ONES, 1.0, 0.1, np.ones(2), value),
     "steady": lambda value, run, grid: gl.theory.steady_spread(value, 1.0, 0.1, 1.0, 0.01),
     "new": lambda value, run, grid: gl.theory.next_block(value, 0.5, 1.0, 1.3, 0.06, 1.4),
     "block_length": lambda value, run, grid: gl.theory.next_block(0.5, 0.5, value, 1.3, 0.06, 1.4),
@@ -180,7 +180,9 @@ def test_lists_of_any_kind_are_taken(kind, run):
     assert gl.transfer.adapt(small(), run, both, 0.02).identical(gl.transfer.adapt(small(), run, (0, 1), 0.02))
     grid = gl.sweep(small(), tau_w=np.asarray(both) + 1, seeds=both, record=(gl.record.loss,))
     assert grid.identical(gl.sweep(small(), tau_w=[1, 2], seeds=2, record=(gl.record.loss,)))
-    np.testing.assert_array_equal(*(gl.theory.spreading(EYE, each, ONES, 1.0, 0.1, ONES) for each in (both, [0, 1])))
+    np.testing.assert_array_equal(
+        *(gl.theory.gate_divergence(EYE, each, ONES, 1.0, 0.1, ONES) for each in (both, [0, 1]))
+    )
 
 
 def test_numbers_come_out_of_results_and_go_in_again(grid):

@@ -6,9 +6,9 @@ Tests of refusals are not for this, since a wrong type is refused before the lib
 import jax
 import numpy as np
 import pytest
-from gatedlib_book.pictures import FineTuned, Pictures
 
 import gatedlib as gl
+from gatedlib_book.pictures import FineTuned, Pictures
 
 PENALTIES = (gl.Nonnegative(0.1), gl.UnitNorm(0.5), gl.UnitNorm(0.5, ord=2), gl.Scaled(0.5, (gl.WeightCost(0.1),)))
 TEACHERS = {
@@ -61,7 +61,7 @@ def test_reduction_and_theory():
     teachers = np.asarray(gl.Orthogonal(tasks=2, d_in=6, d_out=3).sample(jax.random.key(0)))
     for space in (gl.reduction.teacher_span(teachers), gl.reduction.modes(teachers)):
         assert space.outside(space.lift(space.project(np.ones((5, 3, 6))))).shape == (5,)
-    assert gl.theory.spreading(np.eye(2), [0, 1], [1.0, 1.0], 1.0, 0.1, np.ones((4, 2))).shape == (4, 2)
+    assert gl.theory.gate_divergence(np.eye(2), [0, 1], [1.0, 1.0], 1.0, 0.1, np.ones((4, 2))).shape == (4, 2)
     assert gl.theory.Switch(1.0, 0.1).curve(np.linspace(-1, 1, 3)).shape == (3,)
 
 

@@ -1,4 +1,4 @@
-"""Explorers: pictures that follow their reader's hands, alike in a notebook and in a page, where no kernel is."""
+"""Explorers: interactive figures, the same in a notebook and in a page, which needs no kernel."""
 
 from gatedlib.view.explorers.explorer import Explorer
 from gatedlib.view.explorers.learning import phase_diagram, regimes, schedule, second_layer, session, smallest

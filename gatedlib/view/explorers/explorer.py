@@ -1,4 +1,4 @@
-"""What an explorer is: a module of JavaScript, the data that it needs, and a still picture for where no script runs."""
+"""An explorer: a module of JavaScript, the data that it needs, and a still picture for where no script runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ import xarray as xr
 from IPython.display import display
 from matplotlib.figure import Figure
 
-from gatedlib._internal.validation import require, require_instance
-from gatedlib.model.experiment import Experiment, setting
+from gatedlib._internal.validation import refusal, require_instance
+from gatedlib.model.experiment import Experiment
 from gatedlib.model.inputs import Population
 from gatedlib.model.networks import Params
 from gatedlib.model.penalties import Nonnegative, UnitNorm, WeightDecay
@@ -29,13 +29,14 @@ from gatedlib.simulation.record import Quantity
 from gatedlib.view import plotting
 
 SHARED = "model.js", "worker.js", "parts.js"
-"""The modules that explorers are put together from, each of which imports only from those before it."""
+"""The modules that explorers share; a module imports only from those before it."""
 
 KNOWN_PENALTIES = (Nonnegative, UnitNorm, WeightDecay)
 
-PLACE = """<div class="explorer-place" data-explorer="{name}" style="--room: {room[0]}rem; --room-phone: {room[1]}rem">\
+PLACE = """<div class="explorer-place" data-explorer="{name}" \
+style="--room: {heights[0]}rem; --room-phone: {heights[1]}rem">\
 <script type="application/json">{state}</script>\
-<img class="still" alt="{words}" src="data:image/png;base64,{still}"></div>"""
+<img class="still" alt="{alt}" src="data:image/png;base64,{still}"></div>"""
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -50,28 +51,29 @@ def read(name: str) -> str:
 
 def joined(*names: str) -> str:
     """Modules as one: without their imports from each other; only the last may export, and by default."""
+    # all names are then in one scope, so that what was imported is there, and what was exported needs no word for it
     sources = "".join(map(read, names))
     return re.sub(r"(?m)^import [^;]*;\n|^export (?!default)", "", sources)
 
 
 @functools.cache
 def source(name: str) -> str:
-    """The one module that makes up an explorer, for a notebook as for a page."""
+    """The whole source of an explorer as one module, for a notebook as for a page."""
     return joined(*SHARED, f"{name}.js")
 
 
 class Explorer(anywidget.AnyWidget):
-    """A picture that follows its reader's hands, without a kernel, in notebooks and in pages.
+    """An interactive figure, without a kernel, in notebooks and in pages.
 
-    In a notebook it is a widget. In a page its place holds the same data, and the page's script brings it to life;
-    where no script runs, or no widget manager is, the still picture stands there.
+    In a notebook it is a widget. In a page its place holds the same data, and the page's script starts it; where no
+    script runs, or there is no widget manager, the still picture is shown.
 
     Args:
         name: the module of JavaScript, a file beside this one.
-        state: what it needs: plain numbers, lists, words.
-        still: the picture, as it is at first.
-        words: what is seen in it.
-        room: the height that a page keeps for it, on a desktop and on a phone, in rem.
+        state: the data of the module: plain numbers, lists and texts.
+        still: the picture before a reader has moved anything.
+        alt: a description of the picture, for readers who cannot see it.
+        heights: the height that a page reserves for it, on a desktop and on a phone, in rem.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
@@ -79,14 +81,15 @@ class Explorer(anywidget.AnyWidget):
     state = traitlets.Dict().tag(sync=True)
 
     def __init__(
-        self, name: str, state: dict[str, Any], still: Figure, words: str, room: tuple[float, float] = (33, 50)
+        self, name: str, state: dict[str, Any], still: Figure, alt: str, heights: tuple[float, float] = (33, 50)
     ) -> None:
         super().__init__(_esm=source(name), _css=read("explorers.css") + NO_STILL, state=state)
         picture = io.BytesIO()
         still.savefig(picture, format="png", dpi=110)
-        shown = base64.b64encode(picture.getvalue()).decode()
+        encoded = base64.b64encode(picture.getvalue()).decode()
+        # a "<" in the data could end the element of the page in which they stand
         data = json.dumps({"state": state}, separators=(",", ":")).replace("<", "\\u003c")
-        self.page = PLACE.format(name=name, state=data, words=html.escape(words), still=shown, room=room)
+        self.page = PLACE.format(name=name, state=data, alt=html.escape(alt), still=encoded, heights=heights)
 
     def _ipython_display_(self) -> None:
         """Show its place with the still picture, and then the widget, whose style hides the place.
@@ -95,18 +98,18 @@ class Explorer(anywidget.AnyWidget):
         this method shows, without a look at `_repr_mimebundle_`.
         """
         display({"text/plain": object.__repr__(self), "text/html": self.page}, raw=True)
-        shown = self.comm and super()._repr_mimebundle_()
-        if shown:  # the widget was not closed
-            data, metadata = shown
+        bundle = self.comm and super()._repr_mimebundle_()
+        if bundle:  # the widget was not closed
+            data, metadata = bundle
             display({VIEW: data[VIEW]}, metadata=metadata, raw=True)
 
 
 def rounded(values: Any, digits: int = 10) -> Any:
-    """Nested lists of numbers, each with so many digits; None for what is not finite."""
+    """Nested lists of numbers, rounded to this number of digits; None for nan and inf, which JSON has not."""
     if isinstance(values, np.ndarray | np.generic) or hasattr(values, "__array__"):
         values = np.asarray(values, float).tolist()
     if isinstance(values, list):
-        return [rounded(each, digits) for each in values]
+        return [rounded(value, digits) for value in values]
     return float(f"{values:.{digits}g}") if np.isfinite(values) else None
 
 
@@ -114,8 +117,8 @@ def coordinates(teachers: Any, params: Params) -> dict[str, Any]:
     """A network with one gate per path, and its teachers, in the few coordinates in which it learns."""
     targets, start, space = subspace.project(teachers, params)
     gates = np.asarray(params.gates)[:, None]
-    found = {"targets": targets, "weights": start.weights, "gates": gates, "gram": space.gram}
-    return {name: rounded(value) for name, value in found.items()}
+    state = {"targets": targets, "weights": start.weights, "gates": gates, "gram": space.gram}
+    return {name: rounded(value) for name, value in state.items()}
 
 
 def start_of(experiment: Experiment, seed: int) -> dict[str, Any]:
@@ -124,18 +127,18 @@ def start_of(experiment: Experiment, seed: int) -> dict[str, Any]:
 
 
 def flow_of(experiment: Experiment) -> dict[str, float]:
-    """How an experiment learns, as the module of the model has it."""
+    """The settings of learning, under the names that they have in model.js."""
     flow = experiment.flow
-    found = {"tau_w": flow.tau_w, "tau_c": flow.tau_c, "dt": flow.dt, "a": 0.0, "b": 0.0, "k": 1}
+    settings = {"tau_w": flow.tau_w, "tau_c": flow.tau_c, "dt": flow.dt, "a": 0.0, "b": 0.0, "k": 1}
     for penalty in flow.penalties:
         require_instance("penalty", penalty, KNOWN_PENALTIES, "An explorer's model knows no others")
-        known = {"a": "a", "b": "b", "ord": "k", "weight_decay": "weight_decay"}
-        found |= {to: getattr(penalty, name) for name, to in known.items() if hasattr(penalty, name)}
-    return {name: value if isinstance(value, int) else float(value) for name, value in found.items()}
+        names = {"a": "a", "b": "b", "ord": "k", "weight_decay": "weight_decay"}
+        settings |= {to: getattr(penalty, name) for name, to in names.items() if hasattr(penalty, name)}
+    return {name: value if isinstance(value, int) else float(value) for name, value in settings.items()}
 
 
 def in_population(experiment: Experiment) -> Experiment:
-    """The same with all inputs at once, which is what most explorers learn from."""
+    """The same experiment on all inputs at once, from which most explorers learn."""
     return experiment.replace(inputs=Population())
 
 
@@ -146,15 +149,14 @@ def duration_of(experiment: Experiment) -> float:
 
 def require_two_tasks(experiment: Experiment) -> None:
     """Require an experiment of two tasks and two paths."""
-    sizes = experiment.teachers.shape[0], *experiment.network.shapes(*experiment.sizes)["gates"]
-    rule, remedy = "this is about two tasks and two paths", "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
-    require(sizes == (2, 2), "tasks and paths", sizes, rule, remedy)
+    require_two(experiment.teachers.shape[0], *experiment.network.shapes(*experiment.sizes)["gates"])
 
 
-def require_penalties(experiment: Experiment) -> None:
-    """Require the penalties a and b, which an explorer moves."""
-    for name in ("a", "b"):
-        setting(experiment, name)
+def require_two(*tasks_and_paths: int) -> None:
+    """Require two tasks and two paths."""
+    if tasks_and_paths != (2, 2):
+        remedy = "Use Orthogonal(tasks=2) and GatedLinear(paths=2)"
+        raise refusal("tasks and paths", tasks_and_paths, "this is about two tasks and two paths", remedy)
 
 
 def panels(columns: int, rows: int = 1, height: float = 2.8) -> tuple[Figure, Any]:
@@ -165,7 +167,7 @@ def panels(columns: int, rows: int = 1, height: float = 2.8) -> tuple[Figure, An
 
 
 def over_time(results: xr.Dataset, loss: Any, gates: Any) -> None:
-    """The still of a run: loss and gates, with blocks behind."""
+    """The still picture of a run: loss and gates over time, with the blocks in the background."""
     plotting.loss(results, loss, color="#222222", linewidth=1)
     plotting.gates(results, gates)
     for ax in (loss, gates):
@@ -174,14 +176,15 @@ def over_time(results: xr.Dataset, loss: Any, gates: Any) -> None:
 
 
 def run_code(experiment: Experiment, seed: int, keep: Sequence[Quantity], show: str, **settings: str) -> str:
-    """Python that runs an experiment with some settings, and shows something of it.
+    """The Python code that runs an experiment with changed settings, and shows the results.
 
     Settings stand there as `{name}`, for the explorer to fill in; arrays are left for the reader to put in.
     """
-    shown, arrays = re.subn(r"\b[a-z]+\d+\[[\d,]*\](\(numpy\))?", "...", repr(experiment))
+    # equinox prints an array as its type and shape, such as f32[2,10,20]
+    text, arrays = re.subn(r"\b[a-z]+\d+\[[\d,]*\](\(numpy\))?", "...", repr(experiment))
     hint = "# put your own arrays where ... stands\n" if arrays else ""
-    written = re.sub(r"\b([A-Z]\w+)\(", r"gl.\1(", shown)
-    indented = re.sub(r"(?m)^ +", lambda spaces: 2 * spaces[0], written)
+    prefixed = re.sub(r"\b([A-Z]\w+)\(", r"gl.\1(", text)
+    indented = re.sub(r"(?m)^ +", lambda spaces: 2 * spaces[0], prefixed)  # to four spaces from equinox's two
     quantities = ", ".join(f"gl.record.{quantity.name}" for quantity in keep)
     changes = ", ".join(f"{name}={value}" for name, value in settings.items())
     return f"""import gatedlib as gl

@@ -1,11 +1,11 @@
-"""Explorers in which networks learn under the reader's hands, from a seed's initial weights."""
+"""Explorers in which networks learn while the reader watches, from the initial weights of a seed."""
 
 from __future__ import annotations
 
 import numpy as np
 import xarray as xr
 
-from gatedlib._internal.validation import require, require_instance, require_integer
+from gatedlib._internal.validation import refusal, require_instance, require_integer
 from gatedlib.analysis import metrics
 from gatedlib.model.curricula import Blocked
 from gatedlib.model.experiment import Experiment, check_settings, setting
@@ -23,7 +23,6 @@ from gatedlib.view.explorers.explorer import (
     in_population,
     over_time,
     panels,
-    require_penalties,
     require_two_tasks,
     rounded,
     run_code,
@@ -32,8 +31,11 @@ from gatedlib.view.explorers.explorer import (
 
 KEEP = (record.loss, record.gates, record.alignment)
 
+MOVABLE = ("block_length", "tau_c", "a", "b")
+"""The settings that an explorer can move."""
+
 FIRST_WEIGHTS = ((0.0003, -0.0003), (0.0014, 0.0002))
-"""A first random start of the smallest network, of the size that networks have: a row for each path."""
+"""The first random weights of the smallest network, as small as those of other networks: a row for each path."""
 
 
 def _block_length(experiment: Experiment) -> float:
@@ -47,7 +49,7 @@ def _blocked_for(experiment: Experiment) -> Experiment:
 
 
 def smallest(experiment: Experiment, conserved: bool = False) -> Explorer:
-    """The smallest network that learns to switch, live: two paths and two gates in the plane of two teachers.
+    """The smallest network that learns to switch: two paths and two gates in the plane of two teachers.
 
     Args:
         experiment: a blocked experiment of two paths with penalties a and b, of whose teachers only the length is kept.
@@ -63,9 +65,9 @@ def smallest(experiment: Experiment, conserved: bool = False) -> Explorer:
     flow, gates = flow_of(experiment), [float(setting(experiment, "gate_init"))] * 2
     start = Params(np.array(FIRST_WEIGHTS)[None, :, :, None], np.array([gates]))
     results = simulate(small, [0], (*KEEP[:2], record.weights), initial=start)
-    figure, (loss, opening, held) = panels(3, height=2.6)
-    over_time(results, loss, opening)
-    plotting.plane(results.isel(time=slice(-2, None)), held, time=float(results.time[-1]))
+    figure, (loss, gate, plane) = panels(3, height=2.6)
+    over_time(results, loss, gate)
+    plotting.plane(results.isel(time=slice(-2, None)), plane, time=float(results.time[-1]))
     state = {
         "teacher": teacher,
         "flow": flow,
@@ -74,14 +76,22 @@ def smallest(experiment: Experiment, conserved: bool = False) -> Explorer:
         "gates": gates,
         "weights": [list(row) for row in FIRST_WEIGHTS],
         "conserved": conserved,
-        "code": f"""import numpy as np
+        "code": _smallest_code(teacher, flow, duration_of(experiment), conserved),
+    }
+    alt = "Loss, gates and weights of a network in two dimensions, the weights as arrows in the plane of the tasks."
+    return Explorer("smallest", state, figure, alt, heights=(51, 87) if conserved else (41, 77))
+
+
+def _smallest_code(teacher: float, flow: dict[str, float], duration: float, conserved: bool) -> str:
+    """The Python code of `smallest`; the explorer fills in what stands in braces."""
+    return f"""import numpy as np
 
 import gatedlib as gl
 
 experiment = gl.Experiment(
     teachers=gl.Given({teacher} * np.eye(2)[:, :, None]),  # two tasks, in two coordinates
     network=gl.GatedLinear(paths=2),
-    curriculum=gl.Blocked(duration={duration_of(experiment)}, block_length={{block_length}}),
+    curriculum=gl.Blocked(duration={duration}, block_length={{block_length}}),
     flow=gl.Flow(
         tau_w={flow["tau_w"]}, tau_c={{tau_c}}, dt={flow["dt"]}, penalties=(gl.Nonnegative({{a}}), gl.UnitNorm({{b}}))
     ),
@@ -91,10 +101,7 @@ start = gl.Params(weights=weights[None, :, :, None], gates=np.array([{{gates}}])
 keep = [gl.record.loss, gl.record.gates, gl.record.weights, gl.record.weight_products]
 results = gl.simulate(experiment, seeds=1, record=keep, initial=start)
 {"gl.reduction.pair_invariant(results)[0, :, 0, 1].plot()" if conserved else "gl.plotting.gates(results)"}
-""",
-    }
-    words = "Loss, gates and weights of a network in two dimensions, the weights as arrows in the plane of the tasks."
-    return Explorer("smallest", state, figure, words, room=(51, 87) if conserved else (41, 77))
+"""
 
 
 def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -108,33 +115,32 @@ def regimes(experiment: Experiment, seed: int = 0) -> Explorer:
     Source: paper, Figs. 2 and 5.
     """
     require_two_tasks(experiment)
-    require_penalties(experiment)
+    check_settings(experiment, ("a", "b"))
     base, length = _blocked_for(experiment), _block_length(experiment)
     figure, both = panels(2)
     over_time(metrics.reorder_paths(simulate(base.replace(block_length=length), [seed], KEEP)), *both)
-    names = ("block_length", "tau_c", "a", "b")
     state = {
         "start": start_of(base, seed),
         "flow": flow_of(base),
         "duration": duration_of(base),
         "block_length": length,
-        "code": run_code(base, seed, KEEP, "gl.plotting.gates(results)", **{name: f"{{{name}}}" for name in names}),
+        "code": run_code(base, seed, KEEP, "gl.plotting.gates(results)", **{name: f"{{{name}}}" for name in MOVABLE}),
     }
-    words = "Loss and gates of one network over its whole run, the blocks shaded by the task that is on."
-    return Explorer("regimes", state, figure, words, room=(43, 52))
+    alt = "Loss and gates of one network over its whole run, the blocks shaded by the task that is on."
+    return Explorer("regimes", state, figure, alt, heights=(43, 52))
 
 
 def phase_diagram(
     experiment: Experiment, values: xr.DataArray, seed: int = 0, log: str = "", networks: int = 8
 ) -> Explorer:
-    """Walk over a map of two settings, where one network learns at the point under your finger; draw the map anew.
+    """Move over a map of two settings, and one network learns at that point; draw the map with other networks.
 
     Args:
-        experiment: what was swept, with two paths for two tasks; its inputs become `Population()`.
+        experiment: the experiment that was swept, with two paths for two tasks; its inputs become `Population()`.
         values: the map, a number from 0 to 1 for each point, dims (up, across), both names of settings.
         seed: which teachers and initial weights.
         log: which axes of the map are logarithmic: "", "x", "y" or "xy".
-        networks: how many seeds a map that is drawn anew has.
+        networks: the number of seeds of a map that is drawn by the explorer.
 
     Raises:
         ValueError: if the map has not two dims, or they are no settings of the experiment that an explorer can move.
@@ -142,12 +148,13 @@ def phase_diagram(
     Source: paper, Fig. 5.
     """
     require_two_tasks(experiment)
-    rule, remedy = "must be two names of settings, (up, across)", 'Average over seeds: values.mean("seed")'
-    require(values.ndim == 2, "dims of values", values.dims, rule, remedy)
+    if values.ndim != 2:
+        remedy = 'Average over seeds: values.mean("seed")'
+        raise refusal("dims of values", values.dims, "must be two names of settings, (up, across)", remedy)
     check_settings(experiment, map(str, values.dims))
-    known = ("block_length", "tau_c", "a", "b")
-    others = sorted(set(map(str, values.dims)) - set(known))
-    require(not others, "dims of values", others, "cannot be moved here", f"Use two of {', '.join(known)}")
+    others = sorted(set(map(str, values.dims)) - set(MOVABLE))
+    if others:
+        raise refusal("dims of values", others, "cannot be moved here", f"Use two of {', '.join(MOVABLE)}")
     require_integer("networks", networks, 1, "Use 8")
     base = in_population(experiment)
     up, across = map(str, values.dims)
@@ -159,7 +166,10 @@ def phase_diagram(
     plotting.gates(results, right)
     right.set(xlabel="time")
     state = {
-        "starts": [start_of(base, each) for each in (seed, *(n for n in range(networks) if n != seed))][:networks],
+        # the seed whose run is shown comes first, and is one of the networks of a new map
+        "starts": [start_of(base, network) for network in (seed, *(n for n in range(networks) if n != seed))][
+            :networks
+        ],
         "flow": flow_of(base),
         "duration": duration_of(base),
         "block_length": _block_length(base),
@@ -172,8 +182,8 @@ def phase_diagram(
             base, seed, KEEP, "gl.plotting.gates(results)", **{name: f"{{{name}}}" for name in (up, across)}
         ),
     }
-    words = "Left, the map with a ring in its middle. Right, the two gates of one network that learns at that point."
-    return Explorer("phase_diagram", state, figure, words, room=(32, 52))
+    alt = "Left, the map with a ring in its middle. Right, the two gates of one network that learns at that point."
+    return Explorer("phase_diagram", state, figure, alt, heights=(32, 52))
 
 
 def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -207,8 +217,8 @@ def schedule(experiment: Experiment, seed: int = 0) -> Explorer:
             base, seed, keep, show, curriculum="{curriculum}", inputs="gl.Noisy(1, {noise})", tau_c="{tau_c}"
         ),
     }
-    words = "Loss and gates of a network that learns from one noisy sample at a time."
-    return Explorer("schedule", state, figure, words, room=(35, 47))
+    alt = "Loss and gates of a network that learns from one noisy sample at a time."
+    return Explorer("schedule", state, figure, alt, heights=(35, 47))
 
 
 def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -222,7 +232,7 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
     Source: paper, Fig. 6.
     """
     require_instance("network", experiment.network, TwoLayer, "Use TwoLayer(hidden=20)")
-    require_penalties(experiment)
+    check_settings(experiment, ("a", "b"))
     penalties = experiment.flow.penalties
     if not any(isinstance(penalty, WeightDecay) for penalty in penalties):
         penalties = (*penalties, WeightDecay(0.0))
@@ -245,8 +255,8 @@ def second_layer(experiment: Experiment, seed: int = 0) -> Explorer:
         "blocks": {"stop": base.schedule().stop.tolist(), "task": base.schedule().block_tasks.tolist()},
         "code": run_code(base, seed, keep, show, **{name: f"{{{name}}}" for name in names}),
     }
-    words = "Two second layers of one network, sorted, outputs by hidden units, at the end of task A and of task B."
-    return Explorer("second_layer", state, figure, words, room=(36, 56))
+    alt = "Two second layers of one network, sorted, outputs by hidden units, at the end of task A and of task B."
+    return Explorer("second_layer", state, figure, alt, heights=(36, 56))
 
 
 def session(experiment: Experiment, seed: int = 0) -> Explorer:
@@ -260,7 +270,7 @@ def session(experiment: Experiment, seed: int = 0) -> Explorer:
     Source: paper, Fig. 8B.
     """
     require_two_tasks(experiment)
-    require_penalties(experiment)
+    check_settings(experiment, ("a", "b"))
     base, length = in_population(experiment), _block_length(experiment)
     results = simulate(base, [seed], KEEP)
     figure, both = panels(2)
@@ -271,4 +281,4 @@ def session(experiment: Experiment, seed: int = 0) -> Explorer:
         "block_length": length,
         "code": run_code(base, seed, KEEP, "gl.plotting.loss(results)", curriculum="{curriculum}"),
     }
-    return Explorer("session", state, figure, "Loss and gates of one network, trial by trial.", room=(32, 53))
+    return Explorer("session", state, figure, "Loss and gates of one network, trial by trial.", heights=(32, 53))

@@ -7,9 +7,9 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from gatedlib_book import composition, experiments, reduction
 
 import gatedlib as gl
+from gatedlib_book import composition, experiments, reduction
 from tests.examples import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]

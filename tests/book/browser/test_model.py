@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gatedlib_book.experiments import FLEXIBLE
 
 import gatedlib as gl
 from gatedlib import metrics, observer, record, theory
 from gatedlib.view.explorers.explorer import coordinates, flow_of, joined
+from gatedlib_book.experiments import FLEXIBLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 

@@ -168,7 +168,10 @@ def test_without_noise_there_is_nothing_to_observe():
         (lambda: observer.filtered(np.full((3, 2), np.nan), 0.1), "must be 0"),
         (lambda: observer.filtered(np.zeros((3, 2)), 1.5), "hazard = 1.5"),
         (lambda: observer.filtered(np.zeros((3, 2)), 0.0), "hazard = 0.0"),
-        (lambda: observer.steps_to_certainty(results.loss, results), "dims of belief = .*must have time and task"),
+        (
+            lambda: observer.steps_to_certainty(results.loss, results),
+            "tasks of belief = None: must be all of the run, 0 to 1",
+        ),
         (lambda: observer.steps_to_certainty(results.loss, results, level=1.0), "level = 1.0"),
         (lambda: gl.Noisy(1, 0.0), "noise = 0.0"),
         (lambda: observer.error_rate(observer.gate_shares(results)[:, 9:], results), "Cut the results too"),

@@ -221,30 +221,3 @@ def test_a_run_that_takes_long_says_so(monkeypatch, capsys):
     monkeypatch.setattr(simulate, "PROGRESS_AFTER", 0.0)
     gl.simulate(small(), 2)
     assert "simulating 2 seeds × 200 steps: " in capsys.readouterr().err
-
-
-# Pictures
-
-
-def test_more_tasks_than_letters_have_names_of_their_own():
-    names = [gl.plotting.task_name(task) for task in range(60)]
-    assert names[:3] == ["A", "B", "C"]
-    assert names[25:28] == ["Z", "A2", "B2"]
-    assert len(set(names)) == 60
-    assert all(name[0].isupper() and (name[1:].isdigit() or not name[1:]) for name in names)
-
-
-def test_the_style_is_that_of_the_book_whatever_was_set_before():
-    import matplotlib as mpl
-
-    before = mpl.rcParams.copy()
-    try:
-        mpl.rcdefaults()
-        gl.plotting.use_style()
-        expected = dict(mpl.rcParams)
-        settings = {"text.usetex": True, "axes.formatter.use_locale": True, "font.size": 40.0, "lines.linewidth": 9.0}
-        mpl.rcParams.update({**settings, "axes.facecolor": "black", "figure.autolayout": True})
-        gl.plotting.use_style()
-        assert dict(mpl.rcParams) == expected
-    finally:
-        mpl.rcParams.update(before)

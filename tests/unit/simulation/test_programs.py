@@ -127,7 +127,7 @@ def test_inner_products_are_the_same_from_coordinates_and_from_weights(x64):
     rest = (inside, jnp.zeros(()), jnp.int32(0), jnp.asarray(teachers), gl.GatedLinear(2), gl.Population(), None)
     quick = gl.record.Frame(moved, *rest, space)
     slow = gl.record.Frame(space.full_params(moved), space.full_velocity(inside), *rest[1:])
-    for name in ("weight_rows", "weight_lengths", "teacher_rows"):
+    for name in ("row_products", "weight_lengths", "teacher_row_products"):
         np.testing.assert_allclose(getattr(quick, name)(), getattr(slow, name)(), atol=1e-12, err_msg=name)
     for name, value in gl.record.evaluate(gl.record.DEFAULT, quick).items():
         np.testing.assert_allclose(value, gl.record.evaluate(gl.record.DEFAULT, slow)[name], atol=1e-12, err_msg=name)

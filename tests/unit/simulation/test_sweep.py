@@ -21,10 +21,13 @@ import gatedlib as gl
 from gatedlib import metrics
 from gatedlib._internal.identity import code_digest, fingerprint
 from gatedlib.simulation import checkpoints, grid, sweep
+from gatedlib.simulation.spec import Cell, RunSpec
 from tests.examples import CONSTRAINTS, small
 
 GRID = {"tau_c": [0.05, 0.1, 0.3], "b": [0.3, 0.9]}
 KEEP = (gl.record.loss, gl.record.alignment)
+TWO_RUNS = 2.5e4
+"""The memory of a tile that holds two runs of `timed`, each of 200 steps with these quantities."""
 
 
 def timed(**settings):
@@ -102,23 +105,23 @@ def test_a_measure_sees_the_swept_settings():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("memory", "together"), [(1e3, 99), (1e9, 1), (1e9, 2), (1e9, 4), (1e9, 7)])
-def test_the_cut_into_chunks_changes_nothing(monkeypatch, memory, together):
+@pytest.mark.parametrize("runs", [0, 1, 2, 4, 7])
+def test_the_cut_into_tiles_changes_nothing(runs):
     """Down to a run at a time, with cells and with seeds that do not divide evenly."""
     whole = gl.sweep(timed(), seeds=3, record=KEEP, every=50, **GRID)
-    monkeypatch.setattr(sweep, "RUNS_PER_CPU", together)
-    cut = gl.sweep(timed(), seeds=3, record=KEEP, every=50, memory=memory, **GRID)
+    cut = gl.sweep(
+        timed(), seeds=3, record=KEEP, every=50, memory=max(1, 2600 * runs), **GRID
+    )  # a run takes 2560 bytes
     xr.testing.assert_allclose(cut, whole, atol=2e-5)
     assert str(cut.attrs) == str(whole.attrs)
 
 
 @settings(max_examples=30)
-@given(
-    st.integers(1, 40), st.integers(1, 40), st.integers(1, 50), st.sampled_from([1e2, 1e5, 1e9]), st.integers(0, 9999)
-)
-def test_tiles_cover_every_run_once(cells, seeds, runs, memory, shuffle):
-    experiment, indices = small(), np.random.default_rng(shuffle).permutation(cells)
-    tiles = grid.tiles_of([experiment] * cells, indices, 200, np.arange(seeds), KEEP, 50, memory, runs)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50), st.sampled_from([1e2, 1e5, 1e9]))
+def test_tiles_cover_every_run_once(cells, seeds, runs, memory):
+    experiment = small()
+    all_cells = tuple(Cell(experiment, experiment.schedule()) for _ in range(cells))
+    tiles = grid.tiles_of(RunSpec(all_cells, np.arange(seeds), KEEP, 50), memory, runs)
     covered = [(cell, seed) for tile in tiles for cell in tile.cells for seed in tile.seeds]
     assert sorted(covered) == [(cell, seed) for cell in range(cells) for seed in range(seeds)]
     for tile in tiles:
@@ -128,7 +131,7 @@ def test_tiles_cover_every_run_once(cells, seeds, runs, memory, shuffle):
         assert tile.places[0] * tile.places[1] <= max(1, runs)
 
 
-def test_a_chunk_stays_within_its_memory(monkeypatch):
+def test_a_tile_stays_within_its_memory(monkeypatch):
     seen = []
     run = sweep.run_tile
 
@@ -167,27 +170,24 @@ CHILD = """
 import sys
 import gatedlib as gl
 from gatedlib.simulation import checkpoints, grid, sweep
-from tests.examples import small
-from tests.unit.simulation.test_sweep import GRID, KEEP, timed
-sweep.RUNS_PER_CPU = 2
-gl.sweep(timed(inputs=gl.Sampled(5)), seeds=2, record=KEEP, save=sys.argv[1], **GRID)
+from tests.unit.simulation.test_sweep import GRID, KEEP, TWO_RUNS, timed
+gl.sweep(timed(inputs=gl.Sampled(5)), seeds=2, record=KEEP, memory=TWO_RUNS, save=sys.argv[1], **GRID)
 """
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_goes_on_and_ends_with_the_same_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "RUNS_PER_CPU", 2)
+def test_a_killed_sweep_goes_on_and_ends_with_the_same_numbers(tmp_path):
     experiment = timed(inputs=gl.Sampled(5))
-    expected = gl.sweep(experiment, seeds=2, record=KEEP, **GRID)
+    expected = gl.sweep(experiment, seeds=2, record=KEEP, memory=TWO_RUNS, **GRID)
     folder = tmp_path / "new" / "sweep"
     child = subprocess.Popen([sys.executable, "-c", CHILD, folder], stderr=subprocess.DEVNULL)
-    while not list(folder.glob("chunk-*.nc")):  # killed as soon as something is finished
+    while not list(folder.glob("tile-*.nc")):  # killed as soon as something is finished
         assert child.poll() is None
         time.sleep(0.005)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    finished = {path: path.stat().st_mtime_ns for path in folder.glob("chunk-*.nc")}
-    resumed = gl.sweep(experiment, seeds=2, record=KEEP, save=folder, **GRID)
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("tile-*.nc")}
+    resumed = gl.sweep(experiment, seeds=2, record=KEEP, memory=TWO_RUNS, save=folder, **GRID)
     xr.testing.assert_identical(resumed, expected)
     assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
 
@@ -342,12 +342,11 @@ def test_two_penalties_of_one_kind_are_both_told():
     assert told["flow.penalties.UnitNorm2.b"] == 0.5
 
 
-def test_a_diverging_cell_is_named_and_what_was_finished_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "RUNS_PER_CPU", 2)
+def test_a_diverging_cell_is_named_and_what_was_finished_stays(tmp_path):
     wild = small(b=0.0, tau_c=0.003)
     with pytest.raises(gl.DivergenceError, match=r"seed \d of the cell tau_w = 0.003\).*Reduce dt"):
-        gl.sweep(wild, seeds=2, record=KEEP, save=tmp_path, tau_w=[1.3, 0.003])
-    assert len(list(tmp_path.glob("chunk-*.nc"))) == 1
+        gl.sweep(wild, seeds=2, record=KEEP, memory=TWO_RUNS, save=tmp_path, tau_w=[1.3, 0.003])
+    assert len(list(tmp_path.glob("tile-*.nc"))) == 1
 
 
 ON_DEVICES = """

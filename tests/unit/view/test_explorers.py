@@ -8,12 +8,12 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book import depth, experiments, reduction
 from IPython.core.formatters import DisplayFormatter
 
 import gatedlib as gl
 from gatedlib import explore
 from gatedlib.view.explorers import explorer
+from gatedlib_book import depth, experiments, reduction
 from tests.examples import small
 
 mpl.use("Agg")

@@ -5,10 +5,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book import experiments, reduction
 
 import gatedlib as gl
 from gatedlib import plotting
+from gatedlib_book import experiments, reduction
 from tests.examples import small
 
 mpl.use("Agg")
@@ -177,3 +177,25 @@ def test_gates_of_labellings_are_drawn_in_the_colour_of_the_task_they_serve():
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 1 - order)
     assert ax.lines[0].get_color() == plotting.task_color(0)
     plt.close(figure)
+
+
+def test_more_tasks_than_letters_have_names_of_their_own():
+    names = [plotting.task_name(task) for task in range(60)]
+    assert names[:3] == ["A", "B", "C"]
+    assert names[25:28] == ["Z", "A2", "B2"]
+    assert len(set(names)) == 60
+    assert all(name[0].isupper() and (name[1:].isdigit() or not name[1:]) for name in names)
+
+
+def test_the_style_is_that_of_the_book_whatever_was_set_before():
+    before = mpl.rcParams.copy()
+    try:
+        mpl.rcdefaults()
+        plotting.use_style()
+        expected = dict(mpl.rcParams)
+        settings = {"text.usetex": True, "axes.formatter.use_locale": True, "font.size": 40.0, "lines.linewidth": 9.0}
+        mpl.rcParams.update({**settings, "axes.facecolor": "black", "figure.autolayout": True})
+        plotting.use_style()
+        assert dict(mpl.rcParams) == expected
+    finally:
+        mpl.rcParams.update(before)

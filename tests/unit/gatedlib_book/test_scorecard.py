@@ -6,13 +6,13 @@ import os
 import numpy as np
 import pytest
 import xarray as xr
-from gatedlib_book import depth, experiments, sensitivity
-from gatedlib_book.claims import Outcome, registry
-from gatedlib_book.estimates import Estimate, exact, fraction, mean, median, stacked
-from gatedlib_book.scorecard import Scorecard, compare_sources, judge_all
 
 import gatedlib as gl
-from gatedlib import __main__ as command
+from gatedlib_book import __main__ as command
+from gatedlib_book import depth, experiments, sensitivity
+from gatedlib_book.claims import registry
+from gatedlib_book.estimates import Estimate, Numbers, exact, fraction, mean, median, stacked
+from gatedlib_book.scorecard import Scorecard, compare_sources, judge_all
 
 pytestmark = pytest.mark.slow
 
@@ -61,9 +61,15 @@ def test_results_are_shared_for_as_long_as_it_takes(monkeypatch):
 
 def test_the_table_shows_every_claim_failing_ones_with_the_reason():
     value = Estimate(*(np.arange(3.0) + shift for shift in (0, -1, 1)), seeds=12, mean=np.arange(3.0) + 0.5)
+
+    def measure():
+        """A sentence."""
+        return Numbers(some_number=value), {"it is <b>{}</b>": value < 1}
+
     made = dataclasses.replace(
         registry("2")[0],
-        measure=lambda: Outcome({"some_number": value}, {"it is below <1>": False}),
+        measure=measure,
+        arguments={},
         reference={"some_number": np.array([np.nan, 0.25, np.nan])},
         note="mind the <gap>",
     )
@@ -72,18 +78,21 @@ def test_the_table_shows_every_claim_failing_ones_with_the_reason():
     html = card._repr_html_()
     assert card.holding == 0
     assert html.count("does not hold") == 2
-    assert "Not met: it is below &lt;1&gt;" in html
+    assert "Not met: it is &lt;b&gt;less than 1&lt;/b&gt;" in html
     assert html.count("beyond the paper") == 1
     assert html.count("1 [0, 2], mean 1.5, ref 0.25") == 2
-    assert html.count("n = 12") == html.count("✗ it is below") == html.count("mind the &lt;gap&gt;") == 2
+    assert html.count("n = 12") == html.count("✗ it is &lt;b&gt;") == html.count("mind the &lt;gap&gt;") == 2
 
 
 def some_claim(figure, form, numbers, **known):
     known = {source: {name: np.asarray(each) for name, each in values.items()} for source, values in known.items()}
-    measure = lambda: Outcome({name: exact(value) for name, value in numbers.items()}, {"measured": True})  # noqa: E731
-    return dataclasses.replace(
-        registry("2")[0], figure=figure, form=form, measure=measure, **{"reference": {}, "published": {}} | known
-    )
+
+    def measure():
+        """A sentence."""
+        return Numbers((name, exact(value)) for name, value in numbers.items()), {"it is {}": exact(1.0) > 0}
+
+    facts = {"arguments": {}, "reference": {}, "published": {}} | known
+    return dataclasses.replace(registry("2")[0], figure=figure, form=form, measure=measure, **facts)
 
 
 def test_numbers_stand_beside_each_other_whatever_claim_they_come_from():
@@ -127,7 +136,9 @@ def test_a_network_twice_as_large_has_the_same_task():
 
 
 def test_each_variant_changes_one_thing():
-    told = {name: gl.results.settings(change(experiments.FLEXIBLE)) for name, (change, *_) in sensitivity.VARIANTS.items()}
+    told = {
+        name: gl.results.settings(change(experiments.FLEXIBLE)) for name, (change, *_) in sensitivity.VARIANTS.items()
+    }
     base = told[sensitivity.BASE]
 
     def changed(name):

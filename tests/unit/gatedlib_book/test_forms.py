@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from gatedlib_book import forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gatedlib as gl
+from gatedlib_book import forms
 from tests.examples import small
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from gatedlib_book import observer
 from gatedlib_book.estimates import Estimate
 from gatedlib_book.predictions import effect, needed, sample_size, standardized
-from scipy import stats
 
 
 @pytest.mark.parametrize(("d", "n"), [(0.2, 394), (0.5, 64), (0.8, 26)])

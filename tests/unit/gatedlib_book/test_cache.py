@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from gatedlib_book import cache
 
 import gatedlib as gl
+from gatedlib_book import cache
 from tests.examples import small
 
 computed = []
@@ -23,26 +23,34 @@ def final_loss(experiment, seeds=2, **changes):
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
     monkeypatch.setenv("GATEDLIB_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr(cache, "WORTH_READING", 0.0)
+    monkeypatch.setattr(cache, "MIN_CACHED_SECONDS", 0.0)
+    forget()
+
+
+def forget():
+    """Make this process one that knows of no result and has computed none."""
+    final_loss.cache_clear()
     computed.clear()
 
 
 def test_equal_calls_are_computed_once_and_give_the_same():
-    first, again = final_loss(small()), final_loss(small())
+    first = final_loss(small())
     assert len(computed) == 1
+    forget()
+    again = final_loss(small())
+    assert computed == []
     np.testing.assert_array_equal(first, again)
     assert first.dims == again.dims
 
 
-def test_nothing_is_kept_unless_asked_for(monkeypatch, tmp_path):
+def test_without_a_folder_results_are_kept_in_memory_only(monkeypatch, tmp_path):
     monkeypatch.delenv("GATEDLIB_RESULTS")
-    final_loss(small())
-    final_loss(small())
-    assert len(computed) == 2
+    assert final_loss(small()) is final_loss(small())
+    assert len(computed) == 1
     assert not (tmp_path / "results").exists()
 
 
-def test_a_function_of_a_notebook_which_may_be_defined_again_is_always_computed(tmp_path):
+def test_a_function_of_a_notebook_is_computed_anew_when_it_is_defined_anew(tmp_path):
     def given(result):
         def function():
             return result
@@ -58,7 +66,8 @@ def test_a_function_of_a_notebook_which_may_be_defined_again_is_always_computed(
 def test_what_differs_is_computed_anew(changed, monkeypatch):
     final_loss(small(), 2, tau_w=1.0)
     if changed == "program":
-        monkeypatch.setattr(cache, "source_digest", lambda pattern: "another")
+        monkeypatch.setattr(cache, "source_digest", lambda *_: "another")
+    final_loss.cache_clear()
     final_loss(
         small(tau_c=0.2) if changed == "experiment" else small(),
         3 if changed == "argument" else 2,
@@ -72,10 +81,12 @@ def test_a_file_that_is_not_whole_is_replaced(tmp_path):
     whole = final_loss(small())
     (file,) = (tmp_path / "results").rglob("output.pkl")
     file.write_bytes(file.read_bytes()[:-20])
+    forget()
     np.testing.assert_array_equal(final_loss(small()), whole)
-    assert len(computed) == 2
+    assert len(computed) == 1
+    forget()
     np.testing.assert_array_equal(final_loss(small()), whole)
-    assert len(computed) == 2
+    assert computed == []
 
 
 @cache.cached
