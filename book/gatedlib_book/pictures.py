@@ -417,7 +417,7 @@ def fine_tuning(flexible: str, forgetful: str, trunk_rate: float = 1.0) -> Measu
         trunk_moved=median(trunk_moved(fast)),
     )
     return n, {
-        "flexible: from ten steps after a late switch to the end of the block it grows by {}": n.accuracy_growth_fine_tuned
+        "flexible: from ten steps after a late switch to its block's end it grows by {}": n.accuracy_growth_fine_tuned
         < 0.03,
         "forgetful: ten steps after a late switch it is {}": n.accuracy_after_10_steps_forgetful_fine_tuned < 0.4,
         "the flexible networks' trunks have moved by {} times their length": n.trunk_moved > 0.05,
