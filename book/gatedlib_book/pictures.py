@@ -159,8 +159,8 @@ def _switch(results: xr.Dataset, slow_results: xr.Dataset, name: str, learned: f
         "accuracy_end_of_block_forgetful": slow_at_end,
         "accuracy_at_switch_forgetful": median(slow_start),
         "accuracy_of_trunk": of_trunk,
-        "accuracy_growth_after_10_steps": growth,
-        "accuracy_growth_in_10_steps_forgetful": slow_growth,
+        "accuracy_growth": growth,
+        "accuracy_growth_forgetful": slow_growth,
     }
     return Numbers({f"{number}_{name}": estimate for number, estimate in numbers.items()}), {
         "flexible: from ten steps after a late switch to the end of the block accuracy grows by {}": growth < 0.03,
@@ -327,12 +327,11 @@ def labellings(labels: Labels = (TRUE, ORTHOGONAL, THIRD), rounds: int = 6) -> M
     n = Numbers(
         accuracy_after_10_steps_three=median(soon),
         accuracy_end_of_block_three=median(end),
-        accuracy_growth_after_10_steps_three=median(end - soon),
+        accuracy_growth_three=median(end - soon),
         accuracy_of_trunk_digits=exact(features("digits").accuracy),
     )
-    growth = n.accuracy_growth_after_10_steps_three
     return n, {
-        "from ten steps after a late switch to the end of the block it grows by {}": growth < 0.03,
+        "from ten steps after a late switch to the end of the block it grows by {}": n.accuracy_growth_three < 0.03,
         "and is then short of the trunk's own by {}": n.accuracy_of_trunk_digits - n.accuracy_end_of_block_three < 0.03,
     }
 
@@ -414,12 +413,12 @@ def fine_tuning(flexible: str, forgetful: str, trunk_rate: float = 1.0) -> Measu
         accuracy_after_10_steps_flexible_fine_tuned=median(soon),
         accuracy_after_10_steps_forgetful_fine_tuned=median(accuracy_after_switch(slow)),
         accuracy_end_of_block_fine_tuned=median(end),
-        accuracy_growth_after_10_steps_fine_tuned=median(end - soon),
+        accuracy_growth_fine_tuned=median(end - soon),
         trunk_moved=median(trunk_moved(fast)),
     )
-    growth = n.accuracy_growth_after_10_steps_fine_tuned
     return n, {
-        "flexible: from ten steps after a late switch to the end of the block it grows by {}": growth < 0.03,
+        "flexible: from ten steps after a late switch to its block's end it grows by {}": n.accuracy_growth_fine_tuned
+        < 0.03,
         "forgetful: ten steps after a late switch it is {}": n.accuracy_after_10_steps_forgetful_fine_tuned < 0.4,
         "the flexible networks' trunks have moved by {} times their length": n.trunk_moved > 0.05,
     }
