@@ -89,6 +89,7 @@ def label_and_measure(spec: RunSpec, indices: np.ndarray, arrays: RunArrays, mea
     for places in alike.values():
         part = spec.select(places, np.arange(len(spec.seeds)))
         data = results.label(part, jax.tree.map(lambda leaf, places=places: leaf[places], arrays))
+        # to a measure the swept settings are coordinates, by which it may group or divide its runs
         swept = {
             name: ("seed", np.repeat([cell.settings[name] for cell in part.cells], len(part.seeds)))
             for name in part.cells[0].settings

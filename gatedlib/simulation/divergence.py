@@ -30,7 +30,7 @@ def first_nonfinite(values: Mapping[str, Any]) -> NonFinite | None:
     for name, value in values.items():
         bad = ~np.isfinite(value).reshape(*value.shape[:3], -1).all(-1)
         if bad.any():
-            when = int(bad.any((0, 1)).argmax())
+            when = int(bad.any((0, 1)).argmax())  # argmax of booleans: the first that is true
             cell, seed = np.unravel_index(int(bad[..., when].argmax()), bad.shape[:2])
             first.append(NonFinite(when, name, int(cell), int(seed)))
     return min(first, key=lambda value: value.when, default=None)

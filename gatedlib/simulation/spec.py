@@ -60,7 +60,7 @@ class RunSpec(NamedTuple):
 
     def select(self, cells: Sequence[int] | np.ndarray, seeds: Sequence[int] | np.ndarray) -> RunSpec:
         """The runs of these cells and seeds, both by their indices here."""
-        initial = jax.tree.map(lambda leaf: leaf[seeds], self.initial)
+        initial = jax.tree.map(lambda leaf: leaf[seeds], self.initial)  # None is a tree without leaves, and stays
         return self._replace(cells=tuple(self.cells[cell] for cell in cells), seeds=self.seeds[seeds], initial=initial)
 
     def run_name(self, cell: int, seed: int) -> str:

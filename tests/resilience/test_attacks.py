@@ -131,7 +131,7 @@ CUT = [
 
 @pytest.mark.parametrize("metric", CUT)
 def test_metrics_of_blocks_refuse_results_that_were_cut(results, metric):
-    with pytest.raises(ValueError, match=r"must be those of the whole run, 0 to 199. Measure first, and cut"):
+    with pytest.raises(ValueError, match=r"must be those of the whole run, 0 to 199. Measure or join first"):
         metric(results)
 
 
