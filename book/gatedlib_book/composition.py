@@ -179,7 +179,7 @@ def rows(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
         frozen_time_ratio_subtask=median(alone / fast),
         gates_on_composite_subtask=median(gates),
         gate_of_own_task=median(own),
-        other_gates_over_own=median(np.abs(others).max("path") / own),
+        other_gates_over_own=median(abs(others).max("path") / own),
     )
     return n, {
         "the flexible network takes {} times as long as the forgetful one": n.new_task_time_ratio_subtask < 0.5,

@@ -258,7 +258,7 @@ def reading(kind: str = "flexible", batch: int = 100, name: str = "digits", seed
     """Whether the gates tell which task is on at each step after a switch, dims seed, block and step since."""
     experiment = NETWORKS[kind](name).replace(batch=batch)
     results = gl.simulate(experiment, seeds, (record.gates,))
-    right = metrics.task_read(results) == results.active_task
+    right = metrics.decoded_task(results) == results.active_task
     blocks = right.values.reshape(seeds, results.sizes["block"], -1)
     return xr.DataArray(blocks, {"seed": results.seed, "block": results.block}, ("seed", "block", "since"))
 
