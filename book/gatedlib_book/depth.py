@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 import gatedlib as gl
@@ -136,20 +135,16 @@ def summary(experiment: gl.Experiment, seeds: int = 20) -> xr.Dataset:
     ).drop_vars(("task", "active_task"), errors="ignore")
 
 
-def table(experiments: dict[str, gl.Experiment]) -> pd.DataFrame:
-    """What the networks of some experiments end with, the median over seeds: one row for each experiment."""
-    rows = {}
-    for name, experiment in experiments.items():
+def table(experiments: dict[str, gl.Experiment]) -> Any:
+    """What the networks of some experiments end with, the median over seeds: a table with a row for each experiment."""
+    rows = []
+    for experiment in experiments.values():
         typical = summary(experiment).median("seed")
-        columns = {
-            "alignment": typical.total_alignment,
-            "gate-like": typical.gate_like[-1],
-            "one unit": typical.one_unit,
-            "overlap": typical.overlap,
-            "time": metrics.last(typical.time_to_criterion, 4),
-        }
-        rows[name] = {column: float(value) for column, value in columns.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").round(2)
+        late_time = metrics.last(typical.time_to_criterion, 4)
+        rows.append([typical.total_alignment, typical.gate_like[-1], typical.one_unit, typical.overlap, late_time])
+    columns = ["alignment", "gate-like", "one unit", "overlap", "time"]
+    coords = {"network": list(experiments), "median": columns}
+    return xr.DataArray([list(map(float, row)) for row in rows], coords, ("network", "median")).to_pandas().round(2)
 
 
 @cached
