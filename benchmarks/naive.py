@@ -1,6 +1,7 @@
-"""The model written the obvious way: raw minibatches, autodiff, nothing shared with gatedlib.
+"""The model written the obvious way: raw minibatches, automatic derivatives, nothing shared with gatedlib.
 
-It is the rival that the library's speed is measured against, and an oracle for its numbers in the tests.
+One gate for each path, squared error, penalties on gates. The speed of the library is measured against it, and the
+tests compare numbers with it: step by step with all inputs at once, in distribution with batches.
 """
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 
 def objective(params, teacher, inputs, a, b, ord):
-    """Mean squared error on a batch (or on all inputs, if None) plus the penalties on the gates."""
+    """Loss plus penalties on the gates, and the loss alone: half the squared error, of all inputs if they are None."""
     weights, gates = params
     if inputs is None:
         loss = jnp.sum((jnp.einsum("p,pij->ij", gates, weights) - teacher) ** 2) / 2

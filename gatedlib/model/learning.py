@@ -59,7 +59,7 @@ class Flow(Part):
         teacher: Float[Array, "out in"],
         batch: Any,
     ) -> tuple[Float[Array, ""], Params]:
-        r"""The loss on a batch of the current task, and the rates of change of weights and gates that it causes.
+        r"""The loss on a batch, without penalties, and the rates of change that loss and penalties cause.
 
         .. math::
 
@@ -73,8 +73,8 @@ class Flow(Part):
         loss, g = self.inputs.loss(matrix, teacher, batch)  # L and dL/dA
         weights, gates = network.pullback(params, g)  # dL/dW and dL/dc
         for penalty in self.penalties:
-            cost = penalty.gradient(params)
-            weights, gates = weights + cost.weights, gates + cost.gates
+            gradient = penalty.gradient(params)
+            weights, gates = weights + gradient.weights, gates + gradient.gates
         return loss, Params(-weights / self.tau_w, -gates / self.tau_c)
 
     def step(self, params: Params, velocity: Params) -> Params:

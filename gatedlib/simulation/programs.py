@@ -9,12 +9,13 @@ observe   the recorded quantities of these frames             quantities, sizes
 lift      all weights, from coordinates                       shapes
 ========  ==================================================  ============================================
 
-The numbers of an experiment, of its steps and of its seeds are arguments of all of them, so that none is compiled for
-these. The numbers of teachers, network and flow have a cell axis, but for those of the inputs, which all cells share.
-On the device, arrays of runs begin with the axes (seed, cell), after that of steps or frames where there is one: a loop
-over steps reads and writes one contiguous place at a time. Everywhere else the order is (cell, seed, frame), and
-`simulate.run` alone changes one into the other. (With cells before seeds here, the compiler adds up some recorded
-quantities in another order, and their last digits change.)
+The values of settings and of seeds, the number of steps and `every` are arguments of all of them, so that none is
+compiled for these. Other numbers of seeds, cells or tasks, and another length of chunks, give arrays of other shapes,
+for which programs are compiled anew. The numbers of teachers, network and flow have a cell axis, but for those of the
+inputs, which all cells share. On the device, arrays of runs have the axes (step or frame, seed, cell), or (seed, cell)
+where there are no steps: a loop over steps reads and writes one contiguous place at a time. Everywhere else the order
+is (cell, seed, frame), and the module `simulate` alone changes one into the other. (With cells before seeds here, the
+compiler adds up some recorded quantities in another order, and their last digits change.)
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ MAX_BATCH_NUMBERS = 2**17
 """About the most numbers in the frames that are observed at once."""
 
 PROGRAMS: list[Callable[[str], Any]] = []
-"""All programs, by the kind of device that they are compiled for."""
+"""For each program, the function that gives its compiled form for a kind of device."""
 
 
 class Chunk(NamedTuple):
@@ -93,7 +94,10 @@ def cell_axis_mask(flow: Flow) -> Any:
 
 
 def vmap_runs(function: Callable[..., Any], *axes: Any, cells: int | None = None) -> Callable[..., Any]:
-    """Map a function of single runs over seeds and cells; `axes` are those of its arguments in (seed, cell).
+    """Map a function of single runs over seeds and cells.
+
+    Each of `axes` is the pair (seed axis, cell axis) of one argument, None where it has none; the cell axis is counted
+    after the seed axis is removed.
 
     The number of `cells` must be given where it may be that no argument has a cell axis.
     """
@@ -104,7 +108,7 @@ def vmap_runs(function: Callable[..., Any], *axes: Any, cells: int | None = None
 def jit_per_backend(
     *static: str, donated: str | None = None, optimize: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for the devices in use: by default soon, with `optimize` into the fastest code."""
+    """Compile a function for the devices in use: by default quickly, with `optimize` into faster code."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.cache
@@ -124,7 +128,7 @@ def jit_per_backend(
 
 @functools.cache
 def _cpu_options(optimize: bool) -> dict[str, Any]:
-    """How XLA compiles for a CPU in a third of the time.
+    """How XLA compiles for a CPU in a third of the time; with `optimize` it takes longer, and the code is faster.
 
     LLVM's first level makes loops that are no slower than those of the others; programs in one part cost less than many
     small ones; and of the two code generators, the older compiles faster. New versions of jaxlib may lack a choice.
@@ -166,7 +170,7 @@ def lift(params: Params, space: Subspace) -> Params:
     return jax.vmap(jax.vmap(lambda params, space: space.full_params(params)))(params, space)
 
 
-@jit_per_backend("sizes", "length", optimize=True)  # most of the time of a run goes into this one
+@jit_per_backend("sizes", "length", optimize=True)  # where inputs are drawn, most of a run's time goes here
 def inputs(inputs: Inputs, seeds: Array, start: Array, sizes: tuple[int, int], length: int) -> Any:
     """The batches of the steps from `start` on, with axes (step, seed): cells share them."""
     input_keys = jax.vmap(lambda seed: split_seed(seed)[2])(seeds)
@@ -244,14 +248,14 @@ def observe(
 
     @jax.jit  # so that it is traced once
     def observe_batch(index: Array) -> tuple[dict[str, Array], Array]:
-        places = index * batch + jnp.arange(batch)
+        frame_numbers = index * batch + jnp.arange(batch)
         states = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, index * batch, batch), frames)
-        steps = (chunk.first_frame + places) * chunk.every - chunk.start
-        task, inputs_seen = jax.tree.map(lambda leaf: leaf.at[steps].get(mode="clip"), (chunk.tasks, chunk.batches))
+        offsets = (chunk.first_frame + frame_numbers) * chunk.every - chunk.start  # of their steps within the chunk
+        task, inputs_seen = jax.tree.map(lambda leaf: leaf.at[offsets].get(mode="clip"), (chunk.tasks, chunk.batches))
         values = observe_frames(states, task, inputs_seen)
-        # places beyond the count hold what an earlier chunk left in the buffer
+        # frames beyond the count are what an earlier chunk left in the buffer, or zeros
         used = jax.tree.map(
-            lambda value: jnp.where(_broadcast_trailing(places < chunk.frame_count, value), value, 0), values
+            lambda value: jnp.where(_broadcast_trailing(frame_numbers < chunk.frame_count, value), value, 0), values
         )
         return values, _all_finite(used)
 

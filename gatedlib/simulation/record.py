@@ -8,8 +8,8 @@ Write your own in two lines:
     ...     return jnp.abs(frame.params.weights).max((1, 2))
 
 and pass it in: `gl.simulate(experiment, record=(gl.record.loss, largest_weight), every=10)`. What needs inner products
-of rows only (`frame.row_products()` and the two beside it) costs little more than the step itself: in the population
-limit they come from a few coordinates, and whole weights are not even computed.
+of rows only (`frame.row_products()` and the two beside it) costs little more than the step itself where the run has a
+subspace (`gatedlib.simulation.subspace.suffices`: gated paths, all inputs at once): they come from a few coordinates.
 """
 
 import sys
@@ -71,7 +71,8 @@ class Frame(NamedTuple):
         if self.space is None:
             rows = self._rows()
             return jnp.einsum("pij,qij->pqi", rows, rows)
-        coordinates = self.state.weights[:, 0]  # (path, 1, rank): one row serves all outputs, their basis differs
+        # (path, 1, rank): W_p = sum_k x_pk B_k, and row i of W_p uses row i of each B_k
+        coordinates = self.state.weights[:, 0]
         return jnp.einsum("pk,ikl,ql->pqi", coordinates, self.space.gram, coordinates)
 
     def weight_lengths(self) -> Float[Array, "path out"]:
@@ -146,7 +147,7 @@ def _length(vectors: Array) -> Array:
 
 @quantity()
 def loss(frame: Frame) -> Array:
-    """The loss of the task that is on."""
+    """The loss of the task that is on, without penalties."""
     return frame.loss
 
 

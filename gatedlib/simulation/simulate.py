@@ -4,18 +4,22 @@
 
     teachers, params = experiment.draw(seed)
     for step, task in enumerate(experiment.schedule().tasks):
-        batch = flow.inputs.draw(fold_in(input_key(seed), step), d_out, d_in)
+        batch = flow.inputs.draw(fold_in(split_seed(seed)[2], start + step), d_out, d_in)
         loss, velocity = flow.velocity(network, params, teachers[task], batch)
         if step % every == 0:
             frames.append({q.name: q.fn(Frame(params, velocity, loss, ...)) for q in record})
         params = flow.step(params, velocity)
 
-and then names are put on the axes (`results.label`). `benchmarks/naive.py` writes the same model out with raw batches
-and automatic derivatives, and shares nothing with this library; the tests compare with it.
+and then names are put on the axes (`results.label`); `d_out` and `d_in` are the teachers' sizes. `benchmarks/naive.py`
+writes the usual case out with raw batches and automatic derivatives, and shares nothing with this library; the tests
+compare with it.
 
-The rest is for speed. All cells and seeds are learned at once, as axes of the same arrays; cells share their inputs.
-Steps are run in chunks, by programs that were compiled once (`programs.py`). While the device learns one chunk, another
-thread draws the inputs of the next, and the host takes in what the chunk before recorded.
+The rest is for speed. All cells and seeds are learned at once, as axes of the same arrays: a cell is one experiment, of
+which `simulate` has one, and a sweep one for each combination of settings. Cells share their inputs. Where a few
+coordinates suffice, they are learned in place of all weights (`subspace.py`); of a Gaussian batch only what loss and
+gradient depend on is drawn (`model/inputs.py`); the derivatives of the library's students are written by hand
+(`pullback`). Steps are run in chunks, by programs that were compiled once (`programs.py`). While the device learns one
+chunk, another thread asks for the inputs of the next, and the host takes in what the chunk before recorded.
 """
 
 from __future__ import annotations
@@ -58,13 +62,17 @@ MAX_PROGRAMS = 1000
 """Keeps the compiled programs below the kernel's limit on memory maps (vm.max_map_count): each takes some 20."""
 
 CHUNKS = 8, 512, 2048
-"""The fewest and the most steps of a chunk where inputs are drawn, and the most where they are not.
+"""The fewest steps of a chunk; the most where inputs are drawn; the most where none are.
 
-Python notices Ctrl-C between two chunks, and what is recorded of one should stay in a processor's cache.
+Python handles Ctrl-C only between chunks, so chunks must be short; and the frames of one should fit in the processor's
+cache.
 """
 
 CHUNK_BYTES = 2**24
-"""About how many bytes of inputs and frames make up a chunk between these bounds."""
+"""About how many bytes of inputs and frames make up a chunk between these bounds.
+
+Frames are counted as if every step had one, so that the length of a chunk does not depend on `every`.
+"""
 
 PROGRESS_AFTER = 2.0
 """Seconds after which a run shows how far it is."""
@@ -84,14 +92,16 @@ def simulate(
 ) -> xr.Dataset:
     """Run an experiment for some seeds, all at once, and label what comes out.
 
-    A seed draws the teachers, the initial weights and the inputs; what it gives does not depend on its company. A run
-    that takes long shows how far it is. Ctrl-C ends it within a fraction of a second.
+    A seed draws the teachers, the initial parameters and the inputs; its results do not depend on which other seeds are
+    run with it. A run that takes long shows how far it is. Ctrl-C ends it as soon as the current chunk of steps, or
+    program to be compiled, is done: mostly within a fraction of a second.
 
     Args:
         experiment: what to run.
         seeds: how many seeds (0, 1, …), or which.
         record: the quantities to keep; see `gatedlib.record`.
-        every: keep one frame every so many steps; must divide the number of steps.
+        every: keep one frame every so many steps; must divide the number of steps. A frame is the state before its
+            step; the state after the last step is in `final_weights` and `final_gates`.
         initial: parameters to start from instead of random ones, of the shapes that `network.shapes(d_out, d_in)` names
             or with a leading seed axis, as `gatedlib.results.final_params` gives them.
         start: how many steps were taken before, by the runs that `initial` comes from: a seed's inputs go on from
@@ -107,8 +117,9 @@ def simulate(
 
     Raises:
         ValueError: if there is no seed, a seed is repeated, `every` does not divide the steps, two quantities share
-            a name, `initial` has the wrong shape, or `start` is no whole number from 0 on.
-        DivergenceError: (a ValueError) if a number ceases to be finite; the message says when, which, and what to do.
+            a name, `initial` has the wrong shape, `start` is no whole number from 0 on, or a recorded quantity is not
+            finite though weights and gates are.
+        DivergenceError: (a ValueError) if weights or gates cease to be finite; the message says when, and what to do.
 
     Example:
         >>> experiment = gl.Experiment(
@@ -142,7 +153,7 @@ def simulate(
 
 
 def on_one_device(array: np.ndarray, *axes: str | None) -> Array:
-    """Put an array on the device that JAX would take; its axes do not matter."""
+    """Put an array on the device that JAX would take; the names of its axes are ignored."""
     return jax.device_put(array)
 
 
@@ -155,7 +166,7 @@ def run(spec: RunSpec, place: Placement = on_one_device, title: str | None = Non
         title: what the progress bar says; None for no bar.
 
     Raises:
-        DivergenceError: at the end of the chunk in which parameters cease to be finite.
+        DivergenceError: a chunk after that in which parameters cease to be finite, at the latest.
         ValueError: at the end, if only a quantity was not finite.
     """
     if programs.compiled_count() >= MAX_PROGRAMS:
@@ -171,7 +182,7 @@ def run(spec: RunSpec, place: Placement = on_one_device, title: str | None = Non
         # the same flow in a few coordinates: see the module subspace
         targets, params, space = programs.project(teachers, params)
     length = _chunk_length(template, len(seeds), params)
-    # two buffers of frames are enough: the device fills one while the host reads the other
+    # two buffers of frames are enough: `observe` may still read one while `learn` fills the other
     buffers = [_empty_frames(length, params, place) for _ in range(min(2, ceil_div(steps, length)))]
     recorder = _Recorder(spec)
 
@@ -188,7 +199,7 @@ def run(spec: RunSpec, place: Placement = on_one_device, title: str | None = Non
             progress.update(chunk.steps)
         recorder.finish()
     final = params if space is None else programs.lift(params, space)
-    # devices give (seed, cell), and everything from here on has (cell, seed)
+    # as the recorder did with the frames: from (seed, cell) to (cell, seed)
     teachers, final = jax.tree.map(lambda leaf: _to_host(leaf).swapaxes(0, 1), (teachers, final))
     return RunArrays(teachers, final, recorder.frames)
 
@@ -200,13 +211,14 @@ def _chunks(spec: RunSpec, inputs: Inputs, seeds: Array, length: int, place: Pla
     """
     tasks = np.stack([cell.schedule.tasks for cell in spec.cells], 1)
     sizes = spec.cells[0].experiment.teachers.shape[1:]
-    draw = with_current_settings(lambda start: programs.inputs(inputs, seeds, spec.start + start, sizes, length))
+    draw = with_current_settings(lambda first: programs.inputs(inputs, seeds, spec.start + first, sizes, length))
     with ThreadPoolExecutor(1) as pool:
         drawn = pool.submit(draw, 0)
         for start in range(0, len(tasks), length):
             batches = drawn.result()
             stop = min(start + length, len(tasks))
-            if stop < len(tasks) and jax.tree.leaves(batches):  # all inputs at once leave nothing to draw
+            # all inputs at once leave nothing to draw: then the first result serves every chunk
+            if stop < len(tasks) and jax.tree.leaves(batches):
                 drawn = pool.submit(draw, stop)
             # the last chunk is padded to the length of the others, for which the programs are compiled
             padded = np.pad(tasks[start:stop], ((0, start + length - stop), (0, 0)))
@@ -245,23 +257,26 @@ class _Recorder:
 
     def _read(self, chunk: Chunk, observed: tuple[dict[str, Any], Any], params: Params, finite: Any) -> None:
         quantities, quantities_finite = observed
-        first, stop = chunk.first_frame, chunk.first_frame + chunk.frame_count
+        first_frame, stop_frame = chunk.first_frame, chunk.first_frame + chunk.frame_count
         # from (frame, seed, cell) to (cell, seed, frame)
-        values = {name: _to_host(value)[: stop - first].swapaxes(0, 2) for name, value in quantities.items()}
+        values = {name: _to_host(value)[: chunk.frame_count].swapaxes(0, 2) for name, value in quantities.items()}
         for name, value in values.items():
-            if first == 0:
+            if first_frame == 0:
                 self.frames[name] = np.empty((*value.shape[:2], self.length, *value.shape[3:]), value.dtype)
-            self.frames[name][:, :, first:stop] = value
+            self.frames[name][:, :, first_frame:stop_frame] = value
         if self.nonfinite is None and not _to_host(quantities_finite):
             quantity = first_nonfinite(values)
-            self.nonfinite = quantity and quantity._replace(when=(first + quantity.when) * chunk.every)
+            # from the number of a frame to that of its step
+            self.nonfinite = quantity and quantity._replace(when=(first_frame + quantity.when) * chunk.every)
         if not _to_host(finite):
             ends = {name: _to_host(leaf).swapaxes(0, 1)[:, :, None] for name, leaf in params._asdict().items()}
             parameter = first_nonfinite(ends)
-            # a quantity that left the finite numbers earlier in the chunk tells the time better than its end
-            nonfinite = self.nonfinite or (parameter and parameter._replace(when=chunk.start + chunk.steps))
-            assert nonfinite is not None
-            raise_divergence(nonfinite, self.spec)
+            assert parameter is not None
+            parameter = parameter._replace(when=chunk.start + chunk.steps)
+            # a quantity tells the time better than the chunk's end, but not one that was nan while parameters were not
+            quantity = self.nonfinite
+            of_this_chunk = quantity is not None and quantity.when >= max(1, chunk.start)
+            raise_divergence(quantity if quantity is not None and of_this_chunk else parameter, self.spec)
 
 
 def _to_host(array: Any) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What to run, as one value: it travels from `simulate`, `sweep` and `solve` down to programs, files and labels.
+"""What to run, as one value: it travels from `simulate`, `sweep` and `solve` down to loops, files and labels.
 
 Arrays of runs have their axes in the order cell, seed, frame, and then those of the quantity; only compiled programs
 have another order (see `programs`).

@@ -43,6 +43,13 @@ def test_equal_calls_are_computed_once_and_give_the_same():
     assert first.dims == again.dims
 
 
+def test_an_experiment_that_holds_arrays_is_kept_in_the_folder(tmp_path):
+    given = small(teachers=gl.Given(np.eye(2)[:, :, None]), network=gl.GatedLinear())
+    first, again = final_loss(given), final_loss(given)
+    assert len(computed) == 1
+    np.testing.assert_array_equal(first, again)
+
+
 def test_without_a_folder_results_are_kept_in_memory_only(monkeypatch, tmp_path):
     monkeypatch.delenv("GATEDLIB_RESULTS")
     assert final_loss(small()) is final_loss(small())

@@ -188,6 +188,15 @@ def test_divergence_raises_with_time_and_quantity(every):
         gl.simulate(small(tau_w=0.003, tau_c=0.003, b=0.0), seeds=2, every=every)
 
 
+def test_divergence_is_not_blamed_on_a_quantity_that_was_never_finite():
+    @gl.record.quantity()
+    def never(frame):
+        return jnp.nan * frame.loss
+
+    with pytest.raises(gl.DivergenceError, match=r"(weights|gates) = nan or inf at time [1-9]"):
+        gl.simulate(small(tau_w=0.003, tau_c=0.003, b=0.0), seeds=2, record=[never])
+
+
 @settings(max_examples=25)
 @given(tau_w=st.floats(1e-3, 10), tau_c=st.floats(1e-3, 10), b=st.floats(0, 50), a=st.floats(0, 50))
 def test_never_a_number_that_is_not_finite(tau_w, tau_c, b, a):
