@@ -62,8 +62,7 @@ def fingerprint(thing: Any) -> str:
 
 def _name(thing: Any) -> str:
     """The name of a function, or of the class of an object."""
-    # A quantity renames its function `….fn`, so that pickle finds the quantity under the name of the function.
-    return getattr(thing, "__qualname__", type(thing).__qualname__).removesuffix(".fn")
+    return getattr(thing, "__qualname__", type(thing).__qualname__)
 
 
 def cache_of_traces(function: Callable[..., Any]) -> Callable[..., Any]:
