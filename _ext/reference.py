@@ -1,7 +1,8 @@
 """Reference pages: a table of public names with a sentence each, and below it what their docstrings say.
 
 `.. reference:: Experiment(replace, draw) simulate metrics` names things in `gatedlib`: classes with members to show,
-and modules, which stand for all their public names. `:within: gatedlib_book.claims` looks for them in that module.
+and modules, which stand for all their public names. `:within: reduction` looks for them in that module of `gatedlib`,
+`:within: gatedlib_book.claims` in one of the book's package.
 """
 
 import inspect
@@ -47,7 +48,8 @@ class Reference(SphinxDirective):
     option_spec: ClassVar = {"within": unchanged}
 
     def run(self):
-        path = self.options.get("within", "gatedlib")
+        within = self.options.get("within", "")
+        path = within if within.startswith("gatedlib_book") else f"gatedlib.{within}".rstrip(".")
         home = pkgutil.resolve_name(path)
         intro, things = [], []
         for name, members in NAME.findall(self.arguments[0]):
