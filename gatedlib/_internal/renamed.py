@@ -14,7 +14,7 @@ def renamed(owner: ModuleType | type, names: dict[str, str]) -> None:
         >>> class Penalty:
         ...     pass
         >>> renamed(Penalty, {"slope": "one_sided_gradient"})
-        >>> Penalty().slope
+        >>> getattr(Penalty(), "slope")
         Traceback (most recent call last):
         AttributeError: Penalty.slope is now called one_sided_gradient
     """

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 
 import gatedlib as gl
 from gatedlib import images, metrics, record, trunk
+from gatedlib.simulation import simulate
+from gatedlib.simulation.grid import cells_of
+from gatedlib.simulation.spec import RunSpec
 from gatedlib_book import pictures
 
 LABELS = ((0, 1, 2), (1, 2, 0))
@@ -327,11 +330,10 @@ def test_cells_of_a_sweep_share_one_data_set_and_are_their_own_simulations():
     for tau_w in (0.5, 2.0):
         alone = gl.simulate(experiment.replace(tau_w=tau_w), 2, keep, every=10)
         np.testing.assert_allclose(grid.loss.sel(tau_w=tau_w), alone.loss, atol=1e-5)
-    from gatedlib.simulation import simulate
-
-    together = simulate.stacked([experiment, experiment.replace(tau_w=2.0)], simulate.on_one_device)
-    assert together[2].inputs.features.shape == experiment.flow.inputs.features.shape
-    assert together[2].tau_w.shape == (2,)
+    spec = RunSpec(cells_of(experiment, {"tau_w": [0.5, 2.0]}), np.arange(2), keep, 10)
+    _, _, flow = simulate.stack_cells(spec, simulate.on_one_device)
+    assert flow.inputs.features.shape == experiment.flow.inputs.features.shape
+    assert flow.tau_w.shape == (2,)
 
 
 def test_a_data_set_stands_in_the_settings_by_its_checksum():
