@@ -168,10 +168,11 @@ def _simpler(thing: Any) -> Any:
 def _function_repr(function: types.FunctionType, within: tuple[int, ...]) -> str:
     """The name of a function with what it holds; of a user's also its code, without docstring, and what it reads."""
     held = [cell.cell_contents for cell in function.__closure__ or ()]
-    if INSTALLED.match(function.__module__):
-        module = code_digest(function.__module__) if function.__module__.startswith("gatedlib") else ""
+    module = function.__module__ or ""  # exec makes functions that are in no module
+    if INSTALLED.match(module):
+        code_of_module = code_digest(module) if module.startswith("gatedlib") else ""
         values = canonical_repr((function.__defaults__, held), within)
-        return f"{function.__module__} {_name(function)} {module} {values}"
+        return f"{module} {_name(function)} {code_of_module} {values}"
     constants = tuple(constant for constant in function.__code__.co_consts if constant != function.__doc__)
     code = function.__code__.replace(co_consts=constants)
     parts = (code, function.__defaults__, function.__kwdefaults__, held, _read_outside(function))

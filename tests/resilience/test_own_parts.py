@@ -124,6 +124,16 @@ def test_constants_of_classes_and_of_other_modules_are_read_anew(monkeypatch):
         np.testing.assert_array_equal(read(), before)
 
 
+def test_a_function_that_is_in_no_module_is_told_from_another():
+    def run(factor):
+        names = {}
+        exec(f"def twice(frame):\n    return {factor} * frame.loss", names)
+        assert names["twice"].__module__ is None
+        return gl.simulate(small(blocks=1), 1, [gl.record.Quantity("twice", (), names["twice"])]).twice
+
+    np.testing.assert_allclose(run(3.0), 1.5 * run(2.0), rtol=1e-6)
+
+
 def test_a_saved_sweep_holds_the_numbers_that_its_plan_names(monkeypatch, tmp_path):
     def swept(**save):
         return gl.sweep(small(blocks=1), seeds=1, tau_c=[0.1], record=[own_loss], **save).own_loss.values
