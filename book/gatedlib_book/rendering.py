@@ -113,7 +113,8 @@ def _highlighted(source: str) -> str:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    return highlight(source, PythonLexer(), HtmlFormatter()) if source else ""
+    code = highlight(source, PythonLexer(), HtmlFormatter()) if source else ""
+    return code.replace("<pre>", '<pre tabindex="0">')  # so that the keyboard can scroll it
 
 
 def _filled(template: str, verdict: Verdict) -> str:
