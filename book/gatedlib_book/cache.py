@@ -1,6 +1,6 @@
 """Results that are asked for more than once, by several claims, pages or processes, and are computed once.
 
-A function decorated with `cached` keeps what it returned last in memory. Where the environment variable
+A function decorated with `cached` keeps its last sixteen results in memory. Where the environment variable
 `GATEDLIB_RESULTS` names a folder, as while the book is built, the tests run or all claims are measured, joblib puts it
 there too, in a folder of its own for each state of the code; a process that asks for what another one is computing
 waits for it.
@@ -61,7 +61,9 @@ def _require_private(folder: Path) -> Path:
 
 
 def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Keep what a function of plain arguments returned last, in memory and in the folder, if there is one.
+    """Keep what a function returns: the last results in memory, all of them in the folder, if there is one.
+
+    An experiment that holds arrays cannot be looked up in memory; results of such are kept in the folder only.
 
     A function of a notebook is kept in memory only: no folder tells what it was when its result was put there.
 

@@ -163,7 +163,7 @@ OWNERS = xr.DataArray(["ABC"[task] for task in PAIRS[NEW_ORDER[0] - 3] * 3], dim
     reference={"new_task_time_flexible_subtask": 0.030, "new_task_time_forgetful_subtask": 0.392},
 )
 def rows(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
-    """So does a new task that takes its outputs in turn from two known ones.
+    """A new task that takes its outputs in turn from two known ones takes half the time of a forgetful network too.
 
     Time to a loss of 0.02 on the first row mixture, and the gates of each output at its end.
     """

@@ -103,7 +103,7 @@ def block_lengths(experiment: gl.Experiment = EQUAL_TIME) -> Measured:
         block_length=exact(DOUBLED_LENGTHS),
     )
     return n, {
-        "from each length to the next it rises by {}": n.gain_from_shorter_block > 0,
+        "from each length to the next specialization rises by {}": n.gain_from_shorter_block > 0,
         "in blocks of 0.25 it is {}": n.specialization_by_block_length.at(block_length=0.25) < 0.1,
         "in blocks of 1 it is {}": n.specialization_by_block_length.at(block_length=1.0) > 0.8,
     }

@@ -195,9 +195,10 @@ def gate_like(regularized: gl.Experiment, free: gl.Experiment) -> Measured:
     return n, {
         "total alignment is {} with penalties": n.total_alignment_regularized > 0.8,
         "and {} without": n.total_alignment_free < 0.4,
-        "of each output's gates, {} is on the units of the active task with penalties": n.gate_like_fraction > 0.75,
-        "and without no more than by chance, {}": n.gate_like_fraction_free.within(0.4, 0.6),
-        "of each output, {} is on one single unit": n.one_unit_share > 0.7,
+        "of each output's gates, a share of {} is on the units of the active task with penalties": n.gate_like_fraction
+        > 0.75,
+        "and without penalties one as by chance, {}": n.gate_like_fraction_free.within(0.4, 0.6),
+        "of each output, a share of {} is on one single unit": n.one_unit_share > 0.7,
         "and {} without penalties": n.one_unit_share_free < 0.3,
     }
 
@@ -221,7 +222,8 @@ def recovery(regularized: gl.Experiment, free: gl.Experiment) -> Measured:
     return n, {
         "with penalties the first block takes {} times as long as the last four": n.first_time_over_late_regularized
         > 10,
-        "without them a shorter time than the last four": n.time_to_criterion_free.at(block=1) < n.late_time_free,
+        "without them the first block takes less time than the last four": n.time_to_criterion_free.at(block=1)
+        < n.late_time_free,
         "late in training a switch takes {} times as long without penalties": n.late_time_free_over_regularized > 4,
     }
 
@@ -243,7 +245,7 @@ def grids(experiment: gl.Experiment = TWO_LAYERS) -> Measured:
         alignment_no_penalty=median(force.sel(block_length=1.0, strength=0.0)),
     )
     return n, {
-        "with all three it is {}": n.alignment_all_three > 0.8,
+        "with all three total alignment is {}": n.alignment_all_three > 0.8,
         "with short blocks {}": n.alignment_short_blocks < 0.7,
         "with a slow second layer {}": n.alignment_slow_second_layer < 0.7,
         "without penalties {}": n.alignment_no_penalty < 0.4,
@@ -268,7 +270,7 @@ def bound(bounded: gl.Experiment, nonnegative: gl.Experiment) -> Measured:
         "bounded: on the two tasks it reads from different directions, overlap {}": n.overlap_bounded < 0.1,
         "and recovers within a time of {}": n.late_time_bounded < 0.05,
         "and yet total alignment is {}": n.total_alignment_bounded < 0.5,
-        "and of each output's gates, {} is on one unit": n.one_unit_share_bounded < 0.3,
+        "and of each output's gates, a share of {} is on one unit": n.one_unit_share_bounded < 0.3,
         "nonnegative: overlap is {}": n.overlap_nonnegative > 0.9,
     }
 
@@ -290,11 +292,11 @@ def kick(steps: tuple[float, ...] = STEPS, cost: float = 0.0) -> Measured:
     )
     aligned = n.alignment_by_kick
     return n, {
-        "kicks of 0.1 and less leave it at {}, for every step": aligned.at(kick=[0.02, 0.04, 0.1]) < 0.75,
-        "kicks of 0.2 take it to {}, for every step": aligned.at(kick=0.2) > 0.75,
+        "kicks of 0.1 and less leave alignment at {}, for every step": aligned.at(kick=[0.02, 0.04, 0.1]) < 0.75,
+        "kicks of 0.2 take alignment to {}, for every step": aligned.at(kick=0.2) > 0.75,
         "kicks of 0.4 break the network, alignment {}, for every step": aligned.at(kick=0.4) < 0.4,
-        "for equal kicks the step matters by {}": n.largest_difference_between_steps < 0.1,
-        "and the kick, 0.2 or 0.4, by {}": aligned.at(kick=0.2) - aligned.at(kick=0.4) > 0.4,
+        "for equal kicks alignment differs between steps by {}": n.largest_difference_between_steps < 0.1,
+        "and between kicks of 0.2 and 0.4 by {}": aligned.at(kick=0.2) - aligned.at(kick=0.4) > 0.4,
     }
 
 
@@ -317,8 +319,9 @@ def decay(costly: gl.Experiment, costless: gl.Experiment) -> Measured:
     return n, {
         "total alignment is {} with the cost": n.total_alignment_costly > 0.95,
         "and {} without": n.total_alignment_costless < 0.75,
-        "with it {} of each output's gates is on the active task's units": n.gate_like_fraction_costly > 0.98,
+        "with it a share of {} of each output's gates is on the active task's units": n.gate_like_fraction_costly
+        > 0.98,
         "and the overlap of the two tasks is {}": n.overlap_costly < 0.02,
-        "the first layer holds both tasks: of them, {} is missing": n.missing_costly < 0.1,
+        "the first layer holds both tasks: of them, a share of {} is missing": n.missing_costly < 0.1,
         "and the two layers are {} times the smallest for what they compute": n.excess_costly < 1.05,
     }

@@ -224,9 +224,9 @@ def boundary(scale: float = 1.0) -> Measured:
         cells_specialized_though_not_predicted=not_predicted,
     )
     return n, {
-        "toy (225 cells): the share is {}": n.boundary_cells_right_toy >= 0.9,
+        "toy: the share of 225 cells that the formula gets right is {}": n.boundary_cells_right_toy >= 0.9,
         "full network, Fig. 5A in the released form (256 cells): {}": n.boundary_cells_right >= 0.9,
-        "the share is larger than that of the best threshold on tau_c, fitted to the cells, by {}": (
+        "that share less that of the best threshold on tau_c, fitted to the cells, is {}": (
             n.boundary_cells_right_beyond_tau_c_alone > 0
         ),
         "in the form that drew it, given 100 time units (256 cells): {}": n.boundary_cells_right_given_time >= 0.85,

@@ -100,22 +100,38 @@ class Estimate:
         return Condition((self > low).met and (self < high).met, (f"between {low:g} and {high:g}",))
 
     def rises(self) -> Condition:
-        """Whether, of a list of numbers, all of each lies above all of the one before."""
+        """Whether, of a list of two numbers or more, all of each lies above all of the one before."""
+        self._require_list()
         return Condition(bool(np.all(self.low[1:] > self.high[:-1])))
 
     def falls(self) -> Condition:
-        """Whether, of a list of numbers, all of each lies below all of the one before."""
+        """Whether, of a list of two numbers or more, all of each lies below all of the one before."""
+        self._require_list()
         return Condition(bool(np.all(self.high[1:] < self.low[:-1])))
 
-    @staticmethod
-    def _compared(other: Estimate | float, elements: np.ndarray, words: str) -> Condition:
+    def _require_list(self) -> None:
+        shape = np.shape(self.value)
+        require(len(shape) == 1 and shape[0] > 1, "shape", shape, "must be a list of two or more", "Take more numbers")
+
+    def _compared(self, other: Estimate | float, elements: np.ndarray, words: str) -> Condition:
+        self._require_same_axes(other)
+        require(np.size(elements) > 0, "shape", np.shape(elements), "holds no number to compare", "Measure one")
         return Condition(bool(np.all(elements)), () if isinstance(other, Estimate) else (f"{words} {other:g}",))
 
+    def _require_same_axes(self, other: Estimate | float) -> None:
+        """Require that elements at one place have one label, where both have labels."""
+        if isinstance(other, Estimate) and self.axes and other.axes and self.axes != other.axes:
+            raise refusal(
+                "axes", other.axes, f"must be {self.axes}, as those of the other", "Take the same labels: .at"
+            )
+
     def __sub__(self, other: Estimate | float) -> Estimate:
+        self._require_same_axes(other)
         value = self.value - (other.value if isinstance(other, Estimate) else other)
-        return Estimate(value, self.low - _high(other), self.high - _low(other), self.seeds, axes=self.axes)
+        return Estimate(value, self.low - _high(other), self.high - _low(other), self._seeds(other), axes=self.axes)
 
     def __truediv__(self, other: Estimate | float) -> Estimate:
+        self._require_same_axes(other)
         with np.errstate(all="ignore"):
             value = self.value / (other.value if isinstance(other, Estimate) else other)
             corners = [end / by for end in (self.low, self.high) for by in (_low(other), _high(other))]
@@ -123,7 +139,10 @@ class Estimate:
         anything = (np.asarray(_low(other)) <= 0) & (np.asarray(_high(other)) >= 0)
         low = np.where(anything, -np.inf, np.min(corners, 0))
         high = np.where(anything, np.inf, np.max(corners, 0))
-        return Estimate(value, low, high, self.seeds, axes=self.axes)
+        return Estimate(value, low, high, self._seeds(other), axes=self.axes)
+
+    def _seeds(self, other: Estimate | float) -> int:
+        return max(self.seeds, other.seeds if isinstance(other, Estimate) else 0)
 
     def at(self, **labels: Any) -> Estimate:
         """The elements with these labels: one along an axis for a label, several for a list of labels.
@@ -230,7 +249,8 @@ def median(samples: xr.DataArray) -> Estimate:
         [x_{(k)}, x_{(n+1-k)}], \qquad k = \max\{k : P(\mathrm{Bin}(n, \tfrac12) < k) \le 0.025\}
 
     Args:
-        samples: one number, or an array, per seed; any order of dims, one of which is `seed`.
+        samples: one number, or an array, per seed; any order of dims, one of which is `seed`. Where a seed has nan the
+            estimate is nan, which meets no condition.
 
     Raises:
         ValueError: with fewer than 6 seeds, for which no such interval exists.
@@ -247,6 +267,7 @@ def median(samples: xr.DataArray) -> Estimate:
     # it; their count is binomial, and k is the largest for which that is rare. Counted from 0 they are k - 1, count - k
     below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
     ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
+    ordered = np.where(np.isnan(ordered).any(0), np.nan, ordered)  # which sorting has put last, as if they were large
     middle = np.median(ordered, axis=0)
     return Estimate(middle, ordered[below - 1], ordered[count - below], count, ordered.mean(axis=0), _axes(samples))
 
@@ -270,7 +291,8 @@ def exact(values: Any, **axes: Sequence[Any]) -> Estimate:
 def bootstrap(samples: xr.DataArray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
     """A statistic over seeds with its bootstrap interval (percentiles of 2000 resamplings, seeded).
 
-    The interval is a little too narrow for few seeds: the mean of ten normal numbers lies in it in 92 % of cases.
+    The interval is too narrow for few seeds: the expectation of ten normal numbers lies in it in 90 % of cases. Of
+    numbers that are all equal it is a point, however few they are.
 
     Args:
         samples: one number, or an array, per seed.

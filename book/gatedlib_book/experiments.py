@@ -39,13 +39,13 @@ CONSERVED = FLEXIBLE.replace(inputs=gl.Population())
 """The flexible network, learning from all inputs at once, as theory has it."""
 
 REGULAR = FLEXIBLE.replace(inputs=gl.Population(), dt=5e-3, curriculum=gl.Blocked(duration=40.0))
-"""The flexible network of Fig. 2 for 40 time units, in the limit of large batches."""
+"""The flexible network of Fig. 2 for 40 time units, learning from all inputs at once, in steps of 0.005."""
 
 LEARNER = REGULAR.replace(curriculum=gl.Blocked(blocks=20))
-"""The flexible network of Fig. 2, which takes its time: all inputs at once, in steps of 0.005."""
+"""The same for 20 blocks, as in Fig. 2."""
 
 PLAIN = LEARNER.replace(tau_c=1.3, penalties=())
-"""And the forgetful one."""
+"""LEARNER with gates as slow as its weights, and no penalties."""
 
 FAMILY = gl.Orthogonal(tasks=8, d_in=32, d_out=4, scale=8**-0.5)
 """Eight tasks of squared length 1/2, as in Fig. 2: A and B are practised, the others are new."""
@@ -115,7 +115,7 @@ TASKS_EARLIER = earlier(TASKS)
 """Fig. A.12 in the form that drew it."""
 
 LONGER = TASKS_EARLIER.replace(dt=2e-3, inputs=gl.Population(), curriculum=phases(66, 9))
-"""The earlier form in the limit of large batches, for 66 blocks, the last of them of task C."""
+"""The earlier form, learning from all inputs at once: 66 blocks of single tasks, the last of them C, then 9 mixed."""
 
 
 def single(experiment: gl.Experiment) -> gl.Experiment:

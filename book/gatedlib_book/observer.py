@@ -144,7 +144,7 @@ def near_optimal(speeds: tuple[float, ...] = GATE_TAUS) -> Measured:
         "the more noise, the slower the best gates": n.best_tau_c.rises(),
         "at noise 2 {} times as slow as at noise 0.2": n.best_tau_c.at(noise=2.0) / n.best_tau_c.at(noise=0.2) > 3,
         "noise 0.2: even the best gates are wrong {} times as often": n["ratio_noise_0.2"] > 2,
-        "at any speed and noise, gates are wrong more often than the observer, by a share of steps of {}": (
+        "at any speed and noise, the share of steps in which gates are wrong exceeds the observer's by {}": (
             n.excess_over_observer > 0
         ),
     }
@@ -168,7 +168,7 @@ def deaf_to_certainty(batches: tuple[int, int] = BATCHES) -> Measured:
     )
     return n, {
         "with one sample the observer takes {} times as many steps as with ten": n.observer_steps_batch_1_over_10 > 3,
-        "and gates {} times as many": n.gates_steps_batch_1_over_10 <= 1,
+        "and gates, with one sample, {} times as many as with ten": n.gates_steps_batch_1_over_10 <= 1,
     }
 
 
@@ -297,8 +297,8 @@ def scaffold(penalized: bool = False) -> Measured:
         alignment_removed_long_ago_with_noise=median(noisy.total_alignment),
     )
     return n, {
-        "never there: recovery takes {}": n.recovery_never > 0.3,
-        "removed after training: {}, 20 blocks later": n.recovery_removed < 0.07,
+        "penalties never there: recovery takes {}": n.recovery_never > 0.3,
+        "removed after training: recovery takes {}, 20 blocks later": n.recovery_removed < 0.07,
         "and {}, 300 blocks later": n.recovery_removed_long_ago < 0.1,
         "when paths are no longer the tasks: alignment {}": n.alignment_removed_long_ago < 0.5,
         "noisy targets do what penalties do: never there, alignment {}": n.alignment_never_with_noise > 0.8,

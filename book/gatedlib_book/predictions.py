@@ -215,8 +215,8 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Measured:
     return n, {
         "over four switches first trials get worse: an effect of {}": n.effect_first_trial.at(switches=4) > 0,
         "and later trials better: {}": n.effect_later_trials.at(switches=4) < 0,
-        "with four switches {} subjects see the first": n.subjects_first_trial.at(switches=4) <= 40,
-        "and {} the second": n.subjects_later_trials.at(switches=4) <= 40,
+        "with four switches {} subjects are enough to see the first": n.subjects_first_trial.at(switches=4) <= 40,
+        "and {} to see the second": n.subjects_later_trials.at(switches=4) <= 40,
         "forgetful: first trials get better, an effect of {}": n.effect_first_trial_forgetful < 0,
     }
 
@@ -242,7 +242,7 @@ def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Measured:
         "at correlation 0.8 they save less than at 0 and 0.5, relative to the tasks' distance": (
             saved.at(correlation=0.8) < saved.at(correlation=[0.0, 0.5])
         ),
-        "different tasks: {} subjects in each group see it": sizes.at(correlation=0.0) <= 20,
+        "different tasks: {} subjects in each group are enough to see it": sizes.at(correlation=0.0) <= 20,
         # half of an effect takes four times as many subjects
         "correlation 0.8: the effect is {} times as large as that of different tasks": (
             effects.at(correlation=0.8) / effects.at(correlation=0.0) < 0.5
@@ -271,7 +271,7 @@ def uneven_mixture(better: str = "blocked", worse: str = "interleaved") -> Measu
     return n, {
         "flexible: blocked practice is better, an effect of {}": n.effect_on_mixture > 0,
         "forgetful: interleaved practice is, {}": n.effect_on_mixture_forgetful < 0,
-        "{} subjects in each group see it": n.subjects_in_each_group <= 100,
+        "{} subjects in each group are enough to see it": n.subjects_in_each_group <= 100,
         "a third task: practice hinders flexible subjects, an effect of {}": n.effect_on_third_task < 0,
         "and forgetful ones, {}": n.effect_on_third_task_forgetful < 0,
     }

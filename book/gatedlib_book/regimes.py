@@ -131,7 +131,7 @@ def released_grid(experiment: gl.Experiment = BY_SPEED_RELEASED) -> Measured:
     known = samples.isel(block_length=rows, tau_c=columns).drop_vars(["block_length", "tau_c"])
     n["difference_from_released_code"] = mean(known - xr.DataArray(RERUN_5A[rows, columns], dims="cell"))
     return n, {
-        "every cell is {}": n.grid_block_by_tau_c < FLEXIBLE_ALIGNMENT,
+        "in every cell total alignment is {}": n.grid_block_by_tau_c < FLEXIBLE_ALIGNMENT,
         "where the released code's mean is known, ours differs from it by a number {}": (
             n.difference_from_released_code.within(-0.05, 0.05)
         ),
@@ -159,7 +159,7 @@ def needs(experiment: gl.Experiment = BY_SPEED) -> Measured:
         alignment_short_slow=median(samples.sel(block_length=0.1, tau_c=0.2)),
     )
     return n, {
-        "long blocks and fast gates: {}": n.alignment_long_fast > FLEXIBLE_ALIGNMENT,
+        "long blocks and fast gates: total alignment is {}": n.alignment_long_fast > FLEXIBLE_ALIGNMENT,
         "short blocks and fast gates: {}": n.alignment_short_fast < 0.9,
         "long blocks and slow gates: {}": n.alignment_long_slow < 0.9,
         "short blocks and slow gates: {}": n.alignment_short_slow < 0.9,
@@ -184,7 +184,7 @@ def penalty(experiment: gl.Experiment = BY_PENALTY) -> Measured:
     """
     n = _numbers(alignment_grid(experiment, block_length=TAU_B, strength=STRENGTHS), "penalty", PUBLISHED_5B)
     without = n.grid_block_by_penalty.at(strength=0.0) < FLEXIBLE_ALIGNMENT
-    return n, {"without a penalty every cell is {}": without} | _as_published(n)
+    return n, {"without a penalty total alignment in every cell is {}": without} | _as_published(n)
 
 
 @claim("5B-released", "5", counterfactual={"experiment": BY_PENALTY_RELEASED.replace(tau_c=0.1)})
@@ -196,8 +196,9 @@ def released_penalty(experiment: gl.Experiment = BY_PENALTY_RELEASED) -> Measure
     n = _numbers(alignment_grid(experiment, block_length=TAU_B, strength=STRENGTHS), "penalty", PUBLISHED_5B)
     strong = n.grid_block_by_penalty.at(strength=[0.1, 0.15, 0.2], block_length=[0.4, 0.6, 0.8, 1.0])
     return n, {
-        "without a penalty every cell is {}": n.grid_block_by_penalty.at(strength=0.0) < FLEXIBLE_ALIGNMENT,
-        "at strengths of 0.1 and more and blocks of 0.4 and more every cell is {}": strong > FLEXIBLE_ALIGNMENT,
+        "without a penalty total alignment in every cell is {}": n.grid_block_by_penalty.at(strength=0.0)
+        < FLEXIBLE_ALIGNMENT,
+        "at strengths of 0.1 and more and blocks of 0.4 and more it is {} in every cell": strong > FLEXIBLE_ALIGNMENT,
     }
 
 

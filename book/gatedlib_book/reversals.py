@@ -100,8 +100,8 @@ def learning_set(experiment: gl.Experiment = PROBLEMS) -> Measured:
         of_mixture = n[f"mixture_over_novice_{paths}_paths"] = median((mixed / unpractised).sel(problem=1))
         of_sixth = n[f"sixth_over_first_{paths}_paths"] = median(novice.sel(problem=6) / novice.sel(problem=1))
         conditions |= {
-            f"{paths} paths: after practice a mixture takes {{}} times as long": of_mixture < 0.1,
-            f"{paths} paths: a new task takes {{}} times as long": of_new > 0.9,
+            f"{paths} paths: after practice a mixture takes {{}} times as long as a novice needs": of_mixture < 0.1,
+            f"{paths} paths: a new task takes {{}} times as long as a novice needs": of_new > 0.9,
             f"{paths} paths: a novice's sixth problem takes {{}} times as long as its first": of_sixth > 0.8,
         }
     return n, conditions
@@ -125,7 +125,8 @@ def composing(experiment: gl.Experiment = PROBLEMS) -> Measured:
         uneven_mixtures_interleaved_over_blocked=median(uneven[1] / uneven[0]),
     )
     return n, {
-        "uneven: after interleaved practice they take {} times as long": n.uneven_mixtures_interleaved_over_blocked
-        > 10,
-        "even: {} times as long": n.even_mixture_interleaved_over_blocked <= 1,
+        "uneven mixtures take {} times as long after interleaved practice as after blocked": (
+            n.uneven_mixtures_interleaved_over_blocked > 10
+        ),
+        "the even one takes {} times as long": n.even_mixture_interleaved_over_blocked <= 1,
     }

@@ -117,11 +117,11 @@ def redundant(free: gl.Experiment, costly: gl.Experiment, weaker: gl.Experiment 
         end_loss_cost=median(metrics.last(metrics.end_loss(run(costly)), 4)),
     )
     return n, {
-        "without the cost {} paths": n.paths_used_free >= 3,
-        "nor is it the weaker penalties: without the cost {} too": n.paths_used_control >= 3,
-        "with the cost the median network keeps {}": n.paths_used_cost <= 2,
+        "without the cost the median network uses {} paths": n.paths_used_free >= 3,
+        "nor is it the weaker penalties: with these and without the cost it uses {} too": n.paths_used_control >= 3,
+        "with the cost it keeps {}": n.paths_used_cost <= 2,
         "with it a network keeps fewer than without, in the mean by {}": n.paths_dropped_cost > 0.5,
-        "with it the tasks are still learned: blocks end at {}": n.end_loss_cost < 0.01,
+        "with it the tasks are still learned: blocks end with a loss of {}": n.end_loss_cost < 0.01,
     }
 
 
@@ -315,8 +315,11 @@ def random_switches(regular: gl.Experiment = REGULAR, random: gl.Experiment = RA
         flexible_fraction_random=mean(draws.mean("seed").rename(draw="seed")),
     )
     return n, {
-        "mean length 0.1, at random: {} of them are flexible": n.flexible_fraction_random.at(mean_length=0.1) > 0.5,
-        "length 0.1, regular: {} of them are": n.flexible_fraction_regular.at(block_length=0.1) < 0.05,
+        "random switches, mean length 0.1: the fraction of flexible networks is {}": n.flexible_fraction_random.at(
+            mean_length=0.1
+        )
+        > 0.5,
+        "regular switches, length 0.1: it is {}": n.flexible_fraction_regular.at(block_length=0.1) < 0.05,
     }
 
 

@@ -62,7 +62,8 @@ def fingerprint(thing: Any) -> str:
 
 def _name(thing: Any) -> str:
     """The name of a function, or of the class of an object."""
-    return getattr(thing, "__qualname__", type(thing).__qualname__)
+    # a quantity of a script renames its function `….fn` when it is pickled, so that it is found
+    return getattr(thing, "__qualname__", type(thing).__qualname__).removesuffix(".fn")
 
 
 def cache_of_traces(function: Callable[..., Any]) -> Callable[..., Any]:

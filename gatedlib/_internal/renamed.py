@@ -20,9 +20,11 @@ def renamed(owner: ModuleType | type, names: dict[str, str]) -> None:
     """
 
     def missing(*args: Any) -> Any:
-        name = args[-1]  # Python passes a module's __getattr__ the name alone, and a class's the object too
+        *objects, name = args  # Python passes a module's __getattr__ the name alone, and a class's the object too
         if name in names:
-            raise AttributeError(f"{owner.__name__}.{name} is now called {names[name]}")
-        raise AttributeError(f"{owner.__name__} has no attribute {name!r}")
+            kind = type(objects[0]) if objects else owner
+            raise AttributeError(f"{kind.__name__}.{name} is now called {names[name]}")
+        # raises the error of an attribute that is missing, or that which a property raised
+        return object.__getattribute__(objects[0] if objects else owner, name)
 
     owner.__getattr__ = missing  # type: ignore[union-attr, method-assign]

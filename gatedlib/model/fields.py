@@ -4,8 +4,9 @@ A value is converted and checked when a part is made, before anything is compute
 their leaves, with the arrays of a sweep or the tracers of a gradient in place of numbers; it checks nothing then.
 """
 
+import inspect
 from collections.abc import Callable
-from dataclasses import MISSING
+from dataclasses import MISSING, Field
 from functools import partial
 from typing import Any, dataclass_transform
 
@@ -20,6 +21,9 @@ from gatedlib._internal.validation import (
     to_plain,
     to_real,
 )
+
+RULE = "rule"
+"""Where the metadata of a field keep its rule, for subclasses that declare the field again."""
 
 
 def checked(
@@ -50,7 +54,8 @@ def checked(
         return value
 
     converter.__annotations__["value"] = accepts
-    field = eqx.field(converter=converter, static=static, default=default)
+    rule = {"check": check, "convert": convert, "accepts": accepts}
+    field = eqx.field(converter=converter, static=static, default=default, metadata={RULE: rule})
     return field
 
 
@@ -91,5 +96,25 @@ def instance_of(kind: type) -> Any:
 class Part(eqx.Module):
     """A part of an experiment: a frozen value whose numbers JAX can trace.
 
-    This class adds nothing when it runs; it tells type checkers which functions declare a field.
+    A field that a subclass declares again, as with another default, keeps its rule.
     """
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        for name in inspect.get_annotations(cls):
+            rule = _inherited_rule(cls, name)
+            declared = vars(cls).get(name, MISSING)
+            if not isinstance(declared, Field):
+                declared = eqx.field(default=declared)
+            if rule is not None and RULE not in declared.metadata and declared.default_factory is MISSING:
+                convert = declared.metadata.get("converter", rule["convert"])
+                static = declared.metadata.get("static", False)
+                setattr(cls, name, checked(**{**rule, "convert": convert}, static=static, default=declared.default))
+
+
+def _inherited_rule(cls: type, name: str) -> dict[str, Any] | None:
+    """The rule of a field of this name in the nearest base class that has the field."""
+    for base in cls.__mro__[1:]:
+        if name in (fields := vars(base).get("__dataclass_fields__", {})):
+            return fields[name].metadata.get(RULE)
+    return None

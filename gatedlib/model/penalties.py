@@ -33,7 +33,7 @@ class Penalty(Part):
 
     def __init_subclass__(cls, **settings: Any) -> None:
         super().__init_subclass__(**settings)
-        if "slope" in vars(cls):  # the name of version 0.2, which nothing would call
+        if callable(getattr(cls, "slope", None)):  # the name of version 0.2, which nothing would call
             raise AttributeError(f"{cls.__name__}.slope is now called one_sided_gradient")
 
     @abc.abstractmethod

@@ -117,13 +117,18 @@ class Quantity:
     def __reduce__(self) -> str | tuple:
         """Pickle by name, as functions are, if that of the function stands for this quantity in its module.
 
-        There the function itself cannot be found: `@quantity` put the quantity in its place.
+        There the function itself cannot be found: `@quantity` put the quantity in its place. What a script or notebook
+        defines is sent to other processes by value (cloudpickle); there the function gets a name that finds it.
         """
         name = getattr(self.fn, "__qualname__", "")
         named: Any = sys.modules.get(self.__module__)
         for part in name.split("."):
             named = getattr(named, part, None)
-        return name if named is self else (Quantity, (self.name, self.dims, self.fn))
+        if named is self and self.__module__ != "__main__":
+            return name
+        if named is self:
+            self.fn.__qualname__ = f"{name}.fn"
+        return Quantity, (self.name, self.dims, self.fn)
 
     def dims_for(self, network: Network) -> tuple[str, ...]:
         """The names of the axes when this network is recorded."""

@@ -410,6 +410,40 @@ for call in (
 """
 
 
+SENT_QUANTITY = """
+import sys
+
+import cloudpickle
+
+import gatedlib as gl
+
+
+@gl.record.quantity()
+def mine(frame):
+    return 2 * frame.loss
+
+
+sys.stdout.buffer.write(cloudpickle.dumps(mine))
+"""
+ARRIVED_QUANTITY = """
+import sys
+
+import cloudpickle
+
+import gatedlib as gl
+from tests.examples import small
+
+run = gl.simulate(small(blocks=1), 1, [gl.record.loss, cloudpickle.loads(sys.stdin.buffer.read())])
+print(bool((run.mine == 2 * run.loss).all()))
+"""
+
+
+def test_a_quantity_of_a_script_travels_by_value():
+    sent = subprocess.run([sys.executable, "-c", SENT_QUANTITY], capture_output=True, check=True).stdout
+    arrived = subprocess.run([sys.executable, "-c", ARRIVED_QUANTITY], input=sent, capture_output=True, check=True)
+    assert arrived.stdout.decode().strip() == "True"
+
+
 def test_a_class_that_lost_its_fields_on_the_way_is_refused():
     """As a class of a notebook does that is sent to a worker by value (equinox 0.13.8, cloudpickle 3.1)."""
     sent = subprocess.run([sys.executable, "-c", SENT], capture_output=True, check=True).stdout

@@ -64,6 +64,28 @@ def test_nan_meets_no_condition():
         assert not condition.met
 
 
+def test_a_number_that_is_missing_in_one_seed_decides_nothing():
+    samples = xr.DataArray(np.ones((10, 2)), {"block": [1, 2]}, ("seed", "block"))
+    samples[7:, 1] = np.nan
+    estimate = median(samples)
+    assert (estimate.at(block=1) > 0.5).met
+    assert not (estimate.at(block=2) > 0.5).met
+    assert not (estimate.at(block=2) < 2).met
+
+
+def test_what_cannot_be_compared_is_refused():
+    early, late = (exact([1.0, 2.0], block=blocks) for blocks in ((1, 2), (3, 4)))
+    for compare in (lambda: early < late, lambda: early - late, lambda: early / late):
+        with pytest.raises(ValueError, match=r"axes = \(\('block', \(3, 4\)\),\): must be"):
+            compare()
+    with pytest.raises(ValueError, match="holds no number to compare"):
+        _ = exact([]) < 1
+    for single in (exact(1.0), exact([1.0])):
+        with pytest.raises(ValueError, match="must be a list of two or more"):
+            single.rises()
+    assert (exact(1.0) - Estimate(np.asarray(0.5), np.asarray(0.4), np.asarray(0.6), 30)).seeds == 30
+
+
 def test_of_a_list_every_element_must_meet_it():
     assert (exact([1.0, 2.0]) < 3).met
     assert not (exact([1.0, 4.0]) < 3).met

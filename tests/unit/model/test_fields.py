@@ -3,12 +3,14 @@
 import pickle
 
 import cloudpickle
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
 
 import gatedlib as gl
 from gatedlib.model.fields import Part, checked, integer, nonnegative, one_of, positive
+from tests.examples import small
 
 
 class Everything(Part):
@@ -44,6 +46,60 @@ def test_a_field_of_a_base_class_keeps_its_rule_and_its_default():
         Derived(1.0, 0)
 
 
+class OtherPull(gl.Nonnegative):
+    a: float = 0.1
+
+
+class OtherNorm(gl.UnitNorm):
+    ord: int = eqx.field(static=True, default=2)
+
+
+class OtherFlow(gl.Flow):
+    tau_c: float
+    dt: float = eqx.field(converter=float, default=0.01)
+
+
+class OtherBatch(gl.Sampled):
+    batch: int = eqx.field(static=True, default=50)
+
+
+class OtherTeachers(gl.Correlated):
+    correlation: float = 0.2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: OtherPull(-1.0), "a = -1.0: must be a finite number, 0 or above"),
+        (lambda: OtherPull().__class__(a="x"), "a = 'x': must be a finite number, 0 or above"),
+        (lambda: OtherNorm(1.0, ord=3), "ord = 3: must be 1 or 2"),
+        (lambda: OtherFlow(tau_w=1.0, tau_c=-5.0), "tau_c = -5.0: must be a number above 0"),
+        (lambda: OtherFlow(tau_w=1.0, tau_c=1.0, dt=-1), "dt = -1.0: must be a number above 0"),
+        (lambda: OtherBatch(-5), "batch = -5: must be a whole number, 1 or above"),
+        (lambda: OtherTeachers(correlation="a"), "correlation = 'a': must be a"),
+        (lambda: small(penalties=(OtherPull(),)).replace(a=-2.0), "a = -2.0: must be a finite number"),
+        (
+            lambda: gl.sweep(small(penalties=(OtherPull(),)), seeds=1, a=[0.1, -1.0]),
+            r"in the cell a = -1: a = -1\.0: must be a finite number, 0 or above",
+        ),
+    ],
+)
+def test_a_field_that_is_declared_again_keeps_its_rule(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_field_that_is_declared_again_has_its_own_default():
+    made = OtherFlow(tau_w=1.0, tau_c=2)
+    assert (OtherPull().a, OtherNorm(1.0).ord, OtherBatch().batch, made.dt, made.tau_c) == (0.1, 2, 50, 0.01, 2.0)
+    assert OtherTeachers().correlation == 0.2
+
+    class Looser(Everything):
+        kind: str = checked(lambda name, value: None, static=True, default="z")  # a rule of its own
+
+    assert Looser(1.0, 2).kind == "z"
+
+
 def test_rules_of_fields_come_before_rules_between_them():
     with pytest.raises(ValueError, match="d_in = 'many': must be a whole number"):
         gl.Orthogonal(d_in="many")
@@ -69,6 +125,26 @@ def test_parts_are_sent_to_other_processes(send):
     part = gl.GatedLinear(3)
     assert pickle.loads(send.dumps(part)) == part
     assert pickle.loads(send.dumps(Ruled())).even == 2
+
+
+def test_old_names_hide_no_error_of_an_attribute():
+    class Broken(gl.UnitNorm):
+        @property
+        def acts_on_weights(self):
+            return self.typo
+
+    with pytest.raises(AttributeError, match="typo"):
+        Broken(1.0).acts_on_weights  # noqa: B018
+
+
+def test_a_setting_may_be_called_slope():
+    class Sloped(gl.Penalty):
+        slope: float = 2.0
+
+        def value(self, params):
+            return self.slope * params.gates.sum()
+
+    assert Sloped().slope == 2.0
 
 
 def test_old_names_say_the_new_ones():
