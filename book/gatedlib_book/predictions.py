@@ -223,7 +223,7 @@ def worse_first(experiment: gl.Experiment = SUBJECT) -> Measured:
 
 @claim("predict-blocks", counterfactual={"short": 1.0, "long": 0.1})
 def blocks_and_similarity(short: float = 0.1, long: float = 1.0) -> Measured:
-    """Long blocks make later switches faster, the less so the more alike the tasks are.
+    """Long blocks make later switches faster, and save less where tasks are much alike.
 
     Between groups: blocks of 0.1 against blocks of 1, tested alike, for tasks of correlation 0, 0.5 and 0.8.
     """

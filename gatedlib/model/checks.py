@@ -1,4 +1,4 @@
-"""Checks of the shapes and types that a user's own parts return, found by tracing them: no number is computed.
+"""Checks of the shapes and types that a user's own parts return, found by tracing them: nothing is run on a device.
 
 Parts of this library are known to return the right ones. With a part that does not, a run would compute something else
 or fail far from the cause.
