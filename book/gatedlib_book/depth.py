@@ -9,6 +9,7 @@ import xarray as xr
 
 import gatedlib as gl
 from gatedlib import metrics, record
+from gatedlib_book import regimes
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Numbers, along, bootstrap, exact, mean, median
@@ -147,13 +148,9 @@ def table(experiments: dict[str, gl.Experiment]) -> Any:
     return xr.DataArray([list(map(float, row)) for row in rows], coords, ("network", "median")).to_pandas().round(2)
 
 
-@cached
 def alignment_grid(experiment: gl.Experiment, seeds: int = 10, **axes: Any) -> xr.DataArray:
     """Final total alignment over a grid, of units matched to rows as often as blocks may end."""
-    every = round(0.05 / experiment.flow.dt)
-    measure = metrics.total_alignment
-    grid = gl.sweep(experiment, seeds=seeds, record=(record.alignment,), every=every, measure=measure, **axes)
-    return grid.total_alignment
+    return regimes.alignment_grid(experiment, seeds, every=round(0.05 / experiment.flow.dt), **axes)
 
 
 def by_kick(dt: float, cost: float = 0.0, seeds: int = 30) -> xr.DataArray:

@@ -31,14 +31,6 @@ def with_interval(ax: Axes, x: npt.ArrayLike, estimate: Estimate, **style: Any) 
     ax.errorbar(x, estimate.value, lengths, **{"marker": "o", "markersize": 4, "capsize": 2, **style})
 
 
-def with_spread(ax: Axes, samples: xr.DataArray, **line: Any) -> None:
-    """Draw the median over seeds along the other dim, and the middle 80 % of seeds as a band."""
-    (dim,) = (dim for dim in samples.dims if dim != "seed")
-    low, middle, high = (samples.quantile(q, "seed") for q in (0.1, 0.5, 0.9))
-    ax.plot(samples[dim], middle, **{"marker": "o", "markersize": 3, **line})
-    ax.fill_between(samples[dim], low, high, color=line["color"], alpha=0.2, linewidth=0)
-
-
 def bar_with_spread(ax: Axes, place: float, samples: xr.DataArray, width: float, **look: Any) -> None:
     """Draw the mean of some samples as a bar, and one standard deviation to either side as a line."""
     ax.bar(place, samples.mean(), width, yerr=samples.std(), error_kw={"linewidth": 0.8}, **look)

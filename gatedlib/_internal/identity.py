@@ -45,9 +45,6 @@ def short_digest(*parts: str | bytes) -> str:
     return checksum.hexdigest()[:16]
 
 
-digest = short_digest
-
-
 def fingerprint(thing: Any) -> str:
     """The name of a function, or of an object that can be called, and a checksum of its code and its values.
 
