@@ -87,8 +87,8 @@ browser: environment
 	$(RUN) pytest -n $(JOBS) tests/book/browser
 
 # Claims that fail are an answer, not an error of make.
-claims: environment ## measure the claims of the paper; FIGURE=2 for those of one figure
-	@$(RUN) gatedlib_book claims --exit-zero $(if $(FIGURE),--figure $(FIGURE))
+claims: environment ## measure the claims of the paper; FIGURE=2 for one figure, SEEDS=1000 for fresh networks
+	@$(RUN) gatedlib_book claims --exit-zero $(if $(FIGURE),--figure $(FIGURE)) $(if $(SEEDS),--first-seed $(SEEDS))
 
 lab: environment ## open the chapters in JupyterLab
 	@case "$$PWD" in *[][*?]*) \

@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     claims.add_argument("--figure", help="only those of one figure, such as 2")
     claims.add_argument("--list", action="store_true", help="list the claims, measure nothing")
     claims.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    claims.add_argument("--first-seed", help="measure with networks from this seed on, such as 1000 for fresh ones")
     claims.add_argument("--jobs", type=int, help="how many processes; unless said, one for each core")
     claims.add_argument(
         "--exit-zero", action="store_true", help="exit with 0 though claims fail; not if measuring does"
@@ -33,10 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     from gatedlib_book.claims import registry
+    from gatedlib_book.networks import beginning_at, checked_first_seed, first_seed
     from gatedlib_book.rendering import table
 
     try:
         chosen = registry(options.figure)
+        named = options.first_seed
+        first = first_seed() if named is None else checked_first_seed(named, "--first-seed")
     except ValueError as error:
         parser.error(str(error))
     if options.list:
@@ -52,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     measurable = [claim for claim in chosen if claim.measurable]
     if not measurable:
         return 2
-    as_expected = _measure(measurable, options.jobs, as_json=options.json)
+    with beginning_at(first):
+        as_expected = _measure(measurable, options.jobs, as_json=options.json)
     return 0 if as_expected or options.exit_zero else 1
 
 
@@ -60,6 +65,7 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
     """Measure claims, print what was found, and say whether all is as expected."""
     from tqdm import tqdm
 
+    from gatedlib_book.networks import first_seed
     from gatedlib_book.rendering import as_lines
     from gatedlib_book.scorecard import Scorecard, judge_all
 
@@ -77,8 +83,11 @@ def _measure(chosen: list[Claim], jobs: int | None, *, as_json: bool) -> bool:
         else:
             for verdict in card.verdicts:
                 print(as_lines(verdict))
-            print(f"{card.holding} of {len(found)} claims hold. Values are medians over seeds (of grids means), with")
-            print("95 % intervals; long lists show the first, middle and last element (all of them: --json).")
+            print(f"{card.holding} of {len(found)} claims hold, measured with networks from seed {first_seed()} on.")
+            print(
+                "Values are medians over seeds (of grids means), with 95 % intervals; long lists show the first, middle"
+            )
+            print("and last element (all of them: --json).")
         if len(found) < len(chosen):
             print(f"stopped: {len(chosen) - len(found)} claims were not measured", file=sys.stderr)
     return card.as_expected

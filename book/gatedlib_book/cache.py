@@ -2,8 +2,8 @@
 
 A function decorated with `cached` keeps its last sixteen results in memory. Where the environment variable
 `GATEDLIB_RESULTS` names a folder, as while the book is built, the tests run or all claims are measured, joblib puts it
-there too, in a folder of its own for each state of the code; a process that asks for what another one is computing
-waits for it.
+there too, in a folder of its own for each state of the code and each first seed of the networks; a process that asks
+for what another one is computing waits for it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gatedlib._internal.files import locked, source_digest
 from gatedlib._internal.identity import jax_settings, short_digest
 from gatedlib._internal.validation import refusal, require_folder
 from gatedlib.simulation.results import VERSIONS
+from gatedlib_book.networks import first_seed
 
 MIN_CACHED_SECONDS = 0.3
 """What took fewer seconds than this is computed again, so that its time counts what others share with it."""
@@ -85,7 +86,7 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         if not named or compute.__module__ == "__main__":
             return compute(*args, **kwargs)
         code = f"{source_digest('**/*.py')} {source_digest('*.py', BOOK)}"
-        state = short_digest(f"{code} {sorted(VERSIONS.items())} {jax_settings()}")
+        state = short_digest(f"{code} {sorted(VERSIONS.items())} {jax_settings()} {first_seed()}")
         folder = _require_private(require_folder("GATEDLIB_RESULTS", named, "Name a folder")) / state
         call = joblib.hash((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
         with locked(folder / f"{call}.lock"):  # another process may be computing it
@@ -96,7 +97,9 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
             _saved.append(max(0.0, seconds - (clock() - start)))
         return result
 
-    in_memory = functools.lru_cache(maxsize=IN_MEMORY)(from_folder)
+    @functools.lru_cache(maxsize=IN_MEMORY)
+    def in_memory(first: int, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        return from_folder(*args, **kwargs)
 
     @functools.wraps(compute)
     def cached_call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
@@ -104,7 +107,7 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
             hash((args, *kwargs.values()))
         except TypeError:  # an experiment of given matrices, which are arrays
             return from_folder(*args, **kwargs)
-        return in_memory(*args, **kwargs)  # type: ignore[arg-type]
+        return in_memory(first_seed(), *args, **kwargs)  # type: ignore[arg-type]
 
     cached_call.cache_clear = in_memory.cache_clear  # type: ignore[attr-defined]
     return cached_call

@@ -226,6 +226,7 @@ class Verdict:
             "reference": {name: _plain(values) for name, values in self.claim.reference.items()},
             "published": {name: _plain(values) for name, values in self.claim.published.items()},
             "conditions": "; ".join(self.outcome.conditions),
+            "not_met": self.failures,
             "holds": self.holds,
             "expected": self.claim.expected,
             "note": self.claim.note,

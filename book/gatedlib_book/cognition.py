@@ -15,6 +15,7 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Numbers, along, exact, fraction, median
 from gatedlib_book.experiments import CORRELATIONS, FLEXIBLE, LEARNER, PLAIN, SEEDS
+from gatedlib_book.networks import networks
 
 PRACTISED = FLEXIBLE.replace(tau_w=0.07, tau_c=0.01, dt=0.01, a=0.18, b=0.72)
 """Fig. 8B: gates that nearly settle in one step."""
@@ -38,9 +39,9 @@ FIRST, SKIPPED = 5, (5, 20, 50)
 @cached
 def practice(experiment: gl.Experiment) -> xr.Dataset:
     """What switches cost, block by block, alternating and with a single task only."""
-    results = gl.simulate(experiment, SEEDS, (record.loss,))
+    results = gl.simulate(experiment, networks(SEEDS), (record.loss,))
     alone = experiment.replace(order=(0,))
-    single = gl.simulate(alone, SEEDS, (record.loss,))
+    single = gl.simulate(alone, networks(SEEDS), (record.loss,))
     mixing_costs = [metrics.mixing_cost(results, single, skip) for skip in SKIPPED]
     costs = {
         "post_switch_loss": metrics.post_switch_loss(results, FIRST),
@@ -159,7 +160,7 @@ def exposure(experiment: gl.Experiment, correlation: float = 0.0, seeds: int = 2
     measures = []
     for length in LENGTHS:
         trained = experiment.replace(teachers=tasks, curriculum=gl.Blocked(duration=TRAINING, block_length=length))
-        results = gl.simulate(trained, seeds, (record.alignment,), every=40)
+        results = gl.simulate(trained, networks(seeds), (record.alignment,), every=40)
         alignment, recovery = metrics.total_alignment(results), _test_recovery(trained, results)
         losses = loss_told_and_untold(results)
         measures.append(xr.Dataset({"total_alignment": alignment, **losses, "recovery": recovery}))
@@ -234,12 +235,12 @@ def alternating(experiment: gl.Experiment, correlation: float = 0.0, seeds: int 
     """The mean loss of specialized networks in runs of every length, beside the closed form."""
     tasks = gl.Correlated(tasks=2, d_in=20, d_out=10, correlation=correlation)
     base = experiment.replace(teachers=tasks, tau_w=math.inf)
-    start = [base.draw(seed)[0] for seed in range(seeds)]
+    start = [base.draw(seed)[0] for seed in networks(seeds)]
     perfect = gl.Params(np.stack(start), np.tile([1.0, 0.0], (seeds, 1)))
     losses = []
     for length in RUNS:
         test = base.replace(curriculum=gl.Blocked(duration=12.0, block_length=length))
-        results = gl.simulate(test, seeds, (record.loss,), 1, perfect)
+        results = gl.simulate(test, networks(seeds), (record.loss,), 1, perfect)
         losses.append(results.loss.sel(time=slice(6.0, None)).mean("time"))
     distance = float(np.linalg.norm(start[0][0] - start[0][1]))
     expected = alternation_loss(np.array(RUNS), float(experiment.flow.tau_c), distance, float(experiment.flow.dt))
@@ -292,7 +293,8 @@ def by_order(experiment: gl.Experiment) -> xr.Dataset:
     """What is known of both tasks, told which is on, after half of the training in blocks: the first or the second."""
     measures = []
     for curriculum in ORDERS.values():
-        results = gl.simulate(experiment.replace(curriculum=curriculum), SEEDS, (record.alignment,), every=40)
+        ordered = experiment.replace(curriculum=curriculum)
+        results = gl.simulate(ordered, networks(SEEDS), (record.alignment,), every=40)
         alignment = metrics.total_alignment(results)
         measures.append(xr.Dataset({"total_alignment": alignment, **loss_told_and_untold(results)}))
     return along("order", list(ORDERS), measures)

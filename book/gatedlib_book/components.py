@@ -14,6 +14,7 @@ from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, along, exact, fraction, median
 from gatedlib_book.experiments import TASKS
 from gatedlib_book.forms import GATE_SPREAD, earlier
+from gatedlib_book.networks import networks
 
 FOLLOWED = 50
 """How many networks are followed through their training."""
@@ -60,13 +61,14 @@ def run(experiment: gl.Experiment = HIDDEN, seeds: int = FOLLOWED) -> xr.Dataset
     """Loss, gates, alignment and spread, a hundred times in a block."""
     every = round(0.01 / experiment.flow.dt)
     keep = (record.loss, record.gates, record.alignment, record.weight_products)
-    return gl.simulate(experiment, seeds, keep, every=every)
+    return gl.simulate(experiment, networks(seeds), keep, every=every)
 
 
 @cached
 def finds_components(experiment: gl.Experiment) -> xr.DataArray:
     """Whether paths are the components at the end of a run, dims seed."""
-    results = gl.simulate(experiment, COUNTED, (record.alignment,), every=round(0.01 / experiment.flow.dt))
+    every = round(0.01 / experiment.flow.dt)
+    results = gl.simulate(experiment, networks(COUNTED), (record.alignment,), every=every)
     last = results.isel(time=slice(-1, None))
     return metrics.alignment_matched(last).isel(time=0, drop=True) > FOUND_ALIGNMENT
 
@@ -96,7 +98,7 @@ def course(
     """`aligned` and `spread` at the start of every block, against `age`, the number of blocks over v."""
     experiment = at_speed(v, tau_c, scale, round(FINAL_AGE * v) + 1 if blocks is None else blocks).replace(ord=ord)
     block = round(1 / experiment.flow.dt)
-    results = gl.simulate(experiment, seeds, (record.alignment, record.weight_products), every=block)
+    results = gl.simulate(experiment, networks(seeds), (record.alignment, record.weight_products), every=block)
     data = xr.Dataset({"aligned": aligned(results), "spread": metrics.specialization(results)})
     return data.assign_coords(age=("time", np.arange(data.sizes["time"]) / v)).swap_dims(time="age").drop_vars("time")
 

@@ -14,6 +14,7 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, along, exact, median
 from gatedlib_book.experiments import NEW_ORDER, PAIRS, SEEDS, TASKS, TASKS_EARLIER, THREE, halves, phases, single
+from gatedlib_book.networks import networks
 
 THETA = 0.02
 """The loss below which a new task counts as solved."""
@@ -42,14 +43,15 @@ ROWS_FORGETFUL = ROWS.replace(penalties=())
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What Figs. 3 and A.12 show, every 0.005 time units or every step; shared by claims and figures."""
     keep = (record.loss, record.gates, record.alignment, record.weight_products)
-    return gl.simulate(experiment, seeds, keep, every=max(1, round(0.005 / experiment.flow.dt)))
+    return gl.simulate(experiment, networks(seeds), keep, every=max(1, round(0.005 / experiment.flow.dt)))
 
 
 @cached
 def trained(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """What a network knows when it meets its first composite: alignment and spread at the start of each block."""
     block = round(1 / experiment.flow.dt)
-    return gl.simulate(single(experiment), seeds, (record.alignment, record.weight_products), every=block)
+    keep = (record.alignment, record.weight_products)
+    return gl.simulate(single(experiment), networks(seeds), keep, every=block)
 
 
 def first_new(results: xr.Dataset) -> int:

@@ -12,6 +12,7 @@ from gatedlib.analysis.theory import Switch
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Numbers, exact, median
 from gatedlib_book.experiments import FLEXIBLE, SEEDS, SPECIALIST, TOY
+from gatedlib_book.networks import networks
 
 CURVES = (0.1, 10**-0.75, 10**-0.5, 10**-0.25, 1.0)
 """The gate time constants of Fig. 4H."""
@@ -38,7 +39,7 @@ def curves(tau_w: float = 1.0, formula: float = 1.0) -> Measured:
         for dt, every in ((1e-3, 10), (5e-4, 20)):
             with jax.enable_x64(True):
                 keep = (record.gates, record.weight_products)
-                results = gl.simulate(experiment.replace(dt=dt), 1, keep, every, initial=SPECIALIST)
+                results = gl.simulate(experiment.replace(dt=dt), networks(1), keep, every, initial=SPECIALIST)
             gates, distance = course(results)
             distances.append(distance.values - Switch(formula * tau_w, tau_c).curve(gates.values))
         errors.append(np.abs(2 * distances[1] - distances[0]).max())
@@ -70,7 +71,7 @@ def cycle(experiment: gl.Experiment = CYCLE) -> Measured:
 
     Distance between successive periods, solved without steps: simulated gates jitter about zero and hide it.
     """
-    distances = cycle_distances(gl.solve(experiment, 1, (record.gates, record.weights), every=100))
+    distances = cycle_distances(gl.solve(experiment, networks(1), (record.gates, record.weights), every=100))
     halving = -np.log(2) / np.polyfit(np.arange(20, len(distances)), np.log(distances[20:]), 1)[0]
     periods = range(2, len(distances) + 2)
     n = Numbers(cycle_distance=exact(distances, period=periods), periods_to_halve=exact(halving))
@@ -91,7 +92,7 @@ def block_lengths(experiment: gl.Experiment = EQUAL_TIME) -> Measured:
     """
     specialization = gl.sweep(
         experiment,
-        seeds=SEEDS,
+        seeds=networks(SEEDS),
         record=(record.weight_products,),
         every=50,
         measure=lambda results: metrics.specialization(results).isel(time=-1),
@@ -115,7 +116,7 @@ def first_blocks(block_length: float, distance: float = 0.5, penalties: tuple[gl
     start = gl.Params(np.stack([mean + aside, mean - aside])[:, :, None], np.full(2, 0.5))
     blocks = gl.Blocked(blocks=2, block_length=block_length)
     experiment = TOY.replace(penalties=penalties, curriculum=blocks, dt=block_length / 1000)
-    return gl.solve(experiment, 1, (record.gates, record.weight_products), initial=start)
+    return gl.solve(experiment, networks(1), (record.gates, record.weight_products), initial=start)
 
 
 def kept_after(results: xr.Dataset) -> tuple[float, float]:
@@ -182,7 +183,8 @@ def subspace(experiment: gl.Experiment = TOY) -> Measured:
 
     Largest distance from the symmetric subspace in each block.
     """
-    results = gl.simulate(experiment, SEEDS, (record.gates, record.weights, record.alignment), every=10)
+    keep = (record.gates, record.weights, record.alignment)
+    results = gl.simulate(experiment, networks(SEEDS), keep, every=10)
     n = Numbers(
         outside_subspace=median(metrics.per_block(outside(results), results, lambda distance: distance.max(-1)))
     )

@@ -13,6 +13,7 @@ from gatedlib_book import regimes
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Numbers, along, bootstrap, exact, mean, median
+from gatedlib_book.networks import networks
 
 REGULARIZED = gl.Experiment(
     teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
@@ -118,7 +119,7 @@ def summary(experiment: gl.Experiment, seeds: int = 20) -> xr.Dataset:
     """What all claims on two layers ask for: recovery and gates block by block, and how the last two blocks end."""
     every = round(0.01 / experiment.flow.dt)
     keep = (record.loss, record.gates, record.alignment)
-    results = gl.simulate(experiment, seeds, keep, every=every)
+    results = gl.simulate(experiment, networks(seeds), keep, every=every)
     ends = results.gates.isel(time=(results.block_stop.values - 1) // every)
     last = [ends.isel(time=block, drop=True) for block in (-2, -1)]
     both = xr.concat(last, xr.DataArray(results.block_task.values[-2:], dims="task", name="task"))

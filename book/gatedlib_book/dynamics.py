@@ -13,12 +13,13 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim, sparse
 from gatedlib_book.estimates import Numbers, fraction, mean, median
 from gatedlib_book.experiments import FLEXIBLE_AND_FORGETFUL, SEEDS, SPECIALIZED
+from gatedlib_book.networks import networks
 
 
 @cached
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """Results of an experiment, computed once and shared by the claims and figures that read them."""
-    return gl.simulate(experiment, seeds=seeds)
+    return gl.simulate(experiment, networks(seeds))
 
 
 @claim(

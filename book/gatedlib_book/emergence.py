@@ -16,6 +16,7 @@ from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, along, bootstrap, exact, fraction, median, stacked
 from gatedlib_book.experiments import BY_SPEED, BY_SPEED_RELEASED, CONSERVED, SEEDS, SPECIALIZED, TOY
 from gatedlib_book.invariant import least_gate
+from gatedlib_book.networks import networks
 from gatedlib_book.reduction import drawn
 
 Starts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -46,14 +47,14 @@ def predicted_spread(experiment: gl.Experiment, begin: Starts, tau_c: Sequence[f
     difference, mean, gates = (np.repeat(values[None], len(speeds), 0) for values in start)
     by_seed = np.repeat(speeds[:, None], len(gates[0]), 1)
     values = theory.gate_divergence(targets, plan.block_tasks, lengths, tau_w, by_seed, difference, mean, gates)
-    spread = xr.DataArray(values, {"tau_c": speeds, "seed": np.arange(len(gates[0]))}, ("tau_c", "seed", "block"))
+    spread = xr.DataArray(values, {"tau_c": speeds, "seed": networks(len(gates[0]))}, ("tau_c", "seed", "block"))
     return spread.isel(tau_c=0, drop=True) if tau_c is None else spread
 
 
 @cached
 def first_zeros(experiment: gl.Experiment, seeds: int) -> xr.DataArray:
     """When a gate first reaches zero; infinite for seeds in which none does."""
-    reached = gl.simulate(experiment, seeds, (least_gate,)).least_gate <= 0
+    reached = gl.simulate(experiment, networks(seeds), (least_gate,)).least_gate <= 0
     return reached.time[reached.argmax("time")].where(reached.any("time"), np.inf)
 
 
@@ -128,7 +129,8 @@ def _done(results: xr.Dataset) -> xr.Dataset:
 @cached
 def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Dataset:
     """The predicted spread of each run of a grid, whether a gate reached zero, and whether paths specialized."""
-    grid = gl.sweep(experiment.replace(inputs=gl.Population()), seeds=seeds, measure=_done, **KEEP, **axes)
+    of_all_inputs = experiment.replace(inputs=gl.Population())
+    grid = gl.sweep(of_all_inputs, seeds=networks(seeds), measure=_done, **KEEP, **axes)
     begin = starts(experiment, seeds)
     rows = [
         predicted_spread(experiment.replace(block_length=length), begin, axes["tau_c"]).max("block").values
@@ -187,7 +189,7 @@ def toy_diagram() -> xr.Dataset:
         paths = np.stack([mean + TOY_DIFFERENCE / 2 * axis, mean - TOY_DIFFERENCE / 2 * axis])
         start = gl.Params(paths[:, :, None], np.array([0.5, 0.5]))
         experiment = STEADY.replace(block_length=length)
-        rows.append(gl.sweep(experiment, seeds=1, measure=_done, initial=start, tau_c=TOY_SPEEDS, **KEEP))
+        rows.append(gl.sweep(experiment, seeds=networks(1), measure=_done, initial=start, tau_c=TOY_SPEEDS, **KEEP))
     cells = xr.concat(rows, xr.Variable("block_length", list(TOY_LENGTHS)))
     lengths, speeds = np.array(TOY_LENGTHS)[:, None], np.array(TOY_SPEEDS)
     spread = theory.steady_spread(lengths, tau_w, speeds, distance, TOY_DIFFERENCE)
@@ -254,7 +256,7 @@ def return_maps(experiment: gl.Experiment, seeds: int = SEEDS, slower: float = 1
     """
     dt = float(experiment.flow.dt)
     every = int(experiment.schedule().stop[0])
-    results = gl.simulate(experiment, seeds, (record.alignment, record.weights), every=every)
+    results = gl.simulate(experiment, networks(seeds), (record.alignment, record.weights), every=every)
     measured = progress(results)
     distance = float(np.sqrt(((results.teachers[0, 0] - results.teachers[0, 1]) ** 2).sum()))
     constants = every * dt, slower * float(experiment.flow.tau_w), float(experiment.flow.tau_c), distance
@@ -284,7 +286,7 @@ def blocks_measured(experiment: gl.Experiment, done: float, start: float) -> flo
     weights = np.stack([0.5 + difference, 0.5 - difference])[:, :, None]
     every = int(experiment.schedule().stop[0])
     initial = gl.Params(weights, np.array([0.0, 1.0]))
-    results = gl.solve(experiment, 1, (record.alignment, record.weights), every, initial, rtol=1e-7)
+    results = gl.solve(experiment, networks(1), (record.alignment, record.weights), every, initial, rtol=1e-7)
     mean = progress(results)[0].mean(-1)[1:]
     return float(np.argmax(mean >= done) + 1) if (mean >= done).any() else np.inf
 

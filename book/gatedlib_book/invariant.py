@@ -15,6 +15,7 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Numbers, along, exact, median
 from gatedlib_book.experiments import CONSERVED, FLEXIBLE, SEEDS
+from gatedlib_book.networks import networks
 
 
 @record.quantity()
@@ -26,7 +27,7 @@ def least_gate(frame: record.Frame) -> jax.Array:
 @cached
 def pair(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """A run kept step by step: gates and the inner products of weights."""
-    return gl.simulate(experiment, seeds, (record.gates, record.weight_products))
+    return gl.simulate(experiment, networks(seeds), (record.gates, record.weight_products))
 
 
 def pinned(results: xr.Dataset) -> xr.DataArray:
@@ -77,7 +78,8 @@ def by_penalty(experiment: gl.Experiment) -> xr.DataArray:
     """Specialization at the end with both penalties, none, and either alone, dims penalties and seed."""
     both: dict[str, Any] = {name: (float(setting(experiment, name)), 0.0) for name in ("a", "b")}
     keep = (record.weight_products,)
-    grid = gl.sweep(experiment, seeds=SEEDS, record=keep, every=100, measure=specialized, **both).specialization
+    runs = gl.sweep(experiment, seeds=networks(SEEDS), record=keep, every=100, measure=specialized, **both)
+    grid = runs.specialization
     chosen = {"both": (0, 0), "none": (1, 1), "nonnegativity": (0, 1), "bound": (1, 0)}
     return along("penalties", list(chosen), [grid.isel(a=a, b=b, drop=True) for a, b in chosen.values()])
 

@@ -18,6 +18,7 @@ from gatedlib_book.claims import Measured, claim
 from gatedlib_book.cognition import loss_told_and_untold
 from gatedlib_book.estimates import Numbers, along, exact, mean, median
 from gatedlib_book.experiments import REGULAR
+from gatedlib_book.networks import first_seed, networks
 from gatedlib_book.robustness import run
 
 WATCHED = REGULAR.replace(
@@ -38,12 +39,12 @@ PARTS = 20
 @cached
 def trained(seeds: int = NETWORK_COUNT) -> gl.Params:
     """The weights and gates of the flexible network of Fig. 2 after 40 time units."""
-    return final_params(run(REGULAR).sel(seed=range(seeds)))
+    return final_params(run(REGULAR).sel(seed=networks(seeds)))
 
 
 def with_noise(noise: float, batch: int) -> gl.Experiment:
     """The trained network with noise of this size on its targets, and batches of this size."""
-    return WATCHED.replace(inputs=gl.Noisy(batch=batch, noise=noise))
+    return WATCHED.replace(inputs=gl.Noisy(batch=batch, noise=noise), draw=first_seed())
 
 
 def _score_belief(results: xr.Dataset, belief: xr.DataArray) -> xr.Dataset:
@@ -66,7 +67,7 @@ def _observer_and_gates(noise: float, batch: int) -> tuple[xr.Dataset, xr.Datase
     """How an ideal observer judges the samples of a run, and how gates as fast as the paper's do: `_score_belief`."""
     experiment = with_noise(noise, batch)
     keep = (record.teacher_losses, record.gates, record.alignment)
-    results = gl.simulate(experiment, 4, keep, initial=trained(4))
+    results = gl.simulate(experiment, networks(4), keep, initial=trained(4))
     hazard = float(experiment.flow.dt) / float(setting(experiment, "mean_length"))
     posterior, shares = observer.posterior(results, hazard), observer.gate_shares(results)
     return _score_belief(results, posterior), _score_belief(results, shares)
@@ -86,7 +87,7 @@ def gate_performance(noise: float, batch: int = 1) -> xr.Dataset:
 def by_speed(noise: float, speeds: tuple[float, ...] = GATE_TAUS) -> xr.Dataset:
     """The same for gates of several speeds, which all see what the observer sees, one sample a step."""
     keep = (record.gates, record.alignment)
-    grid = gl.sweep(with_noise(noise, 1), seeds=4, record=keep, initial=trained(4), tau_c=speeds)
+    grid = gl.sweep(with_noise(noise, 1), seeds=networks(4), record=keep, initial=trained(4), tau_c=speeds)
     cells = [gl.results.cell(grid, tau_c=tau_c) for tau_c in speeds]
     return along("tau_c", speeds, [_score_belief(cell, observer.gate_shares(cell)) for cell in cells])
 
@@ -201,7 +202,7 @@ def lesion(
     whole = LESIONED.replace(curriculum=gl.Blocked(blocks=blocks), inputs=inputs or gl.Population())
     results = gl.simulate(
         whole.replace(**changed),
-        NETWORK_COUNT,
+        networks(NETWORK_COUNT),
         (record.population_loss, record.gates, record.alignment),
         initial=trained(),
     )
@@ -213,7 +214,7 @@ def lesion(
         return np.nan_to_num(first_true(ahead), nan=ahead.shape[-1]) * dt
 
     two = LESIONED.replace(curriculum=gl.Blocked(blocks=2))
-    after = gl.simulate(two, NETWORK_COUNT, (record.loss,), initial=final_params(results))
+    after = gl.simulate(two, networks(NETWORK_COUNT), (record.loss,), initial=final_params(results))
     losses = loss_told_and_untold(results)
     return xr.Dataset(
         {
@@ -232,7 +233,7 @@ def unpenalized(inputs: gl.Population | gl.Noisy | None = None, penalized: bool 
     """Networks without penalties from the start: recovery in the last two of 40 blocks, and alignment."""
     results = gl.simulate(
         (REGULAR if penalized else REGULAR.replace(a=0.0, b=0.0)).replace(inputs=inputs or gl.Population()),
-        NETWORK_COUNT,
+        networks(NETWORK_COUNT),
         (record.population_loss, record.alignment),
         every=2,
     ).rename(population_loss="loss")

@@ -19,6 +19,7 @@ from gatedlib.model.inputs import cross_entropy
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim, sparse
 from gatedlib_book.estimates import Numbers, along, exact, mean, median
+from gatedlib_book.networks import networks
 
 TRUE = tuple(range(10))
 """Every class is called by its own number."""
@@ -109,7 +110,7 @@ def run(
     """Accuracy and gates every ten steps, for one of `NETWORKS`."""
     require_member(kind, NETWORKS, "kind of network")
     keep = accuracy(name, size), record.gates
-    return gl.simulate(NETWORKS[kind](name, labels, tau_w, size), seeds, keep, every=10)
+    return gl.simulate(NETWORKS[kind](name, labels, tau_w, size), networks(seeds), keep, every=10)
 
 
 def accuracy_after_switch(results: xr.Dataset, steps: int = 10, switches: int = 4) -> xr.DataArray:
@@ -133,7 +134,7 @@ def recovery_curve(results: xr.Dataset, steps: Iterable[int]) -> list[float]:
 
 def last_switch(kind: str, steps: int = 60) -> xr.Dataset:
     """The matrix that a network amounts to on digits, at each step after its last switch."""
-    results = gl.simulate(NETWORKS[kind]("digits"), [0], (record.matrix,))
+    results = gl.simulate(NETWORKS[kind]("digits"), networks(1), (record.matrix,))
     start = int(results.block_start[-1])
     return results.isel(seed=0, time=slice(start, start + steps))
 
@@ -258,7 +259,7 @@ def warm_cold(flexible: str, forgetful: str) -> Measured:
 def reading(kind: str = "flexible", batch: int = 100, name: str = "digits", seeds: int = 10) -> xr.DataArray:
     """Whether the gates tell which task is on at each step after a switch, dims seed, block and step since."""
     experiment = NETWORKS[kind](name).replace(batch=batch)
-    results = gl.simulate(experiment, seeds, (record.gates,))
+    results = gl.simulate(experiment, networks(seeds), (record.gates,))
     right = metrics.decoded_task(results) == results.active_task
     blocks = right.values.reshape(seeds, results.sizes["block"], -1)
     return xr.DataArray(blocks, {"seed": results.seed, "block": results.block}, ("seed", "block", "since"))
@@ -291,7 +292,7 @@ RATES = (0.3, 1.0, 2.0)
 @cached
 def first_steps(kind: str, tau_w: float = TUNED, seeds: int = 6) -> xr.DataArray:
     """Accuracy on digits at each of the first steps after the last four switches, dims seed and since."""
-    results = gl.simulate(NETWORKS[kind]("digits", tau_w=tau_w), seeds, (accuracy("digits"),))
+    results = gl.simulate(NETWORKS[kind]("digits", tau_w=tau_w), networks(seeds), (accuracy("digits"),))
     return along("since", range(11), [accuracy_after_switch(results, since) for since in range(11)])
 
 
@@ -324,7 +325,7 @@ def labellings(labels: Labels = (TRUE, ORTHOGONAL, THIRD), rounds: int = 6) -> M
     Digits under three labellings by turns, weights three times as fast as with two.
     """
     experiment = flexible("digits", labels, TUNED / 10 * 3, rounds=rounds)
-    results = gl.simulate(experiment, 10, (accuracy("digits"), record.gates), every=10)
+    results = gl.simulate(experiment, networks(10), (accuracy("digits"), record.gates), every=10)
     soon, end = accuracy_after_switch(results, switches=3), accuracy_at_block_end(results, blocks=3)
     n = Numbers(
         accuracy_after_10_steps_three=median(soon),
@@ -393,7 +394,7 @@ def fine_tuned(trunk_rate: float = 1.0, kind: str = "flexible", seeds: int = 6) 
     unseen = gl.Examples(known.pictures.test_images, known.pictures.test_classes)
     network = FineTuned(known.trunk, trunk_rate=trunk_rate)
     experiment = NETWORKS[kind]("digits").replace(block_length=200 * DT).replace(network=network, inputs=seen)
-    return gl.simulate(experiment, seeds, (record.accuracy(unseen), record.gates), every=10)
+    return gl.simulate(experiment, networks(seeds), (record.accuracy(unseen), record.gates), every=10)
 
 
 def trunk_moved(results: xr.Dataset) -> xr.DataArray:

@@ -18,6 +18,7 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, exact, resampled, stacked
 from gatedlib_book.experiments import CORRELATIONS, FAMILY, FLEXIBLE, LEARNER, PLAIN
+from gatedlib_book.networks import networks
 
 SUBJECT = FLEXIBLE.replace(dt=0.01, inputs=gl.Noisy(batch=1, noise=0.2))
 """The network of Fig. 2, one sample at a time, noise as large as the signal: 100 trials a block."""
@@ -107,8 +108,7 @@ def _subjects(
     """What is measured of 120 subjects, along `subject`; no two subjects, nor groups, share a seed."""
     measures = []
     for place, tau_c in enumerate(SUBJECT_TAU_C):
-        first = (group * SPEED_COUNT + place) * SUBJECTS_PER_SPEED
-        seeds = range(first, first + SUBJECTS_PER_SPEED)
+        seeds = networks(SUBJECTS_PER_SPEED, skip=(group * SPEED_COUNT + place) * SUBJECTS_PER_SPEED)
         results = gl.simulate(experiment.replace(tau_c=slower * tau_c), seeds, (record.loss,))
         measures.append(measure(results).rename(seed="subject"))
     return xr.concat(measures, "subject")

@@ -15,6 +15,7 @@ from gatedlib_book.claims import Measured, claim
 from gatedlib_book.composition import THETA, trained
 from gatedlib_book.estimates import Numbers, bootstrap, exact, median
 from gatedlib_book.experiments import LONGER, PAIRS, SEEDS, halves, single
+from gatedlib_book.networks import first_seed, networks
 
 KNOWN = single(LONGER)
 """Three tasks in turn, 66 blocks; the last block is one of task C."""
@@ -45,8 +46,8 @@ TRIANGLE = (*PAIRS, (2, 3))
 
 
 def random_mixtures(count: int = 20) -> np.ndarray:
-    """Weights of random convex mixtures of three tasks, uniform over the triangle; always the same."""
-    return np.random.default_rng(0).dirichlet(np.ones(3), count)
+    """Weights of random convex mixtures of three tasks, uniform over the triangle; others for other networks."""
+    return np.random.default_rng(first_seed()).dirichlet(np.ones(3), count)
 
 
 @cached
@@ -162,7 +163,7 @@ def of_pairs(pairs: Sequence[tuple[int, int]] | None = None) -> gl.Experiment:
 @cached
 def pair_gaps(pairs: tuple[tuple[int, int], ...] | None, nonnegative: bool, seeds: int = SEEDS) -> xr.DataArray:
     """The loss on the mean of each of the six pairs with the best gates, dims seed and pair."""
-    results = gl.simulate(of_pairs(pairs), seeds, (record.loss,), every=1000)
+    results = gl.simulate(of_pairs(pairs), networks(seeds), (record.loss,), every=1000)
     targets = transfer.mixtures(results, halves(ALL_PAIRS, 4))
     loss = transfer.loss_with(results, transfer.best_gates(results, targets, nonnegative=nonnegative), targets)
     return loss.rename(mixture="pair").assign_coords(pair=list(PAIR_NAMES))

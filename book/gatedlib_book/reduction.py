@@ -12,6 +12,7 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Numbers, along, exact, fraction, median
 from gatedlib_book.experiments import FLEXIBLE, SEEDS, TOY
+from gatedlib_book.networks import networks
 
 OVERWRITER = gl.Params(weights=np.array([[[0.0], [1.0]]] * 2), gates=np.array([0.5, 0.5]))
 """Both paths are the second teacher: a forgetful network just before a switch to the first task."""
@@ -21,7 +22,7 @@ RANKS = (1, 2, 4, 8, 15)
 
 def drawn(experiment: gl.Experiment, seeds: int) -> tuple[list[reduction.Eigenspace], gl.Params, np.ndarray]:
     """For each seed the span of its teachers, its initial parameters, and its initial weights in that span."""
-    teachers, start = jax.vmap(experiment.draw)(np.arange(seeds))
+    teachers, start = jax.vmap(experiment.draw)(np.array(networks(seeds)))
     spaces = [reduction.teacher_span(matrices) for matrices in np.asarray(teachers)]
     inside = [space.project(weights) for space, weights in zip(spaces, start.weights, strict=True)]
     return spaces, start, np.stack(inside)
@@ -41,8 +42,9 @@ def full_and_reduced_runs(experiment: gl.Experiment, seeds: int, on_mode: bool) 
     if on_mode:
         lifted = [space.lift(weights) for space, weights in zip(spaces, inside, strict=True)]
         start = gl.Params(np.stack(lifted), start.gates)
-    full = gl.simulate(experiment, seeds, (record.gates,), every=10, initial=start)
-    return full, gl.simulate(spaces[0].reduce(experiment), seeds, (record.gates,), every=10, initial=narrow)
+    full = gl.simulate(experiment, networks(seeds), (record.gates,), every=10, initial=start)
+    reduced = spaces[0].reduce(experiment)
+    return full, gl.simulate(reduced, networks(seeds), (record.gates,), every=10, initial=narrow)
 
 
 @claim("A.1", "A.1", counterfactual={"tau_c": 0.1})
@@ -90,7 +92,7 @@ def crossing_time(results: xr.Dataset) -> xr.DataArray:
 @cached
 def trained(experiment: gl.Experiment, seeds: int) -> gl.Params:
     """The parameters at the end of a run, to time a switch from."""
-    return gl.results.final_params(gl.simulate(experiment, seeds, (record.gates,), every=1000))
+    return gl.results.final_params(gl.simulate(experiment, networks(seeds), (record.gates,), every=1000))
 
 
 @cached
@@ -102,7 +104,8 @@ def crossings(experiment: gl.Experiment, dts: tuple[float, ...], seeds: int = 10
         ranked = experiment.replace(teachers=gl.Spectral(values), a=0.1818 * rank, b=1.818 * rank)
         start = trained(ranked, seeds)
         once = ranked.replace(curriculum=gl.Blocked(blocks=1, block_length=0.2))
-        by_dt = [crossing_time(gl.simulate(once.replace(dt=dt), seeds, (record.gates,), initial=start)) for dt in dts]
+        runs = [gl.simulate(once.replace(dt=dt), networks(seeds), (record.gates,), initial=start) for dt in dts]
+        by_dt = [crossing_time(results) for results in runs]
         by_rank.append(along("dt", dts, [times.isel(block=0, drop=True) for times in by_dt]))
     return along("rank", RANKS, by_rank)
 
@@ -131,7 +134,8 @@ def gate_speed(experiment: gl.Experiment = RANKED, dt: float = 1e-4) -> Measured
 def one_switch(experiment: gl.Experiment, start: gl.Params) -> xr.Dataset:
     """The block that follows a switch to the first task, from trained parameters."""
     keep = (record.gates, record.weights)
-    return gl.simulate(experiment.replace(curriculum=gl.Blocked(blocks=1)), seeds=1, record=keep, initial=start)
+    once = experiment.replace(curriculum=gl.Blocked(blocks=1))
+    return gl.simulate(once, networks(1), keep, initial=start)
 
 
 FORGETFUL_TOY = TOY.replace(tau_c=1.3, penalties=())
@@ -145,7 +149,7 @@ def switch(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
     """
 
     def moved(experiment: gl.Experiment) -> tuple[xr.DataArray, xr.DataArray]:
-        results = gl.simulate(experiment, SEEDS, (record.gates, record.weights), every=10)
+        results = gl.simulate(experiment, networks(SEEDS), (record.gates, record.weights), every=10)
         last = results.sel(time=slice(19 - 1e-6, None))
         change = last.isel(time=-1) - last.isel(time=0)
         turned = abs(change.gates.diff("path")).isel(path=0) / 2
@@ -172,12 +176,12 @@ def tangent_kernel(experiment: gl.Experiment = TOY, without: float = 0.0) -> Mea
 
     Kernel times error against one minute simulated step without penalties, from 200 moments of a training run.
     """
-    training = gl.simulate(experiment, 1, (record.gates, record.weights), every=100)
+    training = gl.simulate(experiment, networks(1), (record.gates, record.weights), every=100)
     moments = gl.Params(training.weights.values[0], training.gates.values[0])
     dt = 1e-7
     step = experiment.replace(penalties=(), dt=dt, curriculum=gl.Blocked(blocks=1, block_length=dt))
     with jax.enable_x64(True):
-        moved = gl.results.final_params(gl.simulate(step, len(moments.gates), initial=moments))
+        moved = gl.results.final_params(gl.simulate(step, networks(len(moments.gates)), initial=moments))
         after = np.einsum("sp,spoi->so", moved.gates, moved.weights)
     errors = []
     for number, end in enumerate(after):

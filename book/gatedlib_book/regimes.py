@@ -15,6 +15,7 @@ from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Condition, Numbers, bootstrap, mean, median
 from gatedlib_book.experiments import BY_SPEED, BY_SPEED_RELEASED, SEEDS
 from gatedlib_book.forms import GATE_SPREAD, earlier
+from gatedlib_book.networks import networks
 
 FLEXIBLE_ALIGNMENT = 0.95
 """A network counts as flexible if its final total alignment is above this."""
@@ -65,7 +66,8 @@ BY_PENALTY = earlier(BY_PENALTY_RELEASED, GATE_SPREAD)
 def alignment_grid(experiment: gl.Experiment, seeds: int = SEEDS, every: int = 100, **axes: Any) -> xr.DataArray:
     """Final total alignment over a grid, computed once and shared by claims and figures."""
     keep = (record.alignment,)
-    grid = gl.sweep(experiment, seeds=seeds, record=keep, every=every, measure=metrics.total_alignment, **axes)
+    measure = metrics.total_alignment
+    grid = gl.sweep(experiment, seeds=networks(seeds), record=keep, every=every, measure=measure, **axes)
     return grid.total_alignment
 
 

@@ -10,6 +10,7 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Condition, Numbers, median
 from gatedlib_book.experiments import FAMILY, LEARNER
+from gatedlib_book.networks import networks
 
 REVERSED = LEARNER.replace(
     teachers=gl.Sums(gl.Orthogonal(tasks=1, d_in=20, d_out=10), ((-1.0,),)),
@@ -24,7 +25,7 @@ REVERSED_PLAIN = REVERSED.replace(tau_c=1.3, penalties=())
 @cached
 def after_reversals(experiment: gl.Experiment, seeds: int = 20) -> xr.Dataset:
     """Recovery after each reversal, and the lowest gate at the ends of the last two blocks."""
-    results = gl.simulate(experiment, seeds, (record.loss, record.gates))
+    results = gl.simulate(experiment, networks(seeds), (record.loss, record.gates))
     ends = metrics.end_of_block(results.gates, results).isel(block=slice(-2, None))
     return xr.Dataset({"recovery": metrics.time_to_criterion(results), "lowest_gate": ends.min(("block", "path"))})
 
@@ -81,7 +82,7 @@ def problem_times(experiment: gl.Experiment, paths: int, new: bool, before: str,
     """Time to a loss of 0.02 in each of six problems, after blocked practice on A and B, interleaved, or none."""
     curriculum = gl.Phases((*PRACTICE_BEFORE_SERIES[before], _series(new)))
     student = experiment.replace(network=gl.GatedLinear(paths=paths), curriculum=curriculum)
-    times = metrics.time_to_criterion(gl.simulate(student, seeds, (record.loss,)), 0.02)
+    times = metrics.time_to_criterion(gl.simulate(student, networks(seeds), (record.loss,)), 0.02)
     return times.isel(block=slice(-6, None)).assign_coords(block=range(1, 7)).rename(block="problem")
 
 

@@ -13,6 +13,7 @@ from gatedlib_book.claims import Measured, claim, sparse
 from gatedlib_book.estimates import Numbers, along, exact, fraction, mean, median
 from gatedlib_book.experiments import FLEXIBLE, REGULAR, SEEDS
 from gatedlib_book.forms import earlier
+from gatedlib_book.networks import networks
 from gatedlib_book.regimes import FLEXIBLE_ALIGNMENT, alignment_grid
 
 FOUR_PATHS = FLEXIBLE.replace(network=gl.GatedLinear(paths=4), curriculum=gl.Blocked(duration=25.0), a=0.545, b=5.45)
@@ -80,7 +81,7 @@ def unequal(share: float, experiment: gl.Experiment = REGULAR, rounds: int = 20)
 def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
     """Loss, gates and alignment every 0.01 time units, computed once and shared by claims and figures."""
     every = max(1, round(0.01 / experiment.flow.dt))
-    return gl.simulate(experiment, seeds, (record.loss, record.gates, record.alignment), every)
+    return gl.simulate(experiment, networks(seeds), (record.loss, record.gates, record.alignment), every)
 
 
 LAST = 3.0
@@ -145,7 +146,7 @@ def by_correlation(experiment: gl.Experiment) -> xr.Dataset:
     """Speed of recovery and specialization for teachers of every correlation."""
     return gl.sweep(
         experiment,
-        seeds=SEEDS,
+        seeds=networks(SEEDS),
         record=(record.loss, record.gates, record.weight_products),
         measure=recovery_and_specialization,
         correlation=FIVE_CORRELATIONS,
@@ -308,7 +309,8 @@ def random_switches(regular: gl.Experiment = REGULAR, random: gl.Experiment = RA
     The fraction of networks that are flexible in the end; each random sequence is one sample, of five networks.
     """
     even = alignment_grid(regular, REGULAR_SEEDS, block_length=MEAN_LENGTHS) > FLEXIBLE_ALIGNMENT
-    draws = alignment_grid(random, 5, mean_length=MEAN_LENGTHS, draw=tuple(range(DRAWS))) > FLEXIBLE_ALIGNMENT
+    draw = tuple(networks(DRAWS))
+    draws = alignment_grid(random, 5, mean_length=MEAN_LENGTHS, draw=draw) > FLEXIBLE_ALIGNMENT
     n = Numbers(
         mean_block_length=exact(MEAN_LENGTHS),
         flexible_fraction_regular=fraction(even),

@@ -18,6 +18,7 @@ from gatedlib_book import composition, depth, dynamics, experiments
 from gatedlib_book.cache import cached
 from gatedlib_book.estimates import Estimate, median, resampled
 from gatedlib_book.experiments import FLEXIBLE, FORGETFUL, SEEDS
+from gatedlib_book.networks import networks
 
 Change = Callable[[gl.Experiment], gl.Experiment]
 
@@ -69,7 +70,7 @@ VARIANTS = {
 
 def _run(experiment: gl.Experiment, seeds: Sequence[int], keep: Sequence[record.Quantity]) -> xr.Dataset:
     """A run of *Learning dynamics*, or one of other networks."""
-    known = seeds == range(SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
+    known = seeds == networks(SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
     return dynamics.run(experiment) if known else gl.simulate(experiment, seeds, keep)
 
 
@@ -129,7 +130,7 @@ def measured(name: str) -> xr.DataArray:
     """Every headline number of each network under one variant, dims number and seed."""
     changed, first, precise = VARIANTS[name]
     with jax.enable_x64(True) if precise else contextlib.nullcontext():
-        samples = [study(changed, range(first, first + SEEDS)) for study in STUDIES]
+        samples = [study(changed, networks(SEEDS, skip=first)) for study in STUDIES]
     numbers = {name: values.reset_coords(drop=True) for study in samples for name, values in study.items()}
     return xr.Dataset(numbers).to_dataarray("number")
 

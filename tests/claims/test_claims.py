@@ -87,7 +87,7 @@ def test_json_has_all_that_was_promised(capsys):
     assert status == 0
     assert [row["id"] for row in told] == [claim.id for claim in registry("2")]
     keys = {"id", "figure", "statement", "numbers", "interval", "mean", "reference", "expected", "holds", "seconds"}
-    keys |= {"kind", "form", "published", "seeds", "note", "conditions"}
+    keys |= {"kind", "form", "published", "seeds", "note", "conditions", "not_met"}
     assert all(set(row) == keys for row in told)
     assert set().union(*(row["numbers"] for row in told)) >= NAMES
     for row in told:
