@@ -23,6 +23,8 @@ from gatedlib._internal.validation import (
     to_plain,
     to_real,
 )
+from gatedlib.analysis.ratchet import Emergence as Emergence
+from gatedlib.analysis.ratchet import ratchet as ratchet
 from gatedlib.analysis.requirements import array_ending_with
 
 Numbers = Float[np.ndarray, "..."]
@@ -293,6 +295,58 @@ def steady_spread(
     phi = 2 * distance * ratio * np.tanh(length / (4 * tau_w))
     difference, gates = as_float_array("apart", apart), as_float_array("gates", gates)
     return np.abs(ratio * difference * np.sinh(phi) + gates * np.cosh(phi))
+
+
+def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, distance: Given) -> Numbers:
+    r"""How far the block after the first zero carries the gates, relative to all the way from one path to the other.
+
+    .. math::
+
+        \frac{H}{\kappa} \sinh^2 \frac\varphi2, \qquad H = 2 \sqrt\kappa\, \delta + \delta^2, \qquad
+        \delta = \frac{e^{-t^*/2\tau_w}}{1 + q} \Big( 1 - e^{-(\tau_B - t^*)/\tau_w} \Big), \qquad
+        1 - e^{-t^*/2\tau_w} = (1 - q) \Big( 1 - \frac{\ln S}\varphi \Big)
+
+    with the angle :math:`\varphi` of `steady_spread`, :math:`q = e^{-\tau_B/2\tau_w}` and :math:`\kappa` of `Switch`.
+    The gates reach zero at :math:`t^*`, when their difference, which ends the block at S by the linear theory, is 1.
+    What is left of the block one path learns alone, by :math:`\delta` times the teachers' distance. The next block has
+    to turn the gates by :math:`2 \operatorname{arsinh} \sqrt{\kappa/H}`: where this number is 1 or more it does, and
+    paths specialize. Where it is less they may still, later: each block that closes a gate adds to H (see `ratchet`).
+
+    Args:
+        spread: S, the largest difference of the gates by `gate_divergence` or `steady_spread`.
+        block_length: :math:`\tau_B`.
+        tau_w: time constant of the weights.
+        tau_c: time constant of the gates.
+        distance: D.
+
+    Returns:
+        The number, of the shape to which the arguments broadcast; 0 where the spread is below 1, for no gate closes.
+
+    Raises:
+        ValueError: if a time or the distance is not above 0, or the spread is below 0 or nan.
+
+    Example:
+        >>> from gatedlib.analysis.theory import crossing
+        >>> crossing([0.5, 2.0, 2.0], [1.0, 1.0, 4.0], 1.0, 0.1, 2**0.5).round(2).tolist()
+        [0.0, 2.95, 322.53]
+
+    Source: this library.
+    """
+    settings = {"block_length": block_length, "tau_w": tau_w, "tau_c": tau_c, "distance": distance}
+    length, tau_w, tau_c, distance = (_positive_array(name, value) for name, value in settings.items())
+    for name in ("tau_w", "tau_c", "distance"):
+        require_finite(f"numbers in {name}", as_float_array(name, settings[name]))
+    spread = as_float_array("spread", spread)
+    if not np.all(spread >= 0):
+        raise refusal("spread", spread.tolist(), "must be 0 or above throughout", "Use gate_divergence")
+    kappa = tau_c / (distance**2 * tau_w)
+    phi = 2 / np.sqrt(kappa) * np.tanh(length / (4 * tau_w))
+    q = np.exp(-length / (2 * tau_w))
+    # A head start, from turns that did not undo each other, may exceed what one block can do: then zero comes at once.
+    left = 1 - (1 - q) * np.maximum(1 - np.log(np.maximum(spread, 1)) / phi, 0)  # exp(-t* / 2 tau_w)
+    learned = left / (1 + q) * (1 - (q / left) ** 2)
+    height = 2 * np.sqrt(kappa) * learned + learned**2
+    return np.where(spread >= 1, height / kappa * np.sinh(phi / 2) ** 2, 0.0)
 
 
 def _positive_array(name: str, value: Given, remedy: str = "Use those of the experiment") -> Numbers:
