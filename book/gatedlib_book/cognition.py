@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -223,6 +224,71 @@ def similarity(flexible: gl.Experiment = LEARNER) -> Measured:
         "blocks of 1: the share falls from each correlation to the next": n.share_saved_blocks_of_1.falls(),
         "at correlation 0.8 it is {}": n.share_saved_blocks_of_1.at(correlation=0.8) < 0.9,
         "blocks of 2: it is {} at all three": n.share_saved_blocks_of_2 > 0.98,
+    }
+
+
+ONE_LONG_BLOCK = 10.0
+"""How long each task is on when A is followed by B, and B by A again."""
+
+CRITERION_OF_A_B_A = 0.025
+"""A task counts as learned at a tenth of the loss of no answer, however alike tasks are."""
+
+
+@cached
+def a_b_a(experiment: gl.Experiment, correlation: float) -> xr.Dataset:
+    """Task A, then B, then A again: the time that each takes to learn, and what is left of A after B.
+
+    Interference is the loss on A that the best gates leave after B, over that of answering B.
+    """
+    tasks = gl.Correlated(tasks=2, d_in=20, d_out=10, correlation=correlation)
+
+    def after(order: tuple[int, ...], **start: Any) -> xr.Dataset:
+        blocks = gl.Blocked(blocks=len(order), block_length=ONE_LONG_BLOCK, order=order)
+        return gl.simulate(experiment.replace(teachers=tasks, curriculum=blocks), SEEDS, (record.loss,), **start)
+
+    learned = after((0, 1))
+    again = after((0,), initial=final_params(learned))
+    first = metrics.time_to_criterion(learned, CRITERION_OF_A_B_A)
+    second = metrics.time_to_criterion(again, CRITERION_OF_A_B_A)
+    times = {
+        "time_for_a": first.sel(block=1, drop=True),
+        "time_for_b": first.sel(block=2, drop=True),
+        "time_for_a_again": second.sel(block=1, drop=True),
+    }
+    left = transfer.loss_with(learned, transfer.best_gates(learned, nonnegative=True)).sel(task=0, drop=True)
+    wrong = (1 - correlation) / 2  # the loss of answering B, for teachers of squared length 1/2
+    return xr.Dataset({**times, "interference": left / wrong})
+
+
+@claim("A-B-A", counterfactual={"flexible": PLAIN})
+def similar_tasks_interfere(flexible: gl.Experiment = LEARNER, forgetful: gl.Experiment = PLAIN) -> Measured:
+    """Similar tasks transfer and interfere more; gates take away most of the interference and leave the transfer.
+
+    Tasks A, B and A again, each for 10 time units, by correlation: times to learn, and what B leaves of A.
+    """
+    own, plain = (
+        along("correlation", CORRELATIONS, [a_b_a(network, correlation) for correlation in CORRELATIONS])
+        for network in (flexible, forgetful)
+    )
+    most_similar = own.time_for_b.sel(correlation=CORRELATIONS[-1]) / plain.time_for_b.sel(correlation=CORRELATIONS[-1])
+    n = Numbers(
+        correlation=exact(CORRELATIONS),
+        time_for_b_over_a=median(own.time_for_b / own.time_for_a),
+        time_for_b_over_a_forgetful=median(plain.time_for_b / plain.time_for_a),
+        time_for_a_again_over_a=median(own.time_for_a_again / own.time_for_a),
+        time_for_a_again_over_a_forgetful=median(plain.time_for_a_again / plain.time_for_a),
+        interference=median(own.interference),
+        interference_forgetful=median(plain.interference),
+        time_for_b_flexible_over_forgetful=median(most_similar),
+    )
+    return n, {
+        "flexible: the time for B, over that for A, falls with similarity": n.time_for_b_over_a.falls(),
+        "interference rises with it": n.interference.rises(),
+        "but it stays at {} of the loss of answering B": n.interference < 0.1,
+        "forgetful: it is {} of it": n.interference_forgetful > 0.4,
+        "the time for B at correlation 0.8 is {} times that of the forgetful network": (
+            n.time_for_b_flexible_over_forgetful.within(0.8, 1.25)
+        ),
     }
 
 

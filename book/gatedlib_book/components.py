@@ -12,7 +12,7 @@ from gatedlib import metrics, record
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, along, exact, fraction, median
-from gatedlib_book.experiments import TASKS
+from gatedlib_book.experiments import TASKS, halves
 from gatedlib_book.forms import GATE_SPREAD, earlier
 from gatedlib_book.networks import networks
 
@@ -50,10 +50,16 @@ FINAL_AGE = 24
 
 def aligned(results: xr.Dataset) -> xr.DataArray:
     """Alignment of paths with components, matched anew at every time, dims seed and time."""
-    scores = metrics.components(results).alignment.transpose("seed", "time", "task", "path").values
-    tasks = np.arange(scores.shape[2])
-    best = np.max([scores[:, :, tasks, order].mean(-1) for order in itertools.permutations(tasks)], 0)
-    return xr.DataArray(best, {"seed": results.seed, "time": results.time}, ("seed", "time"), name="aligned")
+    return _best_alignment(metrics.components(results).alignment)
+
+
+def _best_alignment(alignment: xr.DataArray) -> xr.DataArray:
+    """The mean alignment of tasks, each with another path, for the best choice of paths at every time."""
+    scores = alignment.transpose("seed", "time", "task", "path").values
+    tasks, paths = (np.arange(size) for size in scores.shape[2:])
+    choices = itertools.permutations(paths, len(tasks))
+    best = np.max([scores[:, :, tasks, choice].mean(-1) for choice in choices], 0)
+    return xr.DataArray(best, {"seed": alignment.seed, "time": alignment.time}, ("seed", "time"), name="aligned")
 
 
 @cached
@@ -200,4 +206,129 @@ def clock(courses: tuple[Course, ...] = COURSES, ord: int = 1) -> Measured:
         "after 20 v blocks it is {}": n.alignment_after_20_v_blocks < FOUND_ALIGNMENT,
         "v = 1: the fraction of networks that find them within 400 blocks is {}": n.found_fraction_ever_at_speed_1
         < 0.1,
+    }
+
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+def ring(parts: int) -> Pairs:
+    """Each part together with the next one, and the last with the first."""
+    return tuple((part, (part + 1) % parts) for part in range(parts))
+
+
+WHOLES: dict[str, Pairs] = {
+    "ring of three": ring(3),
+    "ring of four": ring(4),
+    "ring of five": ring(5),
+    "ring of four, one more pair": (*ring(4), (0, 2)),
+    "all pairs of four": tuple(itertools.combinations(range(4), 2)),
+}
+"""Sets of wholes: which pairs of parts are on, in this order. The first is that of Fig. A.14."""
+
+COMPARED = 150
+"""How many networks are trained on each set of wholes."""
+
+
+def wholes(pairs: Pairs, spare_paths: int = 0, gate_spread: float = GATE_SPREAD) -> gl.Experiment:
+    """Training on the means of pairs of parts in turn, with gates ten times as fast as weights, for 120 blocks.
+
+    Further tasks, which are never on, are the mirror images of the parts: each reflected at the mean of all of them.
+    """
+    parts = 1 + max(itertools.chain(*pairs))
+    mirror_images = tuple(map(tuple, (2 / parts - np.eye(parts)).tolist()))
+    order = tuple(range(parts, parts + len(pairs)))
+    return at_speed(*COURSES[0], blocks=1).replace(
+        teachers=gl.Sums(
+            gl.Orthogonal(tasks=parts, d_in=30, d_out=6, scale=COURSES[0][2]), (*halves(pairs, parts), *mirror_images)
+        ),
+        network=gl.GatedLinear(parts + spare_paths, gate_spread=gate_spread),
+        curriculum=gl.Blocked(blocks=120, order=order),
+        dt=4e-3,
+    )
+
+
+@cached
+def shown(experiment: gl.Experiment) -> xr.Dataset:
+    """At the start of each block, how well paths align with the parts and with their mirror images; and the gates."""
+    keep = (record.alignment, record.gates)
+    results = gl.simulate(experiment, COMPARED, keep, every=round(1 / experiment.flow.dt))
+    parts = metrics.components(results).sizes["task"]
+    mirrored = _best_alignment(results.alignment.isel(task=slice(-parts, None)))
+    return xr.Dataset({"aligned": aligned(results), "mirrored": mirrored, "gates": results.gates})
+
+
+def _at_end(alignment: xr.DataArray) -> Estimate:
+    """The fraction of networks whose paths are aligned in the end."""
+    return fraction(alignment.isel(time=-1, drop=True) > FOUND_ALIGNMENT)
+
+
+def _ever(alignment: xr.DataArray) -> Estimate:
+    """The fraction of networks whose paths are aligned at some time."""
+    return fraction((alignment > FOUND_ALIGNMENT).any("time"))
+
+
+@claim("wholes", counterfactual={"even": WHOLES["all pairs of four"]})
+def even_ring(even: Pairs = WHOLES["ring of four"]) -> Measured:
+    """Wholes that span less than their parts hide them; wholes that span them need not show them.
+
+    Which fraction of networks align with the parts at any time in 120 blocks of pairs of parts, by set of wholes.
+    """
+    found = {name: _ever(shown(wholes(pairs)).aligned) for name, pairs in WHOLES.items()}
+    hidden_parts = shown(wholes(even)).aligned
+    n = Numbers(
+        found_fraction_ring_of_three=found["ring of three"],
+        found_fraction_even_ring=_ever(hidden_parts),
+        highest_alignment_even_ring=exact(hidden_parts.max()),
+        found_fraction_ring_of_five=found["ring of five"],
+        found_fraction_one_more_pair=found["ring of four, one more pair"],
+    )
+    return n, {
+        "a ring of three shows the parts at some time to a fraction of {}": n.found_fraction_ring_of_three > 0.9,
+        "a ring of four, whose wholes span less than four parts, to {}": n.found_fraction_even_ring < 0.05,
+        "its highest alignment, of all networks and times, is {}": n.highest_alignment_even_ring < 0.87,
+        "a ring of five, whose wholes span all parts, to {}": n.found_fraction_ring_of_five < 0.15,
+        "a ring of four with one more pair, which do so too, to {}": n.found_fraction_one_more_pair < 0.3,
+    }
+
+
+@claim("mirror", counterfactual={"pairs": WHOLES["ring of four, one more pair"]})
+def mirror(pairs: Pairs = WHOLES["all pairs of four"]) -> Measured:
+    """Networks that see all pairs of four parts find the parts or their mirror images, and which depends on the start.
+
+    Fractions of networks that align with either after 120 blocks, gates spread by 0.1 at the start, or equal.
+    """
+    spread, equal = shown(wholes(pairs)), shown(wholes(pairs, gate_spread=0.0))
+    n = Numbers(
+        found_fraction=_at_end(spread.aligned),
+        mirrored_fraction=_at_end(spread.mirrored),
+        either_fraction=_at_end(np.maximum(spread.aligned, spread.mirrored)),
+        found_fraction_equal_start=_at_end(equal.aligned),
+        mirrored_fraction_equal_start=_at_end(equal.mirrored),
+        either_fraction_equal_start=_at_end(np.maximum(equal.aligned, equal.mirrored)),
+    )
+    return n, {
+        "gates that begin unequal: a fraction of {} finds the parts": n.found_fraction > 0.6,
+        "gates that begin equal: {} find the mirror images": n.mirrored_fraction_equal_start > 0.5,
+        "with unequal gates {} find either": n.either_fraction > 0.8,
+        "and with equal gates {}": n.either_fraction_equal_start > 0.8,
+    }
+
+
+@claim("spare", counterfactual={"spare_paths": 0, "pairs": WHOLES["ring of four"]})
+def spare_path(spare_paths: int = 1, pairs: Pairs = WHOLES["ring of three"]) -> Measured:
+    """A spare path does not hide the parts: some three of four paths are the parts, and the fourth is in use too.
+
+    Four paths for the wholes of Fig. A.14: alignment after 120 blocks; gates at the ends of the last three blocks.
+    """
+    trained = shown(wholes(pairs, spare_paths))
+    widest = trained.gates.isel(time=slice(-3, None)).max("time")
+    n = Numbers(
+        found_fraction_without_spare=_at_end(shown(wholes(pairs)).aligned),
+        found_fraction=_at_end(trained.aligned),
+        largest_gate_of_least_used_path=median(widest.min("path")),
+    )
+    return n, {
+        "a fraction of {} finds the parts": n.found_fraction > 0.85,
+        "the path that opens least has a gate of {} at the end of some block": n.largest_gate_of_least_used_path > 0.2,
     }

@@ -308,6 +308,21 @@ CORRESPONDENCE = (
         "blocks of 1 still save {saved:.0%} at correlation 0.8",
     ),
     (
+        "Blocking helps similar structures, in one order {cite}`menghi2025`",
+        "no",
+        "blocks of 1 save less the more alike tasks are, and no order is special",
+    ),
+    (
+        "Similar tasks transfer and interfere more {cite}`holton2026`",
+        "yes, if told the task",
+        "learning B harms A by {harm:.3f} at correlation 0.8, {harm_different:.4f} at 0",
+    ),
+    (
+        "Who transfers better interferes more {cite}`holton2026`",
+        "no",
+        "the flexible network takes {transfer:.2f} times as long for B as the forgetful one",
+    ),
+    (
         "Blocked training helps composition {cite}`dekker2022`",
         "yes, if uneven",
         "uneven mixtures take {mixtures_blocked:.2f} blocked, {mixtures_interleaved:.2f} interleaved",
@@ -345,7 +360,7 @@ def correspondence() -> list[tuple[str, str, str]]:
     """The rows of `CORRESPONDENCE` with the numbers of this book, which the claims of other chapters measure."""
     flexible, plain = (cognition.exposure(network).cued.median("seed") for network in (LEARNER, PLAIN))
     order, mixtures = cognition.early_or_late.outcome().numbers, reversals.composing.outcome().numbers
-    problems = reversals.learning_set.outcome().numbers
+    problems, sequence = reversals.learning_set.outcome().numbers, cognition.similar_tasks_interfere.outcome().numbers
     numbers = {
         "practised": cognition.post_switch.outcome().numbers.last_over_first_flexible,
         "duration": cognition.depth_and_duration.outcome().numbers.duration.at(block=20),
@@ -353,6 +368,9 @@ def correspondence() -> list[tuple[str, str, str]]:
         "early": order.cued_loss_early,
         "late": order.cued_loss_late,
         "saved": cognition.similarity.outcome().numbers.share_saved_blocks_of_1.at(correlation=0.8),
+        "harm": sequence.interference.at(correlation=0.8),
+        "harm_different": sequence.interference.at(correlation=0.0),
+        "transfer": sequence.time_for_b_flexible_over_forgetful,
         "mixtures_blocked": mixtures.uneven_mixtures_blocked,
         "mixtures_interleaved": mixtures.uneven_mixtures_interleaved,
         "new_problem": problems.new_over_novice_2_paths,

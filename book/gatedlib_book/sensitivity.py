@@ -14,10 +14,12 @@ import xarray as xr
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.model.experiment import setting
+from gatedlib.simulation.results import final_params
 from gatedlib_book import composition, depth, dynamics, experiments
 from gatedlib_book.cache import cached
-from gatedlib_book.estimates import Estimate, median, resampled
-from gatedlib_book.experiments import FLEXIBLE, FORGETFUL, SEEDS
+from gatedlib_book.claims import Measured, claim
+from gatedlib_book.estimates import Estimate, Numbers, along, exact, median, resampled
+from gatedlib_book.experiments import FLEXIBLE, FORGETFUL, REGULAR, SEEDS
 from gatedlib_book.networks import networks
 
 Change = Callable[[gl.Experiment], gl.Experiment]
@@ -182,3 +184,89 @@ def table(variants: Iterable[str] = VARIANTS) -> xr.Dataset:
         values |= {"change": moved.value, "change_low": moved.low, "change_high": moved.high}
         columns.append(xr.Dataset({key: ("number", of) for key, of in values.items()}, {"number": samples.number}))
     return xr.concat(columns, xr.Variable("variant", list(variants))).transpose("number", "variant")
+
+
+WEAK = REGULAR.replace(a=0.02, b=0.2)
+"""The flexible network with penalties less than a quarter as strong, so that the loss is as stiff as they are."""
+
+SHORT_STEP, LONG_STEP = 1 / 200, 1 / 32
+"""Steps of networks that are compared; gates under the bound of Fig. 2 are stable below 1/30."""
+
+ONE_SWITCH_STEPS = (1 / 200, 1 / 50, 1 / 20)
+"""Steps in which trained networks go through one switch without penalties."""
+
+
+SPARE_SEEDS = 100
+"""How many networks have spare paths: they differ in how many of these they use."""
+
+
+def trained_in_steps(experiment: gl.Experiment, dt: float) -> xr.DataArray:
+    """The specialization of networks that were trained in steps of dt, dims seed."""
+    results = gl.simulate(experiment.replace(dt=dt), SEEDS, (record.weight_products,), every=round(1 / dt))
+    return metrics.specialization(results).isel(time=-1, drop=True)
+
+
+@cached
+def lost_at_switch(experiment: gl.Experiment) -> xr.DataArray:
+    r"""What one switch takes from the difference that learning conserves, over what theory says, dims step and seed.
+
+    .. math::
+
+        J = \tau_w \|W_1 - W_2\|^2 - \tau_c (c_1 - c_2)^2, \qquad
+        -\Delta J = \frac{D^2\, dt}{1 - D^2 dt / 4 \tau_c}
+
+    Networks trained in short steps go through a switch in steps of other lengths, without penalties.
+    """
+    results = gl.simulate(experiment, SEEDS, (record.loss,))
+    last = int(experiment.schedule().block_tasks[-1])
+    tau_w, tau_c = (setting(experiment, name) for name in ("tau_w", "tau_c"))
+
+    def distance(of: xr.Dataset) -> xr.DataArray:
+        weights = of.final_weights
+        return ((weights.isel(path=0) - weights.isel(path=1)) ** 2).sum(("out", "in"))
+
+    def conserved(of: xr.Dataset) -> xr.DataArray:
+        gates = of.final_gates
+        return tau_w * distance(of) - tau_c * (gates.isel(path=0) - gates.isel(path=1)) ** 2
+
+    shares = []
+    for dt in ONE_SWITCH_STEPS:
+        switch = experiment.replace(penalties=(), dt=dt, curriculum=gl.Blocked(blocks=1, order=(1 - last,)))
+        after = gl.simulate(switch, SEEDS, (record.loss,), initial=final_params(results))
+        expected = distance(results) * dt / (1 - distance(results) * dt / (4 * tau_c))
+        shares.append((conserved(results) - conserved(after)) / expected)
+    return along("step", ONE_SWITCH_STEPS, shares)
+
+
+@claim("large-steps", counterfactual={"weak": REGULAR})
+def large_steps(weak: gl.Experiment = WEAK, strong: gl.Experiment = REGULAR) -> Measured:
+    """Large steps bring the paths of a trained network nearer to each other, unless the bound is strong.
+
+    Specialization after 40 blocks in steps of 1/32 over that in steps of 1/200; and what a switch takes, by step.
+    """
+
+    def ratio(experiment: gl.Experiment) -> xr.DataArray:
+        return trained_in_steps(experiment, LONG_STEP) / trained_in_steps(experiment, SHORT_STEP)
+
+    n = Numbers(
+        step=exact(ONE_SWITCH_STEPS),
+        loss_at_switch_over_theory=median(lost_at_switch(strong)),
+        specialization_weak_bound=median(trained_in_steps(weak, SHORT_STEP)),
+        specialization_long_over_short_step=median(ratio(weak)),
+        specialization_long_over_short_step_strong_bound=median(ratio(strong)),
+    )
+    return n, {
+        "what a switch takes from the conserved difference is {} times what theory says": (
+            n.loss_at_switch_over_theory.within(0.97, 1.05)
+        ),
+        "a weak bound: in long steps paths end {} times as far apart (squared)": n.specialization_long_over_short_step
+        < 0.92,
+        "with the bound of Fig. 2 {} times": n.specialization_long_over_short_step_strong_bound.within(0.97, 1.03),
+    }
+
+
+def paths_sharing(dt: float) -> Estimate:
+    """How many of four paths serve a task after 40 blocks, in steps of dt, by the participation ratio of the gates."""
+    results = gl.simulate(WEAK.replace(network=gl.GatedLinear(paths=4), dt=dt), SPARE_SEEDS, (record.gates,))
+    gates = abs(metrics.end_of_block(results.gates, results))
+    return median(metrics.last(gates.sum("path") ** 2 / (gates**2).sum("path"), 6))

@@ -229,6 +229,13 @@ class BlockSequence(Curriculum):
         >>> gl.BlockSequence(tasks=(0, 1, 0), lengths=(1.0, 2.0, 1.0)).schedule(dt=1.0).tasks
         array([0, 1, 1, 0], dtype=int32)
 
+        A gradual transition is a walk over tasks that are mixtures, here from A over two of them to B:
+
+        >>> mixtures = gl.Sums(gl.Orthogonal(), weights=[(2 / 3, 1 / 3), (1 / 3, 2 / 3)])
+        >>> walk = gl.BlockSequence(tasks=(0, 2, 3, 1), lengths=(0.8, 0.1, 0.1, 0.8))
+        >>> gl.Experiment(mixtures, gl.GatedLinear(paths=2), walk, gl.Flow(tau_w=1.3, tau_c=0.03)).schedule().stop
+        array([ 800,  900, 1000, 1800])
+
     Source: this library; unequal exposure is not in the paper.
     """
 
