@@ -223,16 +223,17 @@ def first_specialized(experiment: gl.Experiment, seeds: int = MANY, blocks: int 
 
     All are trained as the experiment says, and those that are late once more, for as many blocks as are given here.
     """
-    twice = {"record": (record.weight_products,), "every": round(0.5 / float(experiment.flow.dt))}
+    every = round(0.5 / float(experiment.flow.dt))
 
-    def first(results: xr.Dataset) -> xr.DataArray:
+    def first(experiment: gl.Experiment, seeds: int | list[int]) -> xr.DataArray:
+        results = gl.simulate(experiment, seeds, (record.weight_products,), every=every)
         apart = metrics.specialization(results) > SPECIALIZED
         return results.time[apart.argmax("time")].where(apart.any("time"), np.inf).drop_vars("time")
 
-    when = first(gl.simulate(experiment, seeds, **twice))
+    when = first(experiment, seeds)
     late = when.seed[np.isinf(when)].values.tolist()
     if late:
-        when.loc[{"seed": late}] = first(gl.simulate(experiment.replace(blocks=blocks), late, **twice))
+        when.loc[{"seed": late}] = first(experiment.replace(blocks=blocks), late)
     return when.rename("first_specialized")
 
 

@@ -33,7 +33,7 @@ SLOWED = (1.0, 4.0, 16.0, 32.0)
 """How many times slower gates become once the network is trained."""
 
 COORDINATES = (2, 200, 1800)
-"""How many numbers a path has, of which two tasks use two: those two alone, as many as in Fig. 2, nine times as many."""
+"""How many numbers a path has, of which tasks use two: those two alone, as many as in Fig. 2, nine times as many."""
 
 
 @record.quantity()
@@ -211,8 +211,8 @@ def ratchet(ord: int = 1) -> Measured:
 def afterwards(then: gl.Experiment, before: gl.Experiment) -> xr.Dataset:
     """What becomes of the paths' squared distance when a trained network learns on, relative to that of the teachers.
 
-    Dims seed: the `least` it comes to, the `bound` below which the ratchet does not let it, the `last`; and `alignment`,
-    in the end, of the paths with the first two tasks, which were practised before.
+    Dims seed: the `least` it comes to, the `bound` below which the ratchet does not let it, the `last`; and
+    `alignment`, in the end, of the paths with the first two tasks, which were practised before.
     """
     trained = gl.simulate(before, SEEDS, every=round(1 / float(before.flow.dt)))
     keep = (record.gates, record.weight_products, record.alignment)
@@ -231,6 +231,12 @@ def afterwards(then: gl.Experiment, before: gl.Experiment) -> xr.Dataset:
     )
 
 
+def after_slowing(by: float, ord: int = 1) -> xr.Dataset:
+    """What `afterwards` says of 100 blocks of the same tasks with gates that are so many times slower."""
+    slower = CONSERVED.replace(blocks=100, ord=ord, tau_c=by * float(CONSERVED.flow.tau_c))
+    return afterwards(slower, LONGER_TRAINED)
+
+
 @claim("apart", counterfactual={"ord": 2})
 def apart(ord: int = 1) -> Measured:
     """Paths that have come apart stay apart, whatever tasks follow and however slow gates become.
@@ -239,9 +245,7 @@ def apart(ord: int = 1) -> Measured:
     never seen before, and in 100 blocks of its own tasks with slowed gates; and by how much it undercuts the bound.
     """
     new = afterwards(TWO_OF_EIGHT.replace(curriculum=NEW_TASKS, ord=ord), TWO_OF_EIGHT)
-    longer = CONSERVED.replace(blocks=100, ord=ord)
-    tau_c = float(CONSERVED.flow.tau_c)
-    slowed = along("slowed", SLOWED, [afterwards(longer.replace(tau_c=by * tau_c), LONGER_TRAINED) for by in SLOWED])
+    slowed = along("slowed", SLOWED, [after_slowing(by, ord) for by in SLOWED])
     n = Numbers(
         least_distance_new_tasks=median(new.least),
         bound_undercut_new_tasks=median(new.bound - new.least),

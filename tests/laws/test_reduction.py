@@ -102,9 +102,7 @@ def random_run(seed, paths, tasks, batch, penalties=(), dt=0.01, lowest=0.2):
     with jax.enable_x64(True):
         blocks = gl.BlockSequence(tuple(rng.integers(tasks, size=4).tolist()), (0.2,) * 4)
         inputs = gl.Population() if batch is None else gl.Sampled(batch)
-        flow = gl.Flow(
-            tau_w=rng.uniform(0.5, 2), tau_c=rng.uniform(0.1, 2), dt=dt, penalties=penalties, inputs=inputs
-        )
+        flow = gl.Flow(tau_w=rng.uniform(0.5, 2), tau_c=rng.uniform(0.1, 2), dt=dt, penalties=penalties, inputs=inputs)
         experiment = gl.Experiment(
             gl.Given(rng.normal(size=(tasks, 2, 5)) / 3), gl.GatedLinear(paths=paths), blocks, flow
         )
