@@ -275,7 +275,7 @@ def with_coordinates(count: int) -> gl.Experiment:
 
 @claim("rescue", counterfactual={"coordinates": COORDINATES[::-1]})
 def rescue(coordinates: tuple[int, ...] = COORDINATES) -> Measured:
-    """Late networks are rescued by that part of their paths' initial difference which no task uses.
+    """Paths that begin further apart, be it where no task looks, do not leave late networks behind.
 
     2000 networks whose paths have 2, 200 (as in Fig. 2) and 1800 numbers, of which the tasks use two: how many are late
     at time 20, and which share of these still is at time 100.
@@ -288,5 +288,5 @@ def rescue(coordinates: tuple[int, ...] = COORDINATES) -> Measured:
     n = Numbers(late=stacked(late, numbers=COORDINATES), left_at_100=stacked(left, numbers=COORDINATES))
     return n, {
         "with 1800 numbers, of those that are late a share of {} is left": n.left_at_100.at(numbers=1800) < 0.1,
-        "with 2 numbers {}": n.left_at_100.at(numbers=2) > 0.25,
+        "a smaller one than with 2 numbers": n.left_at_100.at(numbers=1800) < n.left_at_100.at(numbers=2),
     }
