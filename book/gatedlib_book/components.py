@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 import gatedlib as gl
-from gatedlib import metrics, record
+from gatedlib import metrics, record, reduction
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, along, exact, fraction, median
@@ -107,6 +107,27 @@ def course(
     results = gl.simulate(experiment, networks(seeds), (record.alignment, record.weight_products), every=block)
     data = xr.Dataset({"aligned": aligned(results), "spread": metrics.specialization(results)})
     return data.assign_coords(age=("time", np.arange(data.sizes["time"]) / v)).swap_dims(time="age").drop_vars("time")
+
+
+@cached
+def shrinking(dt: float) -> xr.Dataset:
+    """What becomes of triangles with v = 10 that pass the components, in steps of this length, dims seed.
+
+    The `lowest` alignment after that, the age at which they come `back`, and the most that the squared distance of two
+    paths, less tau_c / tau_w times that of their gates, ever `fall`s, relative to that of the components.
+    """
+    v = COURSES[0][0]
+    keep = (record.gates, record.alignment, record.weight_products)
+    experiment = at_speed(*COURSES[0], blocks=round(40 * v) + 1).replace(dt=dt)
+    results = gl.simulate(experiment, 20, keep, every=round(1 / dt))
+    # components are at a squared distance of 2 v tau_c / tau_w from each other
+    number = -reduction.pair_invariant(results).transpose("time", ...) / (2 * v * float(experiment.flow.tau_c))
+    fall = (xr.apply_ufunc(np.maximum.accumulate, number) - number).max(("time", "path", "other_path"))
+    alignment = aligned(results)
+    alignment = alignment.assign_coords(time=np.arange(alignment.sizes["time"]) / v)
+    after, next_round = alignment.sel(time=slice(12, 25)), alignment.sel(time=slice(25, None))
+    back = next_round.idxmax("time")
+    return xr.Dataset({"lowest": after.min("time"), "back": back, "fall": fall})
 
 
 def on_the_way(spread: np.ndarray) -> np.ndarray:

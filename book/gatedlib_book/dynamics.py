@@ -8,12 +8,18 @@ import numpy as np
 import xarray as xr
 
 import gatedlib as gl
-from gatedlib import metrics
+from gatedlib import metrics, record
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim, sparse
-from gatedlib_book.estimates import Numbers, fraction, mean, median
-from gatedlib_book.experiments import FLEXIBLE_AND_FORGETFUL, SEEDS, SPECIALIZED
+from gatedlib_book.estimates import Numbers, along, fraction, mean, median
+from gatedlib_book.experiments import CONSERVED, FLEXIBLE_AND_FORGETFUL, SEEDS, SPECIALIZED
 from gatedlib_book.networks import networks
+
+MANY = 1000
+"""How many networks are counted, where a few in a hundred differ."""
+
+PATIENCE = 1000
+"""For how many blocks those are followed that have not specialized within the blocks of their experiment."""
 
 
 @cached
@@ -31,7 +37,7 @@ def run(experiment: gl.Experiment, seeds: int = SEEDS) -> xr.Dataset:
 def end_of_blocks(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
     """Late in training the flexible network ends every block without error; the forgetful one does not.
 
-    End loss over blocks; the mean over seeds too, which the few networks that never specialize dominate.
+    End loss over blocks; the mean over seeds too, which the few networks that are late to specialize dominate.
     """
     samples = metrics.end_loss(run(flexible))
     n = Numbers(
@@ -209,4 +215,41 @@ def recovery(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
         "flexible: it is {} at block 20": flexible_times.at(block=20) < 0.1,
         "forgetful: no shorter at block 20 than at block 5": forgetful_times.at(block=20)
         >= forgetful_times.at(block=5),
+    }
+
+
+@cached
+def first_specialized(experiment: gl.Experiment, seeds: int = MANY, blocks: int = PATIENCE) -> xr.DataArray:
+    """When networks specialize, dims seed: looked at twice in a time unit; infinite if they have not within `blocks`.
+
+    All are trained as the experiment says, and those that are late once more, for as many blocks as are given here.
+    """
+    every = round(0.5 / float(experiment.flow.dt))
+
+    def first(experiment: gl.Experiment, seeds: int | list[int]) -> xr.DataArray:
+        results = gl.simulate(experiment, seeds, (record.weight_products,), every=every)
+        apart = metrics.specialization(results) > SPECIALIZED
+        return results.time[apart.argmax("time")].where(apart.any("time"), np.inf).drop_vars("time")
+
+    when = first(experiment, seeds)
+    late = when.seed[np.isinf(when)].values.tolist()
+    if late:
+        when.loc[{"seed": late}] = first(experiment.replace(blocks=blocks), late)
+    return when.rename("first_specialized")
+
+
+@claim("late", counterfactual={"experiment": CONSERVED.replace(dt=5e-3)})
+def late(experiment: gl.Experiment = CONSERVED) -> Measured:
+    """A few networks in a hundred are late to become flexible, and hardly any of these are left in the end.
+
+    The share of 1000 networks that have specialized by some times, and, of those late at 20, by 1000.
+    """
+    when, times = first_specialized(experiment), (20, 60, 220, 1000)
+    n = Numbers(
+        specialized_by=fraction(along("time", times, [when <= time for time in times])),
+        late_ones_specialized=fraction(when[when > 20] <= PATIENCE),
+    )
+    return n, {
+        "by time 20 the share that has specialized is {}": n.specialized_by.at(time=20).within(0.94, 0.99),
+        "of those that have not, {} specialize by time 1000": n.late_ones_specialized > 0.7,
     }

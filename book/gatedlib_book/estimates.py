@@ -1,7 +1,7 @@
 """Numbers over seeds with their 95 % intervals, and what may be said of them: a comparison is of whole intervals.
 
 The number given for a sample of seeds is the median, that is, the typical network, with its distribution-free
-interval: over seeds, networks come in two kinds (most specialize, a few never do), and a mean would describe neither.
+interval: a few networks in a hundred are late to specialize, and a mean would describe neither them nor the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The invariant: what learning conserves until a gate reaches zero, and what follows. None of this is in the paper."""
+"""The invariant: what learning conserves until a gate reaches zero, and never raises. None of this is in the paper."""
 
 from __future__ import annotations
 
@@ -13,9 +13,28 @@ from gatedlib import metrics, record, reduction
 from gatedlib.model.experiment import setting
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
-from gatedlib_book.estimates import Numbers, along, exact, median
-from gatedlib_book.experiments import CONSERVED, FLEXIBLE, SEEDS
+from gatedlib_book.dynamics import first_specialized
+from gatedlib_book.estimates import Numbers, along, exact, fraction, median, stacked
+from gatedlib_book.experiments import CONSERVED, FAMILY, FLEXIBLE, SEEDS
 from gatedlib_book.networks import networks
+
+THREE_PATHS = CONSERVED.replace(paths=3, gate_init=1 / 3, teachers=gl.Orthogonal(tasks=3, d_in=20, d_out=6))
+"""The settings of Fig. 2 with three tasks and three paths."""
+
+LONGER_TRAINED = CONSERVED.replace(blocks=40)
+"""The flexible network, learning from all inputs at once for 40 blocks."""
+
+TWO_OF_EIGHT = CONSERVED.replace(teachers=FAMILY, curriculum=gl.Blocked(blocks=30, order=(0, 1)))
+"""The settings of Fig. 2 with two tasks of a family of eight."""
+
+NEW_TASKS = gl.Blocked(blocks=60, order=(2, 3, 4, 5, 6, 7))
+"""The other six of the family in turn."""
+
+SLOWED = (1.0, 4.0, 16.0, 32.0)
+"""How many times slower gates become once the network is trained."""
+
+COORDINATES = (2, 200, 1800)
+"""How many numbers a path has, of which tasks use two: those two alone, as many as in Fig. 2, nine times as many."""
 
 
 @record.quantity()
@@ -146,4 +165,130 @@ def norm(experiment: gl.Experiment = CONSERVED, orders: tuple[int, int] = (1, 2)
         ),
         "k = 2: it is {} times tau_c / tau_w": n.specialization_before_zero_k2 / n.limit > 4,
         "k = 2: the law accounts for it, with an error of {}": n.law_error_k2 < 0.05,
+    }
+
+
+def rise(results: xr.Dataset) -> xr.DataArray:
+    """The most that a pair's invariant ever rises above an earlier value, in units of tau_c, over pairs, dims seed."""
+    invariant = reduction.pair_invariant(results).transpose("time", ...)
+    lowest = xr.apply_ufunc(np.minimum.accumulate, invariant)
+    tau_c = gl.results.settings(results)["flow.tau_c"]
+    return (invariant - lowest).max(("time", "path", "other_path")) / tau_c
+
+
+def fall(results: xr.Dataset) -> xr.DataArray:
+    """How far the pairs' invariants fall from beginning to end, in units of tau_c, the most of all pairs, dims seed."""
+    invariant = reduction.pair_invariant(results)
+    tau_c = gl.results.settings(results)["flow.tau_c"]
+    return (invariant.isel(time=0) - invariant.isel(time=-1)).max(("path", "other_path")) / tau_c
+
+
+@claim("ratchet", counterfactual={"ord": 2})
+def ratchet(ord: int = 1) -> Measured:
+    """What is conserved until a gate reaches zero never rises, but for the error of finite steps.
+
+    Two paths on two tasks and three on three: how far a pair's invariant rises above an earlier value, in units of
+    tau_c, with steps of dt and dt/2; and how far it falls.
+    """
+    rises, ratios, falls = [], [], []
+    for experiment in (CONSERVED.replace(ord=ord), THREE_PATHS.replace(ord=ord)):
+        results, halved = pair(experiment), pair(experiment.replace(dt=float(experiment.flow.dt) / 2))
+        rises.append(rise(results))
+        ratios.append(rises[-1] / rise(halved))
+        falls.append(fall(results))
+    paths = (2, 3)
+    n = Numbers(
+        invariant_rise=median(along("paths", paths, rises)),
+        invariant_rise_halved_step=median(along("paths", paths, ratios)),
+        invariant_fall=median(along("paths", paths, falls)),
+    )
+    return n, {
+        "the largest rise is {} tau_c": n.invariant_rise < 0.05,
+        "halving the step divides it by a number {}": n.invariant_rise_halved_step.within(1.7, 2.3),
+        "while it falls by {} tau_c": n.invariant_fall > 10,
+    }
+
+
+@cached
+def afterwards(then: gl.Experiment, before: gl.Experiment) -> xr.Dataset:
+    """What becomes of the paths' squared distance when a trained network learns on, relative to that of the teachers.
+
+    Dims seed: the `least` it comes to, the `bound` below which the ratchet does not let it, the `last`; and
+    `alignment`, in the end, of the paths with the first two tasks, which were practised before.
+    """
+    trained = gl.simulate(before, SEEDS, every=round(1 / float(before.flow.dt)))
+    keep = (record.gates, record.weight_products, record.alignment)
+    results = gl.simulate(then, SEEDS, keep, every=2, initial=gl.results.final_params(trained))
+    apart = metrics.specialization(results)
+    first, last = (results.isel(time=end, drop=True) for end in (0, -1))
+    difference = first.gates.isel(path=0, drop=True) - first.gates.isel(path=1, drop=True)
+    kappa = float(then.flow.tau_c / then.flow.tau_w)  # of teachers at a squared distance of 1
+    return xr.Dataset(
+        {
+            "least": apart.min("time"),
+            "bound": apart.isel(time=0, drop=True) - kappa * difference**2,
+            "last": apart.isel(time=-1, drop=True),
+            "alignment": abs(last.alignment.isel(task=[0, 1])).mean(("task", "path")),
+        }
+    )
+
+
+def after_slowing(by: float, ord: int = 1) -> xr.Dataset:
+    """What `afterwards` says of 100 blocks of the same tasks with gates that are so many times slower."""
+    slower = CONSERVED.replace(blocks=100, ord=ord, tau_c=by * float(CONSERVED.flow.tau_c))
+    return afterwards(slower, LONGER_TRAINED)
+
+
+@claim("apart", counterfactual={"ord": 2})
+def apart(ord: int = 1) -> Measured:
+    """Paths that have come apart stay apart, whatever tasks follow and however slow gates become.
+
+    Squared distances of a trained network's paths, those of teachers being 1: the least in 60 blocks of six tasks
+    never seen before, and in 100 blocks of its own tasks with slowed gates; and by how much it undercuts the bound.
+    """
+    new = afterwards(TWO_OF_EIGHT.replace(curriculum=NEW_TASKS, ord=ord), TWO_OF_EIGHT)
+    slowed = along("slowed", SLOWED, [after_slowing(by, ord) for by in SLOWED])
+    n = Numbers(
+        least_distance_new_tasks=median(new.least),
+        bound_undercut_new_tasks=median(new.bound - new.least),
+        alignment_with_practised_tasks=median(new.alignment),
+        least_distance_slowed=median(slowed.least),
+        bound_slowed=median(slowed.bound),
+        bound_undercut_slowed=median(slowed.bound - slowed.least),
+        last_distance_slowed=median(slowed["last"]),
+    )
+    return n, {
+        "new tasks: the least squared distance is {}": n.least_distance_new_tasks > 0.9,
+        "it undercuts the bound by {}": n.bound_undercut_new_tasks < 0.01,
+        "while paths lose what they had practised: alignment {}": n.alignment_with_practised_tasks < 0.1,
+        "slowed gates: it undercuts the bound by {}": n.bound_undercut_slowed < 0.02,
+        "16 and 32 times slower: in the end paths are further apart than teachers, {}": (
+            n.last_distance_slowed.at(slowed=[16.0, 32.0]) > 1.3
+        ),
+    }
+
+
+def with_coordinates(count: int) -> gl.Experiment:
+    """CONSERVED where each path has so many numbers, of which its two tasks use two; initial numbers as in Fig. 2."""
+    teachers = np.eye(2, count)[:, :, None] / np.sqrt(2)
+    network = gl.GatedLinear(paths=2, weight_scale=0.01 / np.sqrt(20))
+    return CONSERVED.replace(teachers=gl.Given(teachers), network=network, dt=2e-3)
+
+
+@claim("rescue", counterfactual={"coordinates": COORDINATES[::-1]})
+def rescue(coordinates: tuple[int, ...] = COORDINATES) -> Measured:
+    """Paths that begin further apart, be it where no task looks, do not leave late networks behind.
+
+    2000 networks whose paths have 2, 200 (as in Fig. 2) and 1800 numbers, of which the tasks use two: how many are late
+    at time 20, and which share of these still is at time 100.
+    """
+    late, left = [], []
+    for count in coordinates:
+        when = first_specialized(with_coordinates(count), seeds=2000, blocks=100)
+        late.append(fraction(when > 20))
+        left.append(fraction(when[when > 20] > 100))
+    n = Numbers(late=stacked(late, numbers=COORDINATES), left_at_100=stacked(left, numbers=COORDINATES))
+    return n, {
+        "with 1800 numbers, of those that are late a share of {} is left": n.left_at_100.at(numbers=1800) < 0.1,
+        "a smaller one than with 2 numbers": n.left_at_100.at(numbers=1800) < n.left_at_100.at(numbers=2),
     }

@@ -117,7 +117,8 @@ def gate_speed(experiment: gl.Experiment = RANKED, dt: float = 1e-4) -> Measured
     Slope of the gates' speed (1 over the time until they cross) against the sum of s squared, both logarithmic.
     """
     times = crossings(experiment, (dt,)).isel(dt=0, drop=True)
-    switches = times.notnull().all("rank")  # a few networks never become flexible, and their gates do not cross
+    # a few networks are late to become flexible, and until then their gates do not cross
+    switches = times.notnull().all("rank")
     speeds = 1 / times.sel(seed=switches).transpose("rank", "seed").values
     enough = speeds.shape[1] >= 6
     slopes = np.polyfit(np.log(RANKS), np.log(speeds), 1)[0] if enough else []

@@ -229,7 +229,11 @@ def pair_invariant(results: xr.Dataset) -> xr.DataArray:
 
     .. math::
 
-        I_{pq} = \tau_c (c_p - c_q)^2 - \tau_w \|W_p - W_q\|^2 = \Gamma_{pp} + \Gamma_{qq} - 2 \Gamma_{pq}
+        I_{pq} = \tau_c (c_p - c_q)^2 - \tau_w \|W_p - W_q\|^2 = \Gamma_{pp} + \Gamma_{qq} - 2 \Gamma_{pq}, \qquad
+        \dot I_{pq} = -2 (c_p - c_q) \Big(\frac{\partial R}{\partial c_p} - \frac{\partial R}{\partial c_q}\Big)
+
+    Under these penalties it never rises, but for an error of order dt in steps: it falls while one of the two gates is
+    held at zero. It may rise only while a gate is below zero and the sum of all gates' sizes below 1 - a / 2b.
 
     Args:
         results: a run with `gates` and `weight_products` recorded.

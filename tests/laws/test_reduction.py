@@ -96,19 +96,17 @@ def test_reduce_refuses_what_other_coordinates_change():
         space.reduce(small(network=Other()))
 
 
-def random_run(seed, paths, tasks, batch, penalties=()):
-    """A run of random blocks from random parameters, gates between 0.2 and 0.9, in double precision."""
+def random_run(seed, paths, tasks, batch, penalties=(), dt=0.01, lowest=0.2):
+    """A run of random blocks from random parameters, gates between the lowest and 0.9, in double precision."""
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
         blocks = gl.BlockSequence(tuple(rng.integers(tasks, size=4).tolist()), (0.2,) * 4)
         inputs = gl.Population() if batch is None else gl.Sampled(batch)
-        flow = gl.Flow(
-            tau_w=rng.uniform(0.5, 2), tau_c=rng.uniform(0.1, 2), dt=0.01, penalties=penalties, inputs=inputs
-        )
+        flow = gl.Flow(tau_w=rng.uniform(0.5, 2), tau_c=rng.uniform(0.1, 2), dt=dt, penalties=penalties, inputs=inputs)
         experiment = gl.Experiment(
             gl.Given(rng.normal(size=(tasks, 2, 5)) / 3), gl.GatedLinear(paths=paths), blocks, flow
         )
-        start = gl.Params(rng.normal(size=(paths, 2, 5)) / 3, rng.uniform(0.2, 0.9, paths))
+        start = gl.Params(rng.normal(size=(paths, 2, 5)) / 3, rng.uniform(lowest, 0.9, paths))
         return experiment, gl.simulate(experiment, 1, KEEP, initial=start)
 
 
@@ -150,6 +148,55 @@ def test_pairs_are_conserved_under_the_paper_s_penalties_while_both_gates_are_po
     both = positive[:, :, None] & positive[:, None, :]
     np.testing.assert_allclose(steps[both], 0, atol=1e-12)
     assert both.any()
+
+
+@settings(max_examples=20)
+@given(
+    a=st.floats(0, 1),
+    b=st.floats(0.1, 3),
+    dt=st.sampled_from([0.01, 0.005, 0.002]),
+    **(RANDOM | {"paths": st.sampled_from([2, 4]), "tasks": st.sampled_from([2, 4])}),
+)
+def test_pairs_never_rise_but_for_the_step(seed, paths, tasks, batch, a, b, dt):
+    """A step raises a pair's invariant by the second order of the step at most, and a run so by a term of order dt.
+
+    The exception is a gate below zero while the gates' sum is below 1 - a / 2b: the penalties then drive it on.
+    """
+    penalties = (gl.Nonnegative(a), gl.UnitNorm(b))
+    experiment, results = random_run(seed, paths, tasks, batch, penalties, dt, lowest=0.02)
+    invariant, gates = reduction.pair_invariant(results).values[0], results.gates.values[0, :-1]
+    driven_on = (gates.min(-1) < 0) & (np.abs(gates).sum(-1) < 1 - a / (2 * b))
+    first_order = np.diff(invariant, axis=0) - pairs(second_order(experiment, results))
+    assert (first_order[~driven_on] <= 1e-12).all()
+    if not driven_on.any():
+        steps = np.diff(results.gates.values[0], axis=0)
+        bound = float(experiment.flow.tau_c) * np.sum((steps[:, :, None] - steps[:, None]) ** 2, 0)
+        assert (invariant - np.minimum.accumulate(invariant) <= bound + 1e-12).all()
+
+
+@pytest.mark.parametrize(("paths", "tasks"), [(2, 2), (3, 3), (4, 2)])
+def test_what_pairs_rise_by_halves_with_the_step(x64, paths, tasks):
+    """From the same start with the same inputs, for a bound on the sum of gates; not so for one on their length."""
+    teachers = np.eye(tasks, 2 * tasks).reshape(tasks, 2, tasks)
+    start = gl.Params(
+        np.random.default_rng(0).normal(size=(paths, 2, tasks)) / 10, np.linspace(0.9, 1.1, paths) / paths
+    )
+
+    def rise(k, dt):
+        experiment = small(
+            teachers=gl.Given(teachers),
+            paths=paths,
+            tau_c=0.05,
+            tau_w=1.0,
+            dt=dt,
+            curriculum=gl.Blocked(blocks=12, order=tuple(range(tasks))),
+            penalties=(gl.Nonnegative(0.5), gl.UnitNorm(3.0, ord=k)),
+        )
+        invariant = reduction.pair_invariant(gl.simulate(experiment, 1, KEEP, initial=start)).values[0]
+        return np.max(invariant - np.minimum.accumulate(invariant))
+
+    assert 1.7 < rise(1, 0.002) / rise(1, 0.001) < 2.3
+    assert rise(2, 0.002) / rise(2, 0.001) < 1.3
 
 
 @settings(max_examples=15)
