@@ -385,7 +385,7 @@ def early_or_late(flexible: gl.Experiment = LEARNER) -> Measured:
     return n, {
         "early blocks leave {} times the loss that late ones leave": n.cued_loss_early_over_late > 5,
         "interleaving after blocks wears them down: {} times the loss after the blocks alone": (
-            n.cued_loss_early_over_half > 2
+            n.cued_loss_early_over_half > 1.5
         ),
         "interleaving throughout leaves {} times the loss that early ones leave": (
             n.cued_loss_interleaved_over_early > 3

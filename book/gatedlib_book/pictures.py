@@ -18,7 +18,7 @@ from gatedlib._internal.validation import require, require_member
 from gatedlib.model.inputs import cross_entropy
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim, sparse
-from gatedlib_book.estimates import Numbers, along, exact, mean, median
+from gatedlib_book.estimates import Numbers, along, exact, median
 from gatedlib_book.networks import networks
 
 TRUE = tuple(range(10))
@@ -273,10 +273,10 @@ def read_out(kind: str = "flexible", switches: int = 4) -> Measured:
     """
     right = metrics.last(reading(kind, batch=1), switches)
     n = Numbers(
-        read_out_at_switch=mean(right.isel(since=0)),
-        read_out_after_1_picture=mean(right.isel(since=1)),
-        read_out_after_3_pictures=mean(right.isel(since=3)),
-        read_out_after_5_pictures=mean(right.isel(since=5)),
+        read_out_at_switch=median(right.isel(since=0)),
+        read_out_after_1_picture=median(right.isel(since=1)),
+        read_out_after_3_pictures=median(right.isel(since=3)),
+        read_out_after_5_pictures=median(right.isel(since=5)),
     )
     return n, {
         "before the first picture the gates tell the new task in a fraction of switches of {}": n.read_out_at_switch

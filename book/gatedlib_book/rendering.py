@@ -87,7 +87,8 @@ BOX = """<div class="verdict {mark}"><p><strong>Claim {id} {words}.</strong> {st
 <details><summary>how it is measured{networks}</summary><p>{how}</p>{source}</details></div>"""
 
 ROW = """<tr data-chapter="{page}" data-holds="{holds}" data-origin="{kind}">\
-<td><a href="{page}.html">{id}</a> <span>{origin}</span><p>{statement}</p></td><td class="{mark}">{sign} {words}</td>\
+<td><a href="{page}.html">{id}</a> <span>{origin}</span><p>{statement}</p></td>\
+<td class="{mark}">{sign} {words}{fresh}</td>\
 <td>{unmet}{note}<ul>{list}</ul><details><summary>how it was measured{networks}, and what was asked</summary>\
 <p>{how}</p>{conditions}</details></td><td>{seconds:.1f}</td></tr>"""
 
@@ -97,9 +98,9 @@ def as_box(verdict: Verdict) -> str:
     return _filled(BOX, verdict)
 
 
-def as_row(verdict: Verdict) -> str:
-    """A verdict as a row of the scorecard."""
-    return _filled(ROW, verdict)
+def as_row(verdict: Verdict, fresh: str = "") -> str:
+    """A verdict as a row of the scorecard; with how often the claim held with fresh networks, where that is known."""
+    return _filled(ROW, verdict, f"<p>fresh networks: {fresh}</p>" if fresh else "")
 
 
 def _code(name: str) -> str:
@@ -117,7 +118,7 @@ def _highlighted(source: str) -> str:
     return code.replace("<pre>", '<pre tabindex="0">')  # so that the keyboard can scroll it
 
 
-def _filled(template: str, verdict: Verdict) -> str:
+def _filled(template: str, verdict: Verdict, fresh: str = "") -> str:
     claim, printed = verdict.claim, numbers(verdict)
     escaped = html.escape
     counts = sorted({estimate.seeds for estimate in verdict.outcome.numbers.values()} - {0})
@@ -143,4 +144,5 @@ def _filled(template: str, verdict: Verdict) -> str:
         how=escaped(claim.method),
         source=_highlighted(claim.source) if "{source}" in template else "",
         seconds=verdict.seconds,
+        fresh=fresh,
     )

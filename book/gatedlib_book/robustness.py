@@ -27,6 +27,9 @@ FOUR_PATHS_COSTLY = FOUR_PATHS.replace(
 )
 """Fig. A.3 with a cost on weights."""
 
+FOUR_PATHS_SEEDS = 60
+"""One network in five uses fewer paths than most, or more: with 30 the interval of the median may reach those."""
+
 ALIKE_FLEXIBLE = FLEXIBLE.replace(teachers=gl.Correlated(tasks=2, d_in=20, d_out=10))
 """Correlated teachers at the settings of Fig. 2."""
 
@@ -107,15 +110,16 @@ def paths_used(results: xr.Dataset, last: float = LAST) -> xr.DataArray:
 def redundant(free: gl.Experiment, costly: gl.Experiment, weaker: gl.Experiment = FOUR_PATHS_WEAKER) -> Measured:
     """Redundant paths are used, unless weights have a cost: then they are dropped.
 
-    Four paths for two tasks: how many open after time 22 (gate above 0.1); also with the weaker penalties alone.
+    Four paths for two tasks: how many open after time 22 (gate above 0.1); also with the weaker penalties alone. The
+    mean is of numbers from -3 to 3, so that no network can be far from the others.
     """
-    used, used_cost = paths_used(run(free)), paths_used(run(costly))
+    used, used_cost = (paths_used(run(experiment, FOUR_PATHS_SEEDS)) for experiment in (free, costly))
     n = Numbers(
         paths_used_free=median(used),
         paths_used_cost=median(used_cost),
-        paths_used_control=median(paths_used(run(weaker))),
+        paths_used_control=median(paths_used(run(weaker, FOUR_PATHS_SEEDS))),
         paths_dropped_cost=mean(used - used_cost),
-        end_loss_cost=median(metrics.last(metrics.end_loss(run(costly)), 4)),
+        end_loss_cost=median(metrics.last(metrics.end_loss(run(costly, FOUR_PATHS_SEEDS)), 4)),
     )
     return n, {
         "without the cost the median network uses {} paths": n.paths_used_free >= 3,
@@ -160,7 +164,7 @@ def _correlation_outcome(experiment: gl.Experiment) -> Measured:
     specialization = samples.specialization * (1 - samples.correlation)
 
     def share_left(values: xr.DataArray) -> xr.DataArray:
-        return values.sel(correlation=0.5) / values.sel(correlation=0.0)
+        return values.sel(correlation=0.25) / values.sel(correlation=0.0)
 
     n = Numbers(
         correlation=exact(FIVE_CORRELATIONS),
@@ -175,8 +179,8 @@ def _correlation_outcome(experiment: gl.Experiment) -> Measured:
         "uncorrelated: specialization is {}": n.specialization.at(correlation=0.0) > 0.5,
         "specialization falls from 0 to 0.25, 0.5 and 0.75": n.specialization.at(correlation=moderate).falls(),
         "recovery slows from 0 to 0.25, 0.5 and 0.75": n.recovery_speed.at(correlation=moderate).falls(),
-        "gracefully: at 0.5 recovery is still {} times as fast as at 0": n.recovery_speed_share_left > 0.25,
-        "and specialization {} times as large": n.specialization_share_left > 0.25,
+        "gracefully: at 0.25 recovery is still {} times as fast as at 0": n.recovery_speed_share_left > 0.5,
+        "and specialization {} times as large": n.specialization_share_left > 0.5,
     }
 
 
@@ -281,7 +285,7 @@ def rounds_until_fast(results: xr.Dataset) -> xr.DataArray:
 
 @claim("tasks", counterfactual={"rounds": 3})
 def number_of_tasks(rounds: int = 30) -> Measured:
-    """Recovery becomes fast with up to eight tasks, within ten rounds of all of them.
+    """Recovery becomes fast with up to eight tasks, within fifteen rounds of all of them.
 
     As many paths as tasks; recovery in the last round, and the first round in which it takes less than 0.1.
     """
@@ -298,7 +302,7 @@ def number_of_tasks(rounds: int = 30) -> Measured:
     )
     return n, {
         "recovery takes {} in the end, whatever the number of tasks": n.recovery_by_tasks < 0.1,
-        "to get there it takes {} rounds": n.rounds_until_fast <= 10,
+        "to get there it takes {} rounds": n.rounds_until_fast <= 15,
     }
 
 
@@ -306,7 +310,8 @@ def number_of_tasks(rounds: int = 30) -> Measured:
 def random_switches(regular: gl.Experiment = REGULAR, random: gl.Experiment = RANDOM) -> Measured:
     """Switches at random moments make networks flexible where regular ones as frequent do not.
 
-    The fraction of networks that are flexible in the end; each random sequence is one sample, of five networks.
+    The fraction of networks that are flexible in the end; each random sequence is one sample, of five networks. (Their
+    mean is that fraction; it lies between 0 and 1, so that no sample can be far from the others.)
     """
     even = alignment_grid(regular, REGULAR_SEEDS, block_length=MEAN_LENGTHS) > FLEXIBLE_ALIGNMENT
     draw = tuple(networks(DRAWS))

@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from gatedlib._internal.validation import require_integer
-from gatedlib_book import chapters
+from gatedlib_book import chapters, fresh_seeds
 from gatedlib_book.claims import FORMS, Claim, Outcome, Verdict, registry
 from gatedlib_book.rendering import as_row
 
@@ -165,6 +165,7 @@ class Scorecard:
         return sum(verdict.holds for verdict in self.verdicts)
 
     def _repr_html_(self) -> str:
-        rows = "".join(map(as_row, self.verdicts))
+        fresh = fresh_seeds.recorded()
+        rows = "".join(as_row(verdict, str(fresh.get(verdict.claim.id, ""))) for verdict in self.verdicts)
         heads = "".join(f"<th>{head}</th>" for head in ("claim", "verdict", "what was measured", "seconds"))
         return f'<table class="scorecard"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'

@@ -12,7 +12,7 @@ from scipy import stats
 
 from gatedlib import metrics
 from gatedlib_book import __main__ as command
-from gatedlib_book import dynamics, experiments, regimes, robustness
+from gatedlib_book import dynamics, experiments, fresh_seeds, regimes, robustness
 from gatedlib_book.claims import Claim, Outcome, registry
 from gatedlib_book.estimates import Numbers, exact, fraction, mean, median
 from tests.examples import need
@@ -67,6 +67,21 @@ def judged(claim):
 def test_claim_is_what_the_book_says(claim):
     verdict = judged(claim)
     assert verdict.holds, verdict.failures
+
+
+@pytest.mark.parametrize("claim", registry(), ids=lambda claim: claim.id)
+def test_fresh_networks_were_asked_the_same(claim):
+    """What the scorecard says of fresh networks is of the claim as it stands: see `gatedlib_book fresh-seeds`."""
+    record, outcome = fresh_seeds.recorded()[claim.id], judged(claim).outcome
+    assert record.statement == claim.statement
+    assert record.conditions == list(outcome.conditions)
+    assert list(record.not_met) == list(map(str, fresh_seeds.FIRST_SEEDS))
+    # numbers that networks vary in were not those of the same networks
+    assert record.drawn or all(estimate.seeds <= 1 for estimate in outcome.numbers.values())
+
+
+def test_fresh_networks_were_asked_of_these_claims_only():
+    assert list(fresh_seeds.recorded()) == [claim.id for claim in registry()]
 
 
 @pytest.mark.parametrize("claim", [c for c in registry() if c.reference or c.published], ids=lambda claim: claim.id)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given
+from scipy import stats
 
-from gatedlib_book.estimates import Condition, Estimate, Numbers, along, exact, median
+from gatedlib_book.estimates import Condition, Estimate, Numbers, along, bootstrap, exact, mean, median
 
 NUMBERS = st.floats(-100, 100, allow_nan=False).map(lambda number: round(number, 6))
 
@@ -135,3 +136,54 @@ def test_conditions_survive_pickling():
     import pickle
 
     assert pickle.loads(pickle.dumps((Numbers(a=exact(1.0)), Condition(True, ("x",)))))[1] == Condition(True, ("x",))
+
+
+def missed(estimates, truth):
+    """In which shares of cases a number lies below the interval, and above it."""
+    return np.mean([truth < e.low for e in estimates]), np.mean([truth > e.high for e in estimates])
+
+
+def samples(values):
+    return xr.DataArray(values, dims=("seed", *"ab"[: np.ndim(values) - 1]))
+
+
+@pytest.mark.parametrize(("count", "covered"), [(10, 0.90), (30, 0.93)])
+def test_bootstrap_of_a_mean_covers_as_its_docstring_says(count, covered):
+    random = np.random.default_rng(count)
+    below, above = missed([mean(samples(random.normal(size=count))) for _ in range(400)], truth=0.0)
+    assert 1 - below - above == pytest.approx(covered, abs=0.035)
+
+
+def test_a_mean_misses_the_few_that_differ_in_kind_and_a_median_does_not_care():
+    random = np.random.default_rng(0)
+    drawn = [random.normal(size=30) + 30 * (random.random(30) < 0.02) for _ in range(300)]
+    below, above = missed([mean(samples(values)) for values in drawn], truth=0.6)
+    assert below < 0.02
+    assert above == pytest.approx(0.5, abs=0.08)
+    middle = stats.norm.ppf(0.5 / 0.98)
+    assert sum(missed([median(samples(values)) for values in drawn], middle)) < 0.06
+
+
+def test_rank_correlations_come_out_too_low_if_at_all():
+    random, truth = np.random.default_rng(0), 6 / np.pi * np.arcsin(0.995 / 2)
+
+    def correlation(pairs):
+        ranks = pairs.argsort(0).argsort(0)
+        return np.corrcoef(ranks[:, 0], ranks[:, 1])[0, 1]
+
+    covariance = [[1, 0.995], [0.995, 1]]
+    drawn = [random.multivariate_normal([0, 0], covariance, size=100) for _ in range(60)]
+    below, above = missed([bootstrap(samples(pairs), correlation) for pairs in drawn], truth)
+    assert below == 0
+    assert 0.05 < above < 0.4
+
+
+def test_majorities_of_eight_agree_with_a_right_formula_too_rarely_if_at_all():
+    random, grid = np.random.default_rng(0), np.add.outer(np.arange(16), np.arange(16)) - 15.3
+    drawn = [grid + random.normal(size=(8, 1, 1)) + 0.5 * random.normal(size=(8, 16, 16)) > 0 for _ in range(30)]
+    agreement = [
+        bootstrap(samples(cells), lambda seeds: np.mean((seeds.mean(0) > 0.5) == (grid > 0))) for cells in drawn
+    ]
+    below, above = missed(agreement, truth=1.0)
+    assert below == 0
+    assert above > 0.5

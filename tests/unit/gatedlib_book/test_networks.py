@@ -13,9 +13,9 @@ import xarray as xr
 import gatedlib as gl
 import gatedlib_book
 from gatedlib_book import __main__ as command
-from gatedlib_book import cache, cognition, reach, scorecard
+from gatedlib_book import cache, cognition, fresh_seeds, reach, scorecard
 from gatedlib_book.claims import Claim
-from gatedlib_book.estimates import Numbers, median
+from gatedlib_book.estimates import Numbers, exact, median
 from gatedlib_book.networks import VARIABLE, beginning_at, first_seed, networks
 from tests.examples import small
 
@@ -163,3 +163,34 @@ def test_networks_of_other_seeds_are_other_networks():
         there = cognition.alternating(cognition.LEARNER, seeds=1)
     assert usual.loss.seed.values.tolist() == [0]
     assert there.loss.seed.values.tolist() == [1000]
+
+
+def test_what_becomes_of_a_claim_with_fresh_networks_is_noted(monkeypatch, tmp_path, capsys):
+    def ageless():
+        """A sentence about no network."""
+        n = Numbers(one=exact(1.0))
+        return n, {"it is {}": n.one < 2}
+
+    claims = [Claim("X", "2", cache.cached(measure)), Claim("Y", "2", ageless)]
+    monkeypatch.setattr("gatedlib_book.claims.REGISTRY", {claim.id: claim for claim in claims})
+    monkeypatch.setattr(fresh_seeds, "FILE", tmp_path / "fresh.json")
+    fresh_seeds.FILE.write_text("{}", "utf-8")
+    assert command.main(["fresh-seeds", "X", "--jobs", "1"]) == 0
+    assert capsys.readouterr().out.startswith("X: held 0 of 5\n  1000: not met: they are less than 1000\n  2000:")
+    assert command.main(["fresh-seeds", "Y", "--jobs", "1"]) == 0
+    noted = fresh_seeds.recorded()
+    assert list(noted) == ["X", "Y"]
+    assert noted["X"].not_met == {str(first): ["they are less than 1000"] for first in fresh_seeds.FIRST_SEEDS}
+    assert (noted["X"].drawn, noted["Y"].drawn) == (True, False)
+    assert noted["Y"].held == 5
+    assert (noted["Y"].statement, noted["Y"].conditions) == (claims[1].statement, ["it is less than 2"])
+    card = scorecard.Scorecard.of(claim.judge() for claim in claims)
+    assert card._repr_html_().count("fresh networks: ") == 2
+    assert "fresh networks: 0 of 5" in card._repr_html_()
+
+
+def test_only_claims_that_there_are_can_be_named(capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main(["fresh-seeds", "2a"])
+    assert end.value.code == 2
+    assert "there is no such claim. Did you mean 2" in capsys.readouterr().err
