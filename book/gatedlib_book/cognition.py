@@ -244,7 +244,9 @@ def a_b_a(experiment: gl.Experiment, correlation: float) -> xr.Dataset:
 
     def after(order: tuple[int, ...], **start: Any) -> xr.Dataset:
         blocks = gl.Blocked(blocks=len(order), block_length=ONE_LONG_BLOCK, order=order)
-        return gl.simulate(experiment.replace(teachers=tasks, curriculum=blocks), SEEDS, (record.loss,), **start)
+        return gl.simulate(
+            experiment.replace(teachers=tasks, curriculum=blocks), networks(SEEDS), (record.loss,), **start
+        )
 
     learned = after((0, 1))
     again = after((0,), initial=final_params(learned))

@@ -122,7 +122,7 @@ def shrinking(dt: float) -> xr.Dataset:
     v = COURSES[0][0]
     keep = (record.gates, record.alignment, record.weight_products)
     experiment = at_speed(*COURSES[0], blocks=round(40 * v) + 1).replace(dt=dt)
-    results = gl.simulate(experiment, 20, keep, every=round(1 / dt))
+    results = gl.simulate(experiment, networks(20), keep, every=round(1 / dt))
     # components are at a squared distance of 2 v tau_c / tau_w from each other
     number = -reduction.pair_invariant(results).transpose("time", ...) / (2 * v * float(experiment.flow.tau_c))
     fall = (xr.apply_ufunc(np.maximum.accumulate, number) - number).max(("time", "path", "other_path"))
@@ -276,7 +276,7 @@ def wholes(pairs: Pairs, spare_paths: int = 0, gate_spread: float = GATE_SPREAD)
 def shown(experiment: gl.Experiment) -> xr.Dataset:
     """At the start of each block, how well paths align with the parts and with their mirror images; and the gates."""
     keep = (record.alignment, record.gates)
-    results = gl.simulate(experiment, COMPARED, keep, every=round(1 / experiment.flow.dt))
+    results = gl.simulate(experiment, networks(COMPARED), keep, every=round(1 / experiment.flow.dt))
     parts = metrics.components(results).sizes["task"]
     mirrored = _best_alignment(results.alignment.isel(task=slice(-parts, None)))
     return xr.Dataset({"aligned": aligned(results), "mirrored": mirrored, "gates": results.gates})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -226,12 +226,12 @@ def first_specialized(experiment: gl.Experiment, seeds: int = MANY, blocks: int 
     """
     every = round(0.5 / float(experiment.flow.dt))
 
-    def first(experiment: gl.Experiment, seeds: int | list[int]) -> xr.DataArray:
+    def first(experiment: gl.Experiment, seeds: Sequence[int]) -> xr.DataArray:
         results = gl.simulate(experiment, seeds, (record.weight_products,), every=every)
         apart = metrics.specialization(results) > SPECIALIZED
         return results.time[apart.argmax("time")].where(apart.any("time"), np.inf).drop_vars("time")
 
-    when = first(experiment, seeds)
+    when = first(experiment, networks(seeds))
     late = when.seed[np.isinf(when)].values.tolist()
     if late:
         when.loc[{"seed": late}] = first(experiment.replace(blocks=blocks), late)

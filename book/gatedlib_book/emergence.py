@@ -239,7 +239,7 @@ def fresh(form: str, tasks: int = 2) -> tuple[gl.Experiment, int, dict[str, Any]
 
 
 def all_maps() -> dict[str, tuple[gl.Experiment, int, dict[str, Any]]]:
-    """Where theory is judged, the chapter's maps and fresh ones: an experiment, a number of networks and a grid each."""
+    """Where theory is judged, the chapter's maps and fresh ones: experiment, number of networks and grid of each."""
     return {
         "released": (BY_SPEED_RELEASED, 8, GRID),
         "earlier": (BY_SPEED, 8, GRID),

@@ -216,9 +216,9 @@ def afterwards(then: gl.Experiment, before: gl.Experiment) -> xr.Dataset:
     Dims seed: the `least` it comes to, the `bound` below which the ratchet does not let it, the `last`; and
     `alignment`, in the end, of the paths with the first two tasks, which were practised before.
     """
-    trained = gl.simulate(before, SEEDS, every=round(1 / float(before.flow.dt)))
+    trained = gl.simulate(before, networks(SEEDS), every=round(1 / float(before.flow.dt)))
     keep = (record.gates, record.weight_products, record.alignment)
-    results = gl.simulate(then, SEEDS, keep, every=2, initial=gl.results.final_params(trained))
+    results = gl.simulate(then, networks(SEEDS), keep, every=2, initial=gl.results.final_params(trained))
     apart = metrics.specialization(results)
     first, last = (results.isel(time=end, drop=True) for end in (0, -1))
     difference = first.gates.isel(path=0, drop=True) - first.gates.isel(path=1, drop=True)

@@ -202,7 +202,7 @@ SPARE_SEEDS = 100
 
 def trained_in_steps(experiment: gl.Experiment, dt: float) -> xr.DataArray:
     """The specialization of networks that were trained in steps of dt, dims seed."""
-    results = gl.simulate(experiment.replace(dt=dt), SEEDS, (record.weight_products,), every=round(1 / dt))
+    results = gl.simulate(experiment.replace(dt=dt), networks(SEEDS), (record.weight_products,), every=round(1 / dt))
     return metrics.specialization(results).isel(time=-1, drop=True)
 
 
@@ -217,7 +217,7 @@ def lost_at_switch(experiment: gl.Experiment) -> xr.DataArray:
 
     Networks trained in short steps go through a switch in steps of other lengths, without penalties.
     """
-    results = gl.simulate(experiment, SEEDS, (record.loss,))
+    results = gl.simulate(experiment, networks(SEEDS), (record.loss,))
     last = int(experiment.schedule().block_tasks[-1])
     tau_w, tau_c = (setting(experiment, name) for name in ("tau_w", "tau_c"))
 
@@ -232,7 +232,7 @@ def lost_at_switch(experiment: gl.Experiment) -> xr.DataArray:
     shares = []
     for dt in ONE_SWITCH_STEPS:
         switch = experiment.replace(penalties=(), dt=dt, curriculum=gl.Blocked(blocks=1, order=(1 - last,)))
-        after = gl.simulate(switch, SEEDS, (record.loss,), initial=final_params(results))
+        after = gl.simulate(switch, networks(SEEDS), (record.loss,), initial=final_params(results))
         expected = distance(results) * dt / (1 - distance(results) * dt / (4 * tau_c))
         shares.append((conserved(results) - conserved(after)) / expected)
     return along("step", ONE_SWITCH_STEPS, shares)
@@ -267,6 +267,6 @@ def large_steps(weak: gl.Experiment = WEAK, strong: gl.Experiment = REGULAR) -> 
 
 def paths_sharing(dt: float) -> Estimate:
     """How many of four paths serve a task after 40 blocks, in steps of dt, by the participation ratio of the gates."""
-    results = gl.simulate(WEAK.replace(network=gl.GatedLinear(paths=4), dt=dt), SPARE_SEEDS, (record.gates,))
+    results = gl.simulate(WEAK.replace(network=gl.GatedLinear(paths=4), dt=dt), networks(SPARE_SEEDS), (record.gates,))
     gates = abs(metrics.end_of_block(results.gates, results))
     return median(metrics.last(gates.sum("path") ** 2 / (gates**2).sum("path"), 6))
