@@ -344,7 +344,8 @@ def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, dis
     q = np.exp(-length / (2 * tau_w))
     # A head start, from turns that did not undo each other, may exceed what one block can do: then zero comes at once.
     left = 1 - (1 - q) * np.maximum(1 - np.log(np.maximum(spread, 1)) / phi, 0)  # exp(-t* / 2 tau_w)
-    learned = left / (1 + q) * (1 - (q / left) ** 2)
+    left = np.maximum(left, q)  # which rounding hides where blocks are long; both are 0 in a block without end
+    learned = (left - q * (q / np.maximum(left, np.finfo(float).tiny))) / (1 + q)
     height = 2 * np.sqrt(kappa) * learned + learned**2
     return np.where(spread >= 1, height / kappa * np.sinh(phi / 2) ** 2, 0.0)
 
