@@ -93,7 +93,7 @@ def ratchet(
         >>> start = gl.Params(np.array([[0.01, 0.0], [0.0, 0.01]]), np.array([0.5, 0.5]))
         >>> soon = ratchet(np.eye(2), start, tau_w=1.3, tau_c=[0.06, 0.6], block_length=1.0, duration=20.0)
         >>> soon.zero.round(1).tolist(), soon.specialized.round(1).tolist()
-        ([1.6, inf], [8.3, inf])
+        ([1.6, inf], [7.3, inf])
 
     Source: this library.
     """
@@ -105,11 +105,12 @@ def ratchet(
     shape, settings = _one_for_each(gates.shape[:-1], {**rates, "b": b})
     duration = require_positive("duration", duration, "Use that of the experiment")
 
-    distance = max(float(np.linalg.norm(one - other)) for one in targets for other in targets)
-    if distance == 0:
+    if np.all(targets == targets[0]):
         raise refusal("targets", targets.tolist(), "must differ", "Use the targets of reduction.teacher_span")
+    # the first error is as long as a teacher, those after a switch at most as the distance of two
+    error = max(float(np.linalg.norm(one - other)) for one in targets for other in (*targets, np.zeros_like(one)))
     longest = np.minimum(
-        TURN * np.sqrt(settings["tau_w"] * settings["tau_c"]) / distance, RATE * settings["tau_c"] / distance**2
+        TURN * np.sqrt(settings["tau_w"] * settings["tau_c"]) / error, RATE * settings["tau_c"] / error**2
     )
     steps_of_block = np.ceil(settings["block_length"] / longest - 1e-9).astype(int)
     step = settings["block_length"] / steps_of_block
@@ -171,16 +172,20 @@ def _move_gates(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[n
     gates, total, rigid = some.gates, some.gates.sum(-1), np.isinf(some.b)
     push = np.einsum("npk,nk->np", some.weights, _error(some, target))
     strength = np.where(rigid, 0.0, some.b)
-    held = np.where(rigid, _mean(push, gates > 0), strength * (total - 1))  # what the bound takes from an open gate
+
+    def change_of_sum(is_open: np.ndarray) -> np.ndarray:
+        """The sum goes exponentially to where the mean push on open gates and the bound balance."""
+        mean_weights = np.einsum("npk,np->nk", some.weights, is_open / is_open.sum(-1, keepdims=True))
+        stiffness = strength + np.sum(mean_weights**2, -1)
+        passed = -np.expm1(-is_open.sum(-1) * stiffness * some.step / some.tau_c)
+        gap = (_mean(push, is_open) - strength * (total - 1)) / np.where(stiffness > 0, stiffness, 1.0)
+        return np.where(rigid, 1 - total, gap * passed)
+
+    # what the bound takes from an open gate in the end of the step: a gate at zero that is pushed more than that opens
+    held = np.where(rigid, _mean(push, gates > 0), strength * (total + change_of_sum(gates > 0) - 1))
     is_open = (gates > 0) | (push > held[:, None])
-    count, mean_push = is_open.sum(-1), _mean(push, is_open)
-    mean_weights = np.einsum("npk,np->nk", some.weights, is_open / count[:, None])
-    stiffness = strength + np.sum(mean_weights**2, -1)
-    # the sum goes exponentially to where the mean push and the bound balance
-    passed = -np.expm1(-count * stiffness * some.step / some.tau_c)
-    gap = (mean_push - strength * (total - 1)) / np.where(stiffness > 0, stiffness, 1.0)
-    shift = np.where(rigid, 1 - total, gap * passed) / count
-    apart = (some.step / some.tau_c)[:, None] * (push - mean_push[:, None])
+    shift = change_of_sum(is_open) / is_open.sum(-1)
+    apart = (some.step / some.tau_c)[:, None] * (push - _mean(push, is_open)[:, None])
     return np.maximum(gates + np.where(is_open, apart + shift[:, None], 0.0), 0.0)
 
 

@@ -360,6 +360,23 @@ export function spreading(start, { tau_w, tau_c }, length, blocks, last) {
 }
 
 /**
+ * How far the block after the first zero carries the gates, relative to all the way, by the formula of
+ * `gatedlib.theory.crossing`: where it is 1 or more, paths specialize.
+ * @param {number} spread what `spreading` gives @param {Start} start
+ * @param {{tau_w: number, tau_c: number}} flow @param {number} length of a block
+ */
+export function crossing(spread, start, { tau_w, tau_c }, length) {
+  if (spread < 1) return 0;
+  const [one, other] = start.targets.map((task) => task[0]);
+  const kappa = tau_c / (tau_w * one.reduce((sum, each, d) => sum + (each - other[d]) ** 2, 0));
+  const phi = (2 / Math.sqrt(kappa)) * Math.tanh(length / (4 * tau_w)),
+    q = Math.exp(-length / (2 * tau_w));
+  const left = Math.max(1 - (1 - q) * Math.max(1 - Math.log(spread) / phi, 0), q);
+  const learned = (left - (q * q) / left) / (1 + q);
+  return ((2 * Math.sqrt(kappa) * learned + learned ** 2) / kappa) * Math.sinh(phi / 2) ** 2;
+}
+
+/**
  * The ideal observer's probability of each task after each step (two tasks or more).
  * @param {Float64Array[]} teacherLosses @param {number} noise @param {number} hazard of a switch at each step
  */

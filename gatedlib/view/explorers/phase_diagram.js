@@ -1,6 +1,6 @@
 // @ts-check
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
-import { alignment, inTurn, learn, orders, spreading, stepsOf } from "./model.js";
+import { alignment, crossing, inTurn, learn, orders, spreading, stepsOf } from "./model.js";
 import {
   Cells,
   Explorer,
@@ -47,20 +47,22 @@ function chatters({ gates: [gate], steps }) {
 }
 
 /**
- * Of some networks, the share in which the formula says that a gate reaches zero.
+ * Of some networks, the share in which a gate reaches zero and one block carries the gates across, in closed form.
  * @param {any[]} starts @param {any} flow @param {number} duration @param {number} length of a block
  */
-function shareSpread(starts, flow, duration, length) {
+function shareAcross(starts, flow, duration, length) {
   const steps = stepsOf(duration, flow.dt),
     block = stepsOf(length, flow.dt),
     blocks = Math.ceil(steps / block);
   const last = (steps - (blocks - 1) * block) * flow.dt;
-  const said = starts.filter((start) => spreading(start, flow, block * flow.dt, blocks, last) >= 1);
+  const said = starts.filter(
+    (start) => crossing(spreading(start, flow, block * flow.dt, blocks, last), start, flow, block * flow.dt) >= 1,
+  );
   return said.length / starts.length;
 }
 
 /**
- * The map, row by row: in each cell the share of networks that become flexible, and of those that the formula says do.
+ * The map, row by row: in each cell the share of networks that become flexible, and of those that the closed form says do.
  * @param {any[]} starts @param {any} flow @param {number} duration @param {any[]} axes @param {number} above
  */
 function* drawMap(starts, flow, duration, axes, above) {
@@ -70,7 +72,7 @@ function* drawMap(starts, flow, duration, axes, above) {
       const all = { ...flow, [up.name]: up.values[row], [across.name]: value };
       const tasks = inTurn(stepsOf(duration, all.dt), stepsOf(all.block_length, all.dt));
       const flexible = starts.filter((start) => alignment(start, learn(start, all, tasks).final).cosine > above);
-      return [flexible.length / starts.length, shareSpread(starts, all, duration, all.block_length)];
+      return [flexible.length / starts.length, shareAcross(starts, all, duration, all.block_length)];
     });
     yield { row, cells };
   }
@@ -126,7 +128,7 @@ export default {
       of: { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 },
     };
     const first = shown;
-    const background = new Background(drawMap, [shareSpread, spreading, alignment, orders, learn, inTurn, stepsOf]);
+    const background = new Background(drawMap, [shareAcross, crossing, spreading, alignment, orders, learn, inTurn, stepsOf]);
     const button = html("button", { type: "button", class: "recompute" }, "Draw the map for these settings");
     const note = html("span", { class: "clock" });
 
@@ -201,7 +203,7 @@ export default {
         note.textContent = `${Math.round((100 * (row + 1)) / CELLS)} %`;
       };
       const done = () => {
-        note.textContent = `drawn in ${number((performance.now() - began) / 1000, 1)} s; beyond the line, says the formula, no gate reaches zero`;
+        note.textContent = `drawn in ${number((performance.now() - began) / 1000, 1)} s; to the left of the line, says the closed form, paths specialize, given time`;
         explorer.busy = false;
         explorer.refresh();
       };
@@ -217,7 +219,7 @@ export default {
     };
     button.onclick = recompute;
 
-    /** The line between cells in which most networks are said to have a gate at zero, and the others. @param {(number | null)[][]} said */
+    /** The line between cells in which most networks are said to specialize, and the others. @param {(number | null)[][]} said */
     const edge = (said) => {
       const [rows, columns] = [said.length, said[0].length];
       const [wide, high] = [600 / columns, 300 / rows],
@@ -237,7 +239,7 @@ export default {
     const firstSaid = up.values.map((/** @type {number} */ high) =>
       across.values.map((/** @type {number} */ wide) => {
         const all = { ...base, [up.name]: high, [across.name]: wide };
-        return shareSpread(starts, all, state.duration, all.block_length);
+        return shareAcross(starts, all, state.duration, all.block_length);
       }),
     );
     const firstEdge = edge(firstSaid);

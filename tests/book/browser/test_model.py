@@ -189,7 +189,7 @@ def test_what_is_read_off_a_run_is_what_the_library_reads_off(model):
         assert found["cosine"] == pytest.approx(float(metrics.total_alignment(results)[0]), abs=0.05)
 
 
-def test_the_formula_of_spreading_gates_is_the_librarys(model):
+def test_the_formulas_of_the_border_are_the_librarys(model):
     random = np.random.default_rng(4)
     for draw in range(20):
         experiment = FLEXIBLE.replace(tau_w=float(random.uniform(0.1, 3)), gate_spread=0.01, gate_init=0.5)
@@ -206,6 +206,11 @@ def test_the_formula_of_spreading_gates_is_the_librarys(model):
         expected = theory.gate_divergence(targets, order, lengths, tau_w, tau_c, apart, middle, gates).max()
         ours = model("spreading", start, {"tau_w": tau_w, "tau_c": tau_c}, length, blocks, last)
         assert ours == pytest.approx(float(expected), rel=1e-6)
+        distance = float(np.linalg.norm(targets[0] - targets[1]))
+        for spread in (0.5, 1.0, ours, 1.0 + ours, 1e6):
+            across = model("crossing", spread, start, {"tau_w": tau_w, "tau_c": tau_c}, length)
+            expected = theory.crossing(spread, length, tau_w, tau_c, distance)
+            assert across == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_a_run_of_20000_steps_computes_the_same_whether_weights_are_kept_or_not(model):
