@@ -219,7 +219,7 @@ def recovery(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
 
 
 @cached
-def first_specialized(experiment: gl.Experiment, seeds: int = MANY, blocks: int = PATIENCE) -> xr.DataArray:
+def first_specialized(experiment: gl.Experiment, count: int = MANY, blocks: int = PATIENCE) -> xr.DataArray:
     """When networks specialize, dims seed: looked at twice in a time unit; infinite if they have not within `blocks`.
 
     All are trained as the experiment says, and those that are late once more, for as many blocks as are given here.
@@ -231,7 +231,7 @@ def first_specialized(experiment: gl.Experiment, seeds: int = MANY, blocks: int 
         apart = metrics.specialization(results) > SPECIALIZED
         return results.time[apart.argmax("time")].where(apart.any("time"), np.inf).drop_vars("time")
 
-    when = first(experiment, networks(seeds))
+    when = first(experiment, networks(count))
     late = when.seed[np.isinf(when)].values.tolist()
     if late:
         when.loc[{"seed": late}] = first(experiment.replace(blocks=blocks), late)

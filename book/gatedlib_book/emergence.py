@@ -117,7 +117,7 @@ GRID_GIVEN_TIME: dict[str, Any] = {
 GIVEN_TIME = BY_SPEED.replace(duration=100.0)
 """Fig. 5A in the form that drew it, with time enough for most networks to be done."""
 
-FORMS = {"released": BY_SPEED_RELEASED, "earlier": BY_SPEED}
+BY_SPEED_IN_FORM = {"released": BY_SPEED_RELEASED, "earlier": BY_SPEED}
 
 
 def _stratified(low: float, high: float, count: int, random: np.random.Generator) -> np.ndarray:
@@ -235,7 +235,7 @@ def stuck(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.DataArra
 def fresh(form: str, tasks: int = 2) -> tuple[gl.Experiment, int, dict[str, Any]]:
     """An experiment, a number of networks and a grid: settings that nobody chose, as many paths as tasks, 24 units."""
     own = {"tasks": tasks, "paths": tasks, "d_in": 10 * tasks, "gate_init": 1 / tasks, "duration": 24.0}
-    return FORMS[form].replace(**own), 6, fresh_axes(tasks)
+    return BY_SPEED_IN_FORM[form].replace(**own), 6, fresh_axes(tasks)
 
 
 def all_maps() -> dict[str, tuple[gl.Experiment, int, dict[str, Any]]]:

@@ -284,7 +284,7 @@ def rescue(coordinates: tuple[int, ...] = COORDINATES) -> Measured:
     """
     late, left = [], []
     for count in coordinates:
-        when = first_specialized(with_coordinates(count), seeds=2000, blocks=100)
+        when = first_specialized(with_coordinates(count), count=2000, blocks=100)
         late.append(fraction(when > 20))
         left.append(fraction(when[when > 20] > 100))
     n = Numbers(late=stacked(late, numbers=COORDINATES), left_at_100=stacked(left, numbers=COORDINATES))

@@ -1,5 +1,6 @@
 """When gates first reach zero and when paths specialize, for many networks with settings of their own, at once."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from gatedlib._internal.validation import (
 from gatedlib.model.networks import Params
 
 Numbers = Float[np.ndarray, "*any"]
-Given = Numbers | float
+Given = Numbers | Sequence[float] | float
 
 TURN, RATE = 0.1, 0.4
 """A step is at most this share of the time of a hyperbolic turn by 1, and of the shortest time constant of a switch."""

@@ -29,7 +29,7 @@ NAMES_REDUCTION = {
     "specialization_by_block_length", "ntk_max_error", "outside_subspace",
 }  # fmt: skip
 NAMES_BEYOND = {
-    "invariant_drift_before_zero", "invariant_drift_after_zero", "specialization_by_penalty", "boundary_cells_right",
+    "invariant_drift_before_zero", "invariant_drift_after_zero", "specialization_by_penalty", "cells_right",
 }  # fmt: skip
 NAMES_COMPOSITION = {
     "new_task_time_flexible", "new_task_time_forgetful", "gates_on_composite",
