@@ -128,7 +128,16 @@ export default {
       of: { length: 1, initial: 1, tau_w: flow.tau_w, duration: state.duration, strength: 1 },
     };
     const first = shown;
-    const background = new Background(drawMap, [shareAcross, crossing, spreading, alignment, orders, learn, inTurn, stepsOf]);
+    const background = new Background(drawMap, [
+      shareAcross,
+      crossing,
+      spreading,
+      alignment,
+      orders,
+      learn,
+      inTurn,
+      stepsOf,
+    ]);
     const button = html("button", { type: "button", class: "recompute" }, "Draw the map for these settings");
     const note = html("span", { class: "clock" });
 
