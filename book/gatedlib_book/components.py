@@ -116,8 +116,8 @@ def course(
 def shrinking(dt: float) -> xr.Dataset:
     """What becomes of triangles with v = 10 that pass the components, in steps of this length, dims seed.
 
-    The `lowest` alignment after that, the age at which they come `back`, and the most that the squared distance of two
-    paths, less tau_c / tau_w times that of their gates, ever `fall`s, relative to that of the components.
+    The `lowest` alignment after that, the age at which they come `back`, and the largest `fall` of the squared distance
+    of two paths, less tau_c / tau_w times that of their gates, relative to that of the components.
     """
     v = COURSES[0][0]
     keep = (record.gates, record.alignment, record.weight_products)

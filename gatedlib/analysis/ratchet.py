@@ -16,7 +16,7 @@ from gatedlib._internal.validation import (
 )
 from gatedlib.model.networks import Params
 
-Numbers = Float[np.ndarray, "*any"]
+Numbers = Float[np.ndarray, "..."]
 Given = Numbers | Sequence[float] | float
 
 TURN, RATE = 0.1, 0.4
