@@ -78,7 +78,7 @@ def when_zero(experiment: gl.Experiment = CONSERVED, seeds: int = 100, shuffled:
     if shuffled:
         spread = spread.copy(data=np.random.default_rng(0).permutation(spread.values))
 
-    def correlation(guess: np.ndarray) -> Estimate:
+    def correlation(guess: np.ndarray) -> Estimate:  # near 1 its interval lies too low, never too high
         both = xr.DataArray(np.stack([-guess, when.values], -1), dims=("seed", "what"))
         return bootstrap(both, lambda values: np.asarray(stats.spearmanr(values[:, 0], values[:, 1])[0]))
 
@@ -259,6 +259,8 @@ def map_of(name: str) -> xr.Dataset:
 
 def share_of_cells(says: xr.DataArray, did: xr.DataArray, share: Callable[[np.ndarray, np.ndarray], float]) -> Estimate:
     """A share of the cells of a grid, with its interval over seeds.
+
+    A share near 1 comes out too low, never too high: see `bootstrap`.
 
     Args:
         says: what theory says of each network.
