@@ -164,7 +164,8 @@ def _error(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[np.nda
 def _learn(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[np.ndarray, "n path mode"]:
     """Weights after half a step at constant gates, in which the error shrinks at the rate of the squared gates."""
     squared = np.sum(some.gates**2, -1)
-    passed = -np.expm1(-squared * some.step / (2 * some.tau_w)) / squared
+    # where all gates rest at zero, so do the weights
+    passed = -np.expm1(-squared * some.step / (2 * some.tau_w)) / np.where(squared > 0, squared, 1.0)
     return some.weights + np.einsum("n,np,nk->npk", passed, some.gates, _error(some, target))
 
 
@@ -176,7 +177,7 @@ def _move_gates(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[n
 
     def change_of_sum(is_open: np.ndarray) -> np.ndarray:
         """The sum goes exponentially to where the mean push on open gates and the bound balance."""
-        mean_weights = np.einsum("npk,np->nk", some.weights, is_open / is_open.sum(-1, keepdims=True))
+        mean_weights = np.einsum("npk,np->nk", some.weights, is_open / _count(is_open)[:, None])
         stiffness = strength + np.sum(mean_weights**2, -1)
         passed = -np.expm1(-is_open.sum(-1) * stiffness * some.step / some.tau_c)
         gap = (_mean(push, is_open) - strength * (total - 1)) / np.where(stiffness > 0, stiffness, 1.0)
@@ -185,13 +186,18 @@ def _move_gates(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[n
     # what the bound takes from an open gate in the end of the step: a gate at zero that is pushed more than that opens
     held = np.where(rigid, _mean(push, gates > 0), strength * (total + change_of_sum(gates > 0) - 1))
     is_open = (gates > 0) | (push > held[:, None])
-    shift = change_of_sum(is_open) / is_open.sum(-1)
+    shift = change_of_sum(is_open) / _count(is_open)
     apart = (some.step / some.tau_c)[:, None] * (push - _mean(push, is_open)[:, None])
     return np.maximum(gates + np.where(is_open, apart + shift[:, None], 0.0), 0.0)
 
 
 def _mean(values: Float[np.ndarray, "n path"], which: np.ndarray) -> Float[np.ndarray, " n"]:
-    return np.sum(values * which, -1) / which.sum(-1)
+    return np.sum(values * which, -1) / _count(which)
+
+
+def _count(which: np.ndarray) -> np.ndarray:
+    """How many are true in each row, at least 1, for a mean of none is 0: where all gates rest the bound alone acts."""
+    return np.maximum(which.sum(-1), 1)
 
 
 def _squared_distance(matrices: Float[np.ndarray, "*any path mode"]) -> Numbers:

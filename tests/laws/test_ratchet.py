@@ -178,3 +178,15 @@ def test_a_very_stiff_bound_is_a_rigid_one():
     initial = start(np.random.default_rng(1), networks=(20,))
     stiff, rigid = (ratchet(np.eye(2), initial, **{**FLEXIBLE, "b": b}, duration=40.0) for b in (1e6, np.inf))
     assert_nearly_all_equal(stiff, rigid, 0.01)
+
+
+@pytest.mark.parametrize("b", [0.2, 0.05])
+def test_a_network_whose_gates_all_close_waits_until_the_bound_or_the_error_opens_one(b):
+    """Opposite tasks and a weak bound: both gates rest at zero for a while, and nothing is lost or divided by zero."""
+    targets = np.array([[1.0], [-1.0]])
+    initial = gl.Params(np.array([[0.02], [0.01]]), np.array([0.5, 0.5]))
+    times = {"tau_w": 1.0, "tau_c": 0.05, "block_length": 3.0, "b": b}
+    with np.errstate(all="raise", under="ignore"):
+        found = ratchet(targets, initial, duration=40.0, **times)
+    expected = solved(targets, initial, duration=40.0, **times)
+    np.testing.assert_allclose(found, expected, rtol=0.03)
