@@ -404,7 +404,7 @@ def ratchet_map(faster: float = 1.0) -> Measured:
 
 @claim("gives-way", counterfactual={"rigid": False})
 def gives_way(*, rigid: bool = True) -> Measured:
-    """A bound that gives way lets networks specialize that a rigid one would keep stuck.
+    """A bound that gives way lets networks specialize that with a rigid one would not.
 
     Share of cells in which most networks specialize, though with a rigid bound most would not, and the reverse; in the
     form that drew Fig. 5A, given time.

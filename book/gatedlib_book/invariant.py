@@ -241,7 +241,7 @@ def after_slowing(by: float, ord: int = 1) -> xr.Dataset:
 
 @claim("apart", counterfactual={"ord": 2})
 def apart(ord: int = 1) -> Measured:
-    """Paths that have come apart stay apart, whatever tasks follow and however slow gates become.
+    """Paths that have come apart stay apart, under six other tasks and with gates up to 32 times slower.
 
     Squared distances of a trained network's paths, those of teachers being 1: the least in 60 blocks of six tasks
     never seen before, and in 100 blocks of its own tasks with slowed gates; and by how much it undercuts the bound.

@@ -68,13 +68,13 @@ def ratchet(
 
     Tasks take turns in blocks of equal length. A gate rests at zero while :math:`\langle W_p, E \rangle \le b(s - 1)`.
     While gates p and q are open their pair is turned hyperbolically, and the distance
-    :math:`\tau_w \|W_p - W_q\|^2 - \tau_c (c_p - c_q)^2` stays; while one of them rests it grows, and it never shrinks:
-    a ratchet. With an infinite b the bound is rigid, s = 1 at all times, and networks that do not get across in one
-    turn are stuck. A bound of finite strength gives way after each switch, and frees many of these.
+    :math:`\tau_w \|W_p - W_q\|^2 - \tau_c (c_p - c_q)^2` stays; while one of them rests it grows or stays, and it never
+    shrinks: a ratchet. With an infinite b the bound is rigid, s = 1. A bound of finite strength gives way after each
+    switch, and lets more networks specialize.
 
-    The flow is followed in alternating substeps: weights at constant gates, exactly; gates at constant weights, with
-    their sum exactly; so that steps need to be short beside the turn, not beside the bound. What is left out of the
-    whole network: weights outside the span of the teachers, gates below zero, the steps of learning.
+    The flow is followed in alternating substeps: weights at constant gates, exactly; gates at constant weights, their
+    sum exactly up to gates that close; so that steps need to be short beside the turn, not beside the bound. What is
+    left out of the whole network: weights outside the span of the teachers, gates below zero, the steps of learning.
 
     Args:
         targets: the teachers in the coordinates of `reduction.teacher_span`, in the order of the blocks.

@@ -264,8 +264,8 @@ def steady_spread(
         \Delta c = \sqrt{\frac{\tau_w}{\tau_c}}\; \delta\, \sinh\varphi + \Delta c_0 \cosh\varphi, \qquad
         \varphi = 2 D \sqrt{\frac{\tau_w}{\tau_c}} \tanh \frac{\tau_B}{4 \tau_w}
 
-    A gate reaches zero where this is 1; the next block turns everything back, so what is not reached within one block
-    is never reached.
+    A gate reaches zero where this is 1. In this linear theory the next block turns everything back, so what is not
+    reached within one block is never reached.
 
     Args:
         block_length: :math:`\tau_B`.
@@ -309,8 +309,9 @@ def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, dis
     with the angle :math:`\varphi` of `steady_spread`, :math:`q = e^{-\tau_B/2\tau_w}` and :math:`\kappa` of `Switch`.
     The gates reach zero at :math:`t^*`, when their difference, which ends the block at S by the linear theory, is 1.
     What is left of the block one path learns alone, by :math:`\delta` times the teachers' distance. The next block has
-    to turn the gates by :math:`2 \operatorname{arsinh} \sqrt{\kappa/H}`: where this number is 1 or more it does, and
-    paths specialize. Where it is less they may still, later: each block that closes a gate adds to H (see `ratchet`).
+    to turn the gates by :math:`2 \operatorname{arsinh} \sqrt{\kappa/H}`: where this number is 1 or more it does, by
+    this estimate, and paths specialize. Where it is less they may still, later: each block that closes a gate adds to H
+    (see `ratchet`).
 
     Args:
         spread: S, the largest difference of the gates by `gate_divergence` or `steady_spread`.
