@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 import gatedlib as gl
-from gatedlib import metrics, record, reduction
+from gatedlib import metrics, record
+from gatedlib_book import invariant
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, along, exact, fraction, median
@@ -123,9 +124,8 @@ def shrinking(dt: float) -> xr.Dataset:
     keep = (record.gates, record.alignment, record.weight_products)
     experiment = at_speed(*COURSES[0], blocks=round(40 * v) + 1).replace(dt=dt)
     results = gl.simulate(experiment, networks(20), keep, every=round(1 / dt))
-    # components are at a squared distance of 2 v tau_c / tau_w from each other
-    number = -reduction.pair_invariant(results).transpose("time", ...) / (2 * v * float(experiment.flow.tau_c))
-    fall = (xr.apply_ufunc(np.maximum.accumulate, number) - number).max(("time", "path", "other_path"))
+    # what falls here is minus the invariant; components are at a squared distance of 2 v tau_c / tau_w from each other
+    fall = invariant.rise(results) / (2 * v)
     alignment = aligned(results)
     alignment = alignment.assign_coords(time=np.arange(alignment.sizes["time"]) / v)
     after, next_round = alignment.sel(time=slice(12, 25)), alignment.sel(time=slice(25, None))

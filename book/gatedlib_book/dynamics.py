@@ -218,6 +218,11 @@ def recovery(flexible: gl.Experiment, forgetful: gl.Experiment) -> Measured:
     }
 
 
+def first_time(happens: xr.DataArray) -> xr.DataArray:
+    """When something is first true, over time; infinite for networks in which it never is."""
+    return happens.time[happens.argmax("time")].where(happens.any("time"), np.inf).reset_coords(drop=True)
+
+
 @cached
 def first_specialized(experiment: gl.Experiment, count: int = MANY, blocks: int = PATIENCE) -> xr.DataArray:
     """When networks specialize, dims seed: looked at twice in a time unit; infinite if they have not within `blocks`.
@@ -228,8 +233,7 @@ def first_specialized(experiment: gl.Experiment, count: int = MANY, blocks: int 
 
     def first(experiment: gl.Experiment, seeds: Sequence[int]) -> xr.DataArray:
         results = gl.simulate(experiment, seeds, (record.weight_products,), every=every)
-        apart = metrics.specialization(results) > SPECIALIZED
-        return results.time[apart.argmax("time")].where(apart.any("time"), np.inf).drop_vars("time")
+        return first_time(metrics.specialization(results) > SPECIALIZED)
 
     when = first(experiment, networks(count))
     late = when.seed[np.isinf(when)].values.tolist()

@@ -14,6 +14,7 @@ from gatedlib import metrics, record, theory
 from gatedlib.model.experiment import setting
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
+from gatedlib_book.dynamics import first_time
 from gatedlib_book.estimates import Estimate, Numbers, along, bootstrap, exact, fraction, median, stacked
 from gatedlib_book.experiments import BY_SPEED, BY_SPEED_RELEASED, CONSERVED, SEEDS, SPECIALIZED, TOY
 from gatedlib_book.invariant import least_gate
@@ -55,8 +56,7 @@ def predicted_spread(experiment: gl.Experiment, begin: Starts, tau_c: Sequence[f
 @cached
 def first_zeros(experiment: gl.Experiment, seeds: int) -> xr.DataArray:
     """When a gate first reaches zero; infinite for seeds in which none does."""
-    reached = gl.simulate(experiment, networks(seeds), (least_gate,)).least_gate <= 0
-    return reached.time[reached.argmax("time")].where(reached.any("time"), np.inf)
+    return first_time(gl.simulate(experiment, networks(seeds), (least_gate,)).least_gate <= 0)
 
 
 def blocks_of(when: xr.DataArray, spread: xr.DataArray, experiment: gl.Experiment) -> np.ndarray:
@@ -142,60 +142,53 @@ KEEP: dict[str, Any] = {"record": (least_gate, record.weight_products), "every":
 
 def _done(results: xr.Dataset) -> xr.Dataset:
     """Whether a gate reached zero, when paths specialized (infinite if they did not), and whether they end so."""
-    specialization = metrics.specialization(results)
-    over = specialization > SPECIALIZED
+    over = metrics.specialization(results) > SPECIALIZED
     return xr.Dataset(
         {
             "reached": results.least_gate.min("time") <= 0,
-            "when": results.time[over.argmax("time")].where(over.any("time"), np.inf).reset_coords(drop=True),
+            "when": first_time(over),
             "specialized": over.isel(time=-1),
         }
     )
 
 
-def _settings_of_cells(experiment: gl.Experiment, axes: dict[str, Any]) -> dict[str, np.ndarray]:
-    """What theory asks for, in the shape of a grid and an axis for seeds."""
-    values = dict(zip(axes, np.meshgrid(*axes.values(), indexing="ij"), strict=True))
-    return {name: values.get(name, np.array(float(setting(experiment, name))))[..., None] for name in SETTINGS}
+def _own_or_swept(experiment: gl.Experiment, axes: dict[str, Any], name: str) -> xr.DataArray:
+    """A setting as it is swept, along an axis of its own, or else as the experiment has it."""
+    if name in axes:
+        return xr.DataArray(list(axes[name]), {name: list(axes[name])}, (name,))
+    return xr.DataArray(float(setting(experiment, name)))
 
 
-def specialized_at(experiment: gl.Experiment, seeds: int, axes: dict[str, Any], *, rigid: bool = False) -> xr.DataArray:
+@cached
+def specialized_at(experiment: gl.Experiment, seeds: int, *, rigid: bool = False, **axes: Any) -> xr.DataArray:
     """When paths of each network of a grid specialize by `theory.ratchet`, from its initial parameters alone.
 
     Args:
         experiment: what the grid is of.
         seeds: how many networks in each cell.
-        axes: the grid.
         rigid: whether the bound is rigid in place of as strong as it is.
+        **axes: the grid, by the names of settings.
     """
     spaces, start, inside = drawn(experiment, seeds)
     initial = gl.Params(inside[..., 0], np.maximum(np.asarray(start.gates), 0.0))  # a gate below zero is closed
-    own = _settings_of_cells(experiment, axes)
+    names = ("tau_w", "tau_c", "block_length", "b")
+    of_seeds = xr.DataArray(np.zeros(seeds), {"seed": networks(seeds)}, ("seed",))
+    cells = xr.broadcast(*(_own_or_swept(experiment, axes, name) for name in names), of_seeds)
+    *own_values, of_cells = (cell.transpose(*axes, "seed") for cell in cells)
+    own = {name: values.values for name, values in zip(names, own_values, strict=True)}
     if rigid:
         own["b"] = np.array(np.inf)
     times = theory.ratchet(spaces[0].targets, initial, duration=float(setting(experiment, "duration")), **own)
-    return xr.DataArray(times.specialized, {**_labels(axes), "seed": networks(seeds)}, (*axes, "seed"))
+    return of_cells.copy(data=times.specialized)
 
 
-def _labels(axes: dict[str, Any]) -> dict[str, list[float]]:
-    return {name: list(values) for name, values in axes.items()}
-
-
-def closed_form(experiment: gl.Experiment, seeds: int, axes: dict[str, Any]) -> xr.Dataset:
+def closed_form(experiment: gl.Experiment, seeds: int, **axes: Any) -> xr.Dataset:
     """The largest spread of the gates of each network of a grid, and how far the block after the first zero carries."""
     begin = starts(experiment, seeds)
-    spread = _spread(experiment, begin, axes).transpose(*(name for name in axes if name != "b"), "seed")
-    own = _settings_of_cells(experiment, axes)
-    del own["b"]  # which the linear theory takes to be rigid
-    coords = {**_labels(axes), "seed": networks(seeds)}
-    template = xr.DataArray(np.zeros([len(values) for values in coords.values()]), coords, tuple(coords))
-    largest = (template + spread).transpose(*template.dims)
+    spread = _spread(experiment, begin, axes)
+    own = [_own_or_swept(experiment, axes, name) for name in ("block_length", "tau_w", "tau_c")]
     distance = float(np.linalg.norm(begin[0][0] - begin[0][1]))
-    crossing = theory.crossing(largest.values, distance=distance, **own)
-    return xr.Dataset({"spread": largest, "crossing": (largest.dims, crossing)})
-
-
-SETTINGS = ("tau_w", "tau_c", "block_length", "b")
+    return xr.Dataset({"spread": spread, "crossing": xr.apply_ufunc(theory.crossing, spread, *own, distance)})
 
 
 def _spread(experiment: gl.Experiment, begin: Starts, axes: dict[str, Any]) -> xr.DataArray:
@@ -218,18 +211,16 @@ def _spread(experiment: gl.Experiment, begin: Starts, axes: dict[str, Any]) -> x
 
 
 @cached
-def diagram(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.Dataset:
+def diagram(experiment: gl.Experiment, seeds: int, **axes: Any) -> xr.Dataset:
     """What theory says of each network of a grid, and what it did when simulated."""
     of_all_inputs = experiment.replace(inputs=gl.Population())
     grid = gl.sweep(of_all_inputs, seeds=networks(seeds), measure=_done, **KEEP, **axes)
-    found = grid.assign(ratchet=specialized_at(experiment, seeds, axes))
-    return found if setting(experiment, "tasks") > 2 else found.merge(closed_form(experiment, seeds, axes))
-
-
-@cached
-def stuck(experiment: gl.Experiment, seeds: int = 8, **axes: Any) -> xr.DataArray:
-    """Which networks of a grid would not specialize if their bound were rigid."""
-    return specialized_at(experiment, seeds, axes, rigid=True) == np.inf
+    found = grid.assign(ratchet=specialized_at(experiment, seeds, **axes))
+    if setting(experiment, "tasks") > 2:
+        return found
+    # the linear theory knows nothing of b, and says the same for all
+    of_cells = closed_form(experiment, seeds, **axes).broadcast_like(found.specialized)
+    return found.merge(of_cells.transpose(*found.specialized.dims))
 
 
 def fresh(form: str, tasks: int = 2) -> tuple[gl.Experiment, int, dict[str, Any]]:
@@ -381,7 +372,7 @@ def ratchet_map(faster: float = 1.0) -> Measured:
         runs = map_of(name)
         if faster != 1.0:
             axes = {**axes, "tau_c": tuple(faster * value for value in axes["tau_c"])}
-            predicted = specialized_at(experiment, seeds, axes)
+            predicted = specialized_at(experiment, seeds, **axes)
             runs = runs.assign(ratchet=(predicted.dims, predicted.values))
         cells[name] = share_of_cells(np.isfinite(runs.ratchet), runs.specialized, agreement)
         times[name] = runs.ratchet
@@ -411,7 +402,7 @@ def gives_way(*, rigid: bool = True) -> Measured:
     """
     experiment, seeds, axes = all_maps()["given time"]
     runs = map_of("given time")
-    free = ~stuck(experiment, seeds, **axes) if rigid else np.isfinite(runs.ratchet)
+    free = specialized_at(experiment, seeds, rigid=rigid, **axes) < np.inf
     n = Numbers(
         cells_freed=share_of_cells(free, runs.specialized, only_simulated),
         cells_held=share_of_cells(free, runs.specialized, only_predicted),

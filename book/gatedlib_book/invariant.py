@@ -15,10 +15,10 @@ from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.dynamics import first_specialized
 from gatedlib_book.estimates import Numbers, along, exact, fraction, median, stacked
-from gatedlib_book.experiments import CONSERVED, FAMILY, FLEXIBLE, SEEDS
+from gatedlib_book.experiments import CONSERVED, FAMILY, FLEXIBLE, SEEDS, THREE
 from gatedlib_book.networks import networks
 
-THREE_PATHS = CONSERVED.replace(paths=3, gate_init=1 / 3, teachers=gl.Orthogonal(tasks=3, d_in=20, d_out=6))
+THREE_PATHS = CONSERVED.replace(paths=3, gate_init=1 / 3, teachers=THREE)
 """The settings of Fig. 2 with three tasks and three paths."""
 
 LONGER_TRAINED = CONSERVED.replace(blocks=40)

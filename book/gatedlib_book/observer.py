@@ -95,7 +95,7 @@ def _observer_and_gates(noise: float, batch: int) -> xr.Dataset:
         return along("judge", ("observer", "gates"), [_score_belief(results, belief) for belief in beliefs])
 
     keep = (record.teacher_losses, record.gates, record.alignment)
-    return _watch(with_noise(noise, batch), keep, score, tau_c=(0.03,)).isel(tau_c=0, drop=True)
+    return _watch(with_noise(noise, batch), keep, score, tau_c=(float(WATCHED.flow.tau_c),)).isel(tau_c=0, drop=True)
 
 
 def ideal(noise: float, batch: int = 1) -> xr.Dataset:

@@ -1,6 +1,5 @@
 """When gates first reach zero and when paths specialize, for many networks with settings of their own, at once."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +13,8 @@ from gatedlib._internal.validation import (
     require_instance,
     require_positive,
 )
+from gatedlib.analysis.requirements import Given, Numbers, positive_array
 from gatedlib.model.networks import Params
-
-Numbers = Float[np.ndarray, "..."]
-Given = Numbers | Sequence[float] | float
 
 TURN, RATE = 0.1, 0.4
 """A step is at most this share of the time of a hyperbolic turn by 1, and of the shortest time constant of a switch."""
@@ -101,9 +98,11 @@ def ratchet(
     targets = _checked_targets(targets)
     weights, gates = _checked_initial(initial, targets.shape[1])
     rates = {"tau_w": tau_w, "tau_c": tau_c, "block_length": block_length}
-    for name, value in rates.items():
-        require_finite(f"numbers in {name}", as_float_array(name, value))
-    shape, settings = _one_for_each(gates.shape[:-1], {**rates, "b": b})
+    settings = {name: positive_array(name, value, "Use that of the experiment") for name, value in rates.items()}
+    for name, numbers in settings.items():
+        require_finite(f"numbers in {name}", numbers)
+    settings["b"] = positive_array("b", b, "Use that of the experiment")
+    shape, settings = _broadcast(gates.shape[:-1], settings)
     duration = require_positive("duration", duration, "Use that of the experiment")
 
     if np.all(targets == targets[0]):
@@ -184,9 +183,13 @@ def _move_gates(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[n
         return np.where(rigid, 1 - total, gap * passed)
 
     # what the bound takes from an open gate in the end of the step: a gate at zero that is pushed more than that opens
-    held = np.where(rigid, _mean(push, gates > 0), strength * (total + change_of_sum(gates > 0) - 1))
-    is_open = (gates > 0) | (push > held[:, None])
-    shift = change_of_sum(is_open) / _count(is_open)
+    above_zero = gates > 0
+    change = change_of_sum(above_zero)
+    held = np.where(rigid, _mean(push, above_zero), strength * (total + change - 1))
+    is_open = above_zero | (push > held[:, None])
+    if np.any(is_open != above_zero):  # in most steps no gate opens
+        change = change_of_sum(is_open)
+    shift = change / _count(is_open)
     apart = (some.step / some.tau_c)[:, None] * (push - _mean(push, is_open)[:, None])
     return np.maximum(gates + np.where(is_open, apart + shift[:, None], 0.0), 0.0)
 
@@ -236,16 +239,12 @@ def _checked_initial(initial: object, modes: int) -> tuple[np.ndarray, np.ndarra
     return weights, gates
 
 
-def _one_for_each(shape: tuple[int, ...], settings: dict[str, Given]) -> tuple[tuple[int, ...], dict[str, Numbers]]:
-    """The shape to which networks and settings broadcast, and one positive number of each setting for each network."""
-    arrays = {name: as_float_array(name, value) for name, value in settings.items()}
-    for name, array in arrays.items():
-        if not np.all(array > 0):
-            raise refusal(name, settings[name], "must be above 0 throughout", "Use that of the experiment")
+def _broadcast(shape: tuple[int, ...], settings: dict[str, Numbers]) -> tuple[tuple[int, ...], dict[str, Numbers]]:
+    """The shape to which networks and settings broadcast, and one number of each setting for each network."""
+    shapes = {name: array.shape for name, array in settings.items()}
     try:
-        shape = np.broadcast_shapes(shape, *(array.shape for array in arrays.values()))
+        shape = np.broadcast_shapes(shape, *shapes.values())
     except ValueError:
-        shapes = {name: array.shape for name, array in arrays.items()}
         rule = f"must broadcast with each other and with the networks, {shape}"
         raise refusal("shapes of settings", shapes, rule, "Give one for all, or one for each") from None
-    return shape, {name: np.broadcast_to(array, shape) for name, array in arrays.items()}
+    return shape, {name: np.broadcast_to(array, shape) for name, array in settings.items()}

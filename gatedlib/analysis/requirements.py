@@ -1,13 +1,19 @@
-"""What metrics ask of a run: its frames, its blocks, its axes."""
+"""What metrics ask of a run: its frames, its blocks, its axes; and what theory asks of numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 
 from gatedlib._internal.validation import as_float_array, refusal
 from gatedlib.analysis.units import outputs_have_gates, unit_dim
 from gatedlib.simulation.runs import runs_of, single_run
+
+Numbers = Float[np.ndarray, "..."]
+Given = Numbers | Sequence[float] | float
+"""What theory computes from: a number, or an array of them."""
 
 
 def table_of_frames(results: xr.Dataset) -> xr.Dataset:
@@ -34,6 +40,14 @@ def array_ending_with(name: str, value: Any, shape: tuple[int, ...], remedy: str
     array = as_float_array(name, value, remedy)
     if array.shape[-len(shape) :] != shape:
         raise refusal(f"shape of {name}", array.shape, f"must end with {shape}", remedy)
+    return array
+
+
+def positive_array(name: str, value: Given, remedy: str = "Use those of the experiment") -> Numbers:
+    """An array of numbers above 0, infinite ones among them."""
+    array = as_float_array(name, value)
+    if not np.all(array > 0):
+        raise refusal(name, value, "must be above 0 throughout", remedy)
     return array
 
 

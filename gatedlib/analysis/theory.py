@@ -1,8 +1,9 @@
-r"""Theory: closed forms for two tasks and two paths, with no simulation in them.
+r"""Theory: closed forms for two tasks and two paths, and the flow among the teachers for any number of them.
 
 `Switch` is one switch of task in the symmetric model of the paper; `gate_divergence` and `steady_spread` say whether
-gates come to differ enough for paths to specialize at all. Distances are those of the teachers,
-:math:`D = \|W^*_A - W^*_B\|`.
+gates come to differ enough for one to reach zero, and `crossing` whether the next block then carries them across, with
+no simulation in them. `ratchet` follows the few numbers that learning changes among the teachers. Distances are those
+of the teachers, :math:`D = \|W^*_A - W^*_B\|`.
 """
 
 import sys
@@ -25,10 +26,7 @@ from gatedlib._internal.validation import (
 )
 from gatedlib.analysis.ratchet import Emergence as Emergence
 from gatedlib.analysis.ratchet import ratchet as ratchet
-from gatedlib.analysis.requirements import array_ending_with
-
-Numbers = Float[np.ndarray, "..."]
-Given = Numbers | Sequence[float] | float
+from gatedlib.analysis.requirements import Given, Numbers, array_ending_with, positive_array
 
 
 @dataclass(frozen=True)
@@ -289,10 +287,9 @@ def steady_spread(
     Source: this library.
     """
     settings = {"block_length": block_length, "tau_w": tau_w, "tau_c": tau_c, "distance": distance}
-    length, tau_w, tau_c, distance = (_positive_array(name, value) for name, value in settings.items())
+    length, tau_w, tau_c, distance = (positive_array(name, value) for name, value in settings.items())
     require_finite("numbers in distance", distance)
-    ratio = np.sqrt(tau_w / tau_c)
-    phi = 2 * distance * ratio * np.tanh(length / (4 * tau_w))
+    ratio, phi = np.sqrt(tau_w / tau_c), _turn_of_block(length, tau_w, tau_c, distance)
     difference, gates = as_float_array("apart", apart), as_float_array("gates", gates)
     return np.abs(ratio * difference * np.sinh(phi) + gates * np.cosh(phi))
 
@@ -334,14 +331,14 @@ def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, dis
     Source: this library.
     """
     settings = {"block_length": block_length, "tau_w": tau_w, "tau_c": tau_c, "distance": distance}
-    length, tau_w, tau_c, distance = (_positive_array(name, value) for name, value in settings.items())
-    for name in ("tau_w", "tau_c", "distance"):
-        require_finite(f"numbers in {name}", as_float_array(name, settings[name]))
+    length, tau_w, tau_c, distance = (positive_array(name, value) for name, value in settings.items())
+    for name, numbers in (("tau_w", tau_w), ("tau_c", tau_c), ("distance", distance)):
+        require_finite(f"numbers in {name}", numbers)
     spread = as_float_array("spread", spread)
     if not np.all(spread >= 0):
         raise refusal("spread", spread.tolist(), "must be 0 or above throughout", "Use gate_divergence")
     kappa = tau_c / (distance**2 * tau_w)
-    phi = 2 / np.sqrt(kappa) * np.tanh(length / (4 * tau_w))
+    phi = _turn_of_block(length, tau_w, tau_c, distance)
     q = np.exp(-length / (2 * tau_w))
     # A head start, from turns that did not undo each other, may exceed what one block can do: then zero comes at once.
     left = 1 - (1 - q) * np.maximum(1 - np.log(np.maximum(spread, 1)) / phi, 0)  # exp(-t* / 2 tau_w)
@@ -351,12 +348,9 @@ def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, dis
     return np.where(spread >= 1, height / kappa * np.sinh(phi / 2) ** 2, 0.0)
 
 
-def _positive_array(name: str, value: Given, remedy: str = "Use those of the experiment") -> Numbers:
-    """An array of numbers above 0, infinite ones among them."""
-    array = as_float_array(name, value)
-    if not np.all(array > 0):
-        raise refusal(name, value, "must be above 0 throughout", remedy)
-    return array
+def _turn_of_block(length: Numbers, tau_w: Numbers, tau_c: Numbers, distance: Numbers) -> Numbers:
+    """The angle by which a block turns nearly equal paths, once errors point to and fro."""
+    return 2 * distance * np.sqrt(tau_w / tau_c) * np.tanh(length / (4 * tau_w))
 
 
 def next_block(
@@ -464,7 +458,7 @@ def alternation_loss(run_length: Given, tau_c: float, distance: float, dt: float
 
     Source: this library.
     """
-    lengths = _positive_array("run_length", run_length, "Use 0.1 or 1.0")
+    lengths = positive_array("run_length", run_length, "Use 0.1 or 1.0")
     settings = {"tau_c": tau_c, "distance": distance, "dt": dt}
     tau_c, distance, dt = (require_positive(*named, "Use those of the experiment") for named in settings.items())
     rate = distance**2 / (2 * tau_c)

@@ -20,6 +20,12 @@ def start(random, paths=2, modes=2, networks=(), scale=0.02):
     return gl.Params(weights, (1 + 0.05 * random.normal(size=(*networks, paths))) / paths)
 
 
+def shorten_steps(monkeypatch):
+    """Let `ratchet` take steps a quarter as long."""
+    for name in ("TURN", "RATE"):
+        monkeypatch.setattr(module, name, getattr(module, name) / 4)
+
+
 def mean_squared_distance(matrices):
     one, other = np.triu_indices(len(matrices), 1)
     return np.mean(np.sum((matrices[one] - matrices[other]) ** 2, -1))
@@ -83,8 +89,7 @@ def drawn(paths, tasks, seed, similar=False):
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 @pytest.mark.parametrize(("paths", "tasks"), [(2, 2), (3, 2), (3, 3)])
 def test_times_are_those_of_the_flow_solved_by_scipy(paths, tasks, seed, monkeypatch):
-    monkeypatch.setattr(module, "TURN", module.TURN / 4)  # late networks depend on the step: here it is short
-    monkeypatch.setattr(module, "RATE", module.RATE / 4)
+    shorten_steps(monkeypatch)  # late networks depend on the step
     targets, initial, times = drawn(paths, tasks, seed)
     zero, specialized = solved(targets, initial, duration=40.0, **times)
     found = ratchet(targets, initial, duration=40.0, **times)
@@ -167,8 +172,7 @@ def test_halving_the_step_changes_little_and_a_stiff_bound_needs_no_shorter_one(
     settings_of_all = {**FLEXIBLE, "b": b, "duration": 40.0}
     initial = start(np.random.default_rng(0), networks=(40,))
     once = ratchet(np.eye(2), initial, **settings_of_all)
-    monkeypatch.setattr(module, "TURN", module.TURN / 4)
-    monkeypatch.setattr(module, "RATE", module.RATE / 4)
+    shorten_steps(monkeypatch)
     finer = ratchet(np.eye(2), initial, **settings_of_all)
     assert np.isfinite(finer.specialized).all()
     assert_nearly_all_equal(once, finer, 0.02)
