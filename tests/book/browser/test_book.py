@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest
 
+from gatedlib_book.claims import registry
 from tests.examples import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -161,7 +162,7 @@ def test_the_scorecard_can_be_filtered(browser, address):
     assert told.inner_text() == f"{whole} of {whole} claims"
     page.get_by_label("Chapter").select_option("dynamics")
     shown = page.locator("table.scorecard tbody tr:visible")
-    assert shown.count() == 7
+    assert shown.count() == sum(claim.chapter == "dynamics" for claim in registry()) > 1
     assert shown.locator("a").first.inner_text() == "2A"
     page.get_by_label("Chapter").select_option("")
     page.get_by_label("About").select_option("a figure, earlier form")
