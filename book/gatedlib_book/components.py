@@ -117,20 +117,20 @@ def course(
 def shrinking(dt: float) -> xr.Dataset:
     """What becomes of triangles with v = 10 that pass the components, in steps of this length, dims seed.
 
-    The `lowest` alignment after that, the age at which they come `back`, and the largest `fall` of the squared distance
-    of two paths, less tau_c / tau_w times that of their gates, relative to that of the components.
+    The `lowest` alignment after that, the age at which they come `back`, and the largest `rise` of a pair's invariant,
+    over tau_w and the squared distance of two components.
     """
     v = COURSES[0][0]
     keep = (record.gates, record.alignment, record.weight_products)
     experiment = at_speed(*COURSES[0], blocks=round(40 * v) + 1).replace(dt=dt)
     results = gl.simulate(experiment, networks(20), keep, every=round(1 / dt))
-    # what falls here is minus the invariant; components are at a squared distance of 2 v tau_c / tau_w from each other
-    fall = invariant.rise(results) / (2 * v)
+    # components are at a squared distance of 2 v tau_c / tau_w from each other
+    rise = invariant.rise(results) / (2 * v)
     alignment = aligned(results)
     alignment = alignment.assign_coords(time=np.arange(alignment.sizes["time"]) / v)
     after, next_round = alignment.sel(time=slice(12, 25)), alignment.sel(time=slice(25, None))
     back = next_round.idxmax("time")
-    return xr.Dataset({"lowest": after.min("time"), "back": back, "fall": fall})
+    return xr.Dataset({"lowest": after.min("time"), "back": back, "rise": rise})
 
 
 def on_the_way(spread: np.ndarray) -> np.ndarray:

@@ -244,7 +244,7 @@ def first_specialized(experiment: gl.Experiment, count: int = MANY, blocks: int 
 
 @claim("late", counterfactual={"experiment": CONSERVED.replace(dt=5e-3)})
 def late(experiment: gl.Experiment = CONSERVED) -> Measured:
-    """A few networks in a hundred are late to become flexible, and hardly any of these are left in the end.
+    """A few networks in a hundred are late to become flexible, and most of these do so in the end.
 
     The share of 1000 networks that have specialized by some times, and, of those late at 20, by 1000.
     """

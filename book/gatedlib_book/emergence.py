@@ -126,7 +126,7 @@ def _stratified(low: float, high: float, count: int, random: np.random.Generator
 
 
 def fresh_axes(tasks: int) -> dict[str, Any]:
-    """Settings that nobody chose: 200 cells for two tasks, 72 for three; drawn anew with each first seed."""
+    """Settings drawn at random from given ranges: 200 cells for two tasks, 72 for three; others for each first seed."""
     random = np.random.default_rng(networks(1)[0])
     counts = (5, 5, 4) if tasks == 2 else (3, 4, 3)
     ranges = {"block_length": (0.15, 1.5), "tau_c": (0.015, 0.3), "tau_w": (0.12, 2.5)}
@@ -224,7 +224,7 @@ def diagram(experiment: gl.Experiment, seeds: int, **axes: Any) -> xr.Dataset:
 
 
 def fresh(form: str, tasks: int = 2) -> tuple[gl.Experiment, int, dict[str, Any]]:
-    """An experiment, a number of networks and a grid: settings that nobody chose, as many paths as tasks, 24 units."""
+    """An experiment, a number of networks and a grid: settings drawn at random, as many paths as tasks, 24 units."""
     own = {"tasks": tasks, "paths": tasks, "d_in": 10 * tasks, "gate_init": 1 / tasks, "duration": 24.0}
     return BY_SPEED_IN_FORM[form].replace(**own), 6, fresh_axes(tasks)
 
@@ -322,7 +322,7 @@ def boundary(scale: float = 1.0) -> Measured:
     """Two numbers in closed form say in most settings whether paths specialize, given time.
 
     Share of cells right: the largest predicted difference of the gates is 1 or more, and so is how far one block then
-    carries them. The toy; Fig. 5A in the released form; in the earlier one, given time; settings that nobody chose.
+    carries them. The toy; Fig. 5A in the released form; in the earlier one, given time; settings drawn at random.
     """
     toy, runs = toy_diagram(), {name: map_of(name) for name in TWO}
 
@@ -344,7 +344,7 @@ def boundary(scale: float = 1.0) -> Measured:
         "toy: the share of 225 cells that the two numbers get right is {}": n.cells_right_toy >= 0.9,
         "full network, Fig. 5A in the released form (256 cells): {}": n.cells_right.at(map="released") >= 0.95,
         "in the form that drew it, given 100 time units (144 cells): {}": n.cells_right.at(map="given time") >= 0.75,
-        "in 200 cells that nobody chose: released form {}": n.cells_right.at(map="fresh, released") >= 0.9,
+        "in 200 cells with settings drawn at random: released form {}": n.cells_right.at(map="fresh, released") >= 0.9,
         "and earlier form {}": n.cells_right.at(map="fresh, earlier") >= 0.8,
     }
 
@@ -364,7 +364,7 @@ def ratio_of_times(times: dict[str, xr.DataArray], quantile: float) -> Estimate:
 def ratchet_map(faster: float = 1.0) -> Measured:
     """Learning among the tasks alone, with no number fitted, says where and when paths specialize.
 
-    Share of cells right in all maps, of Fig. 5A and of settings that nobody chose, with two and three tasks; time until
+    Share of cells right in all maps, of Fig. 5A and of settings drawn at random, with two and three tasks; time until
     paths have specialized, predicted over simulated, the middle 80 % of all networks that specialize in both.
     """
     times, cells = {}, {}

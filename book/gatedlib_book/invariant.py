@@ -185,7 +185,7 @@ def fall(results: xr.Dataset) -> xr.DataArray:
 
 @claim("ratchet", counterfactual={"ord": 2})
 def ratchet(ord: int = 1) -> Measured:
-    """What is conserved until a gate reaches zero never rises, but for the error of finite steps.
+    """With a bound on the gates' sum, what is conserved until a gate reaches zero never rises, but for finite steps.
 
     Two paths on two tasks and three on three: how far a pair's invariant rises above an earlier value, in units of
     tau_c, with steps of dt and dt/2; and how far it falls.
