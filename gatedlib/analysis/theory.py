@@ -299,13 +299,13 @@ def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, dis
 
     .. math::
 
-        \frac{H}{\kappa} \sinh^2 \frac\varphi2, \qquad H = 2 \sqrt\kappa\, \delta + \delta^2, \qquad
-        \delta = \frac{e^{-t^*/2\tau_w}}{1 + q} \Big( 1 - e^{-(\tau_B - t^*)/\tau_w} \Big), \qquad
+        \frac{H}{\kappa} \sinh^2 \frac\varphi2, \qquad H = 2 \sqrt\kappa\, g + g^2, \qquad
+        g = \frac{e^{-t^*/2\tau_w}}{1 + q} \Big( 1 - e^{-(\tau_B - t^*)/\tau_w} \Big), \qquad
         1 - e^{-t^*/2\tau_w} = (1 - q) \Big( 1 - \frac{\ln S}\varphi \Big)
 
     with the angle :math:`\varphi` of `steady_spread`, :math:`q = e^{-\tau_B/2\tau_w}` and :math:`\kappa` of `Switch`.
     The gates reach zero at :math:`t^*`, when their difference, which ends the block at S by the linear theory, is 1.
-    What is left of the block one path learns alone, by :math:`\delta` times the teachers' distance. The next block has
+    What is left of the block one path learns alone, and gains :math:`g` times the teachers' distance. The next block has
     to turn the gates by :math:`2 \operatorname{arsinh} \sqrt{\kappa/H}`: where this number is 1 or more it does, by
     this estimate, and paths specialize. Where it is less they may still, later: each block that closes a gate adds to H
     (see `ratchet`).
@@ -360,14 +360,14 @@ def next_block(
 
     .. math::
 
-        u_\mathrm{new} \leftarrow 1 - \Big(1 - u_\mathrm{new} - \frac{\sigma}{2 \tau_w}\Big)\,
-        e^{-(\tau_B - t_s)/\tau_w}, \qquad u_\mathrm{old} \leftarrow u_\mathrm{old} - \frac{\sigma}{2 \tau_w}
+        u_\mathrm{new} \leftarrow 1 - \Big(1 - u_\mathrm{new} - \frac{\ell}{2 \tau_w}\Big)\,
+        e^{-(\tau_B - t_s)/\tau_w}, \qquad u_\mathrm{old} \leftarrow u_\mathrm{old} - \frac{\ell}{2 \tau_w}
 
     First the gates move from the old path to the new one, which takes the time :math:`t_s` and, for both paths
     together, adds nothing: by the invariant :math:`\bar w = (u_\mathrm{new} + u_\mathrm{old})/2` is afterwards
     what it was, but the new path has gained what the old one has lost. Then the old path's gate is pinned at zero and
-    its weights rest, while the new path learns alone. Here :math:`\sigma = \int \epsilon\, dt` over the switch, in
-    units of D/2: :math:`\sigma = \frac{4 \sqrt{\tau_w \tau_c}}{D} \operatorname{arsinh} \sqrt{\kappa / (\bar w^2 -
+    its weights rest, while the new path learns alone. Here :math:`\ell = \int \epsilon\, dt` over the switch, in
+    units of D/2: :math:`\ell = \frac{4 \sqrt{\tau_w \tau_c}}{D} \operatorname{arsinh} \sqrt{\kappa / (\bar w^2 -
     \kappa)}`. The gates' sum is taken to stay at one.
 
     Args:
