@@ -305,8 +305,8 @@ def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, dis
 
     with the angle :math:`\varphi` of `steady_spread`, :math:`q = e^{-\tau_B/2\tau_w}` and :math:`\kappa` of `Switch`.
     The gates reach zero at :math:`t^*`, when their difference, which ends the block at S by the linear theory, is 1.
-    What is left of the block one path learns alone, and gains :math:`g` times the teachers' distance. The next block has
-    to turn the gates by :math:`2 \operatorname{arsinh} \sqrt{\kappa/H}`: where this number is 1 or more it does, by
+    What is left of the block one path learns alone, and gains :math:`g` times the teachers' distance. The next block
+    has to turn gates by :math:`2 \operatorname{arsinh} \sqrt{\kappa/H}`: where this number is 1 or more it does, by
     this estimate, and paths specialize. Where it is less they may still, later: each block that closes a gate adds to H
     (see `ratchet`).
 
