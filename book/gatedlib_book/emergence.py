@@ -225,8 +225,8 @@ def diagram(experiment: gl.Experiment, seeds: int, **axes: Any) -> xr.Dataset:
 
 def fresh(form: str, tasks: int = 2) -> tuple[gl.Experiment, int, dict[str, Any]]:
     """An experiment, a number of networks and a grid: settings drawn at random, as many paths as tasks, 24 units."""
-    own = {"tasks": tasks, "paths": tasks, "d_in": 10 * tasks, "gate_init": 1 / tasks, "duration": 24.0}
-    return BY_SPEED_IN_FORM[form].replace(**own), 6, fresh_axes(tasks)
+    own = {"paths": tasks, "d_in": 10 * tasks, "gate_init": 1 / tasks, "duration": 24.0}
+    return BY_SPEED_IN_FORM[form].replace(tasks=tasks, order=range(tasks), **own), 6, fresh_axes(tasks)
 
 
 def all_maps() -> dict[str, tuple[gl.Experiment, int, dict[str, Any]]]:

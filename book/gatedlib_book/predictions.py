@@ -168,8 +168,8 @@ FORGETFUL_SLOWDOWN = 1.3 / 0.03
 """How many times as slow the gates of forgetful subjects are: as slow as their weights."""
 
 PRACTICE_BEFORE_TRANSFER = {
-    "blocked": (gl.Blocked(blocks=20),),
-    "interleaved": (gl.Blocked(duration=20.0, block_length=0.05),),
+    "blocked": (gl.Blocked(blocks=20, order=(0, 1)),),
+    "interleaved": (gl.Blocked(duration=20.0, block_length=0.05, order=(0, 1)),),
     "nothing": (),
 }
 """What comes before a new task or a mixture: practice on A and B for 20 time units, or none."""

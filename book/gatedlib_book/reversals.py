@@ -61,12 +61,12 @@ def serial_reversals(
 
 
 MIXED = ((0.5, 0.5), (0.7, 0.3), (0.3, 0.7), (0.2, 0.8), (0.6, 0.4), (0.9, 0.1))
-PROBLEMS = LEARNER.replace(teachers=gl.Sums(FAMILY, tuple((*row, *[0.0] * 6) for row in MIXED)))
+PROBLEMS = LEARNER.replace(teachers=gl.Sums(FAMILY, tuple((*row, *[0.0] * 6) for row in MIXED)), order=(0, 1))
 """The eight tasks and six mixtures of the first two."""
 
 PRACTICE_BEFORE_SERIES = {
-    "blocked": (gl.Blocked(blocks=30),),
-    "interleaved": (gl.Blocked(duration=30.0, block_length=0.05),),
+    "blocked": (gl.Blocked(blocks=30, order=(0, 1)),),
+    "interleaved": (gl.Blocked(duration=30.0, block_length=0.05, order=(0, 1)),),
     "nothing": (),
 }
 """What comes before a series of problems: practice on A and B for 30 time units, or none."""

@@ -173,7 +173,8 @@ class Blocked(Curriculum):
     Args:
         blocks: number of blocks; 20 unless a duration is given.
         block_length: :math:`\tau_B`, the length of a block, in time units.
-        order: the tasks of one round, repeated for as long as there are blocks.
+        order: the tasks of one round, repeated for as long as there are blocks; (0, 1) unless given. With more than two
+            tasks, composites aside, it must be given.
         duration: the length of all blocks together, in place of their number; the last one may be cut short.
             Experiments of equal duration can be compared, and swept, over `block_length`.
 
@@ -192,7 +193,7 @@ class Blocked(Curriculum):
 
     blocks: int | None = integer(at_least=1, default=None, remedy="The paper's Fig. 2 has 20")
     block_length: float = positive(default=1.0, remedy="The paper's Fig. 2 has 1.0")
-    order: Sequence[int] | np.ndarray = checked(_require_tasks, static=True, default=(0, 1))
+    order: Sequence[int] | np.ndarray | None = checked(_require_tasks, static=True, default=None)
     duration: float | None = positive(default=None, remedy="The paper's Fig. 5 has 7.0")
 
     def __check_init__(self) -> None:
@@ -207,8 +208,8 @@ class Blocked(Curriculum):
         else:
             steps = whole_steps("duration", float(self.duration), dt)
         _require_countable(steps)
-        place_in_order = np.arange(steps) // length % len(self.order)
-        return _schedule(np.asarray(self.order, np.int32)[place_in_order], np.arange(0, steps, length))
+        order = np.asarray((0, 1) if self.order is None else self.order, np.int32)
+        return _schedule(order[np.arange(steps) // length % len(order)], np.arange(0, steps, length))
 
 
 class BlockSequence(Curriculum):
@@ -299,7 +300,7 @@ class RandomSwitches(Curriculum):
     Args:
         duration: the length of the whole curriculum, in time units.
         mean_length: :math:`\bar\tau_B`, the mean length of a block, in time units; at least dt.
-        tasks: number of tasks M, two unless given, whatever the number of teachers.
+        tasks: number of tasks M, two unless given. With more than two, composites aside, it must be given.
         draw: the number of the random sequence, which is the same for all seeds of a run. A sweep over it,
             `sweep(experiment, draw=range(10), …)`, gives each network a sequence of its own.
 
@@ -315,7 +316,7 @@ class RandomSwitches(Curriculum):
 
     duration: float = positive(remedy="Give it in time units, for instance 20.0")
     mean_length: float = positive(default=1.0, remedy="Give it in time units, for instance 1.0")
-    tasks: int = integer(at_least=2, default=2, remedy="There must be another task to switch to")
+    tasks: int | None = integer(at_least=2, default=None, remedy="There must be another task to switch to")
     draw: int = integer(at_least=0, below=2**63, static=False, default=0, remedy="Use 0, 1, … for different sequences")
 
     def schedule(self, dt: float) -> Schedule:
@@ -328,5 +329,6 @@ class RandomSwitches(Curriculum):
         switches = random.random(steps) < hazard
         switches[0] = False
         # A jump of 1 to M - 1, modulo M, leads to each of the other tasks with the same chance, and never to the same.
-        jumps = np.where(switches, random.integers(1, self.tasks, steps), 0)
-        return Schedule.of_tasks(np.cumsum(jumps) % self.tasks)
+        tasks = 2 if self.tasks is None else self.tasks
+        jumps = np.where(switches, random.integers(1, tasks, steps), 0)
+        return Schedule.of_tasks(np.cumsum(jumps) % tasks)

@@ -17,7 +17,7 @@ from gatedlib._internal.identity import forget_if_changed
 from gatedlib._internal.numerics import fixed_jax_settings, random_key
 from gatedlib._internal.validation import refusal, require_integer, require_member
 from gatedlib.model import checks
-from gatedlib.model.curricula import Curriculum, Schedule, checked_schedule
+from gatedlib.model.curricula import Blocked, Curriculum, RandomSwitches, Schedule, checked_schedule
 from gatedlib.model.fields import Part, instance_of
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
@@ -35,9 +35,9 @@ class Experiment(Part):
         flow: the learning rule, with its penalties and its inputs.
 
     Raises:
-        ValueError: if a part is of the wrong kind, the curriculum names a task without a teacher, a block is no
-            whole number of steps, inputs and teachers do not go together, or dt is too long for the stiffness of the
-            penalties.
+        ValueError: if a part is of the wrong kind, the curriculum names a task without a teacher or does not say which
+            of more than two (composites aside) are on, a block is no whole number of steps, inputs and teachers do not
+            go together, or dt is too long for the stiffness of the penalties.
 
     Example:
         >>> experiment = gl.Experiment(
@@ -131,6 +131,13 @@ def _require_known_tasks(experiment: Experiment) -> None:
     if unknown:
         rule = f"there are {tasks} teachers, so tasks run from 0 to {tasks - 1}"
         raise refusal("tasks in the curriculum", unknown, rule, "Add teachers, or name these tasks only")
+    count = experiment.teachers.components
+    for part in parts_of(experiment.curriculum) if count > 2 else ():
+        rule = f"there are {count} tasks, and unless told this curriculum alternates two of them"
+        if isinstance(part, Blocked) and part.order is None:
+            raise refusal("order", None, rule, f"Use order=range({count}), or name the tasks that are to be on")
+        if isinstance(part, RandomSwitches) and part.tasks is None:
+            raise refusal("tasks", None, rule, f"Use tasks={count}, or tasks=2 for the first two")
 
 
 def _require_stable_gates(flow: Flow, gates: tuple[int, ...]) -> None:

@@ -109,7 +109,18 @@ BAD = [
         "duration = 1.01 with dt = 0.02: it must be a whole number of steps, this one has 50.5",
     ),
     (lambda: gl.Phases(()), "phases = (): must be curricula, at least one"),
-    (lambda: gl.Phases(gl.Blocked(blocks=1).order), "phases = (0, 1): must be curricula, at least one"),
+    (
+        lambda: small(teachers=gl.Orthogonal(tasks=3, d_in=6, d_out=2), curriculum=gl.Blocked(blocks=2)),
+        "order = None: there are 3 tasks, and unless told this curriculum alternates two of them",
+    ),
+    (
+        lambda: small(
+            teachers=gl.Orthogonal(tasks=3, d_in=6, d_out=2),
+            curriculum=gl.Phases((gl.Blocked(blocks=2, order=(0, 2)), gl.RandomSwitches(2.0))),
+        ),
+        "tasks = None: there are 3 tasks, and unless told this curriculum alternates two of them",
+    ),
+    (lambda: gl.Phases((0, 1)), "phases = (0, 1): must be curricula, at least one"),
     (lambda: gl.Phases(gl.Blocked(blocks=1)), "phases = Blocked(blocks=1): must be curricula, at least one"),
     (lambda: gl.Sums(gl.Orthogonal(), []), "weights = (): must list at least one composite"),
     (

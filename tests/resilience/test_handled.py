@@ -144,7 +144,7 @@ def test_runs_of_two_settings_joined_are_measured_each_by_its_own(run):
 def test_settings_of_any_kind_are_told_where_they_vary(run):
     turned, free = (gl.simulate(small(**change), 3) for change in ({"order": (1, 0)}, {"penalties": ()}))
     told = gl.results.settings(joined(run, turned, free, dim="network"))
-    assert told["curriculum.order"].values.tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert told["curriculum.order"].values.tolist() == ["default", [1, 0], "default"]
     assert told["flow.penalties"].values.tolist() == ["Nonnegative + UnitNorm"] * 2 + [""]
     assert told["flow.penalties.UnitNorm.b"].values.tolist() == [0.909, 0.909, None]
     assert told["flow.tau_w"] == 1.3

@@ -50,7 +50,7 @@ def test_composites_of_composites_count_only_the_tasks_at_the_bottom():
 def test_weights_may_come_as_an_array_and_leave_the_experiment_hashable():
     teachers = gl.Sums(THREE, np.array(HALVES))
     assert teachers == gl.Sums(THREE, HALVES)
-    hash(gl.Experiment(teachers, gl.GatedLinear(), gl.Blocked(blocks=1), gl.Flow(1.0, 1.0, dt=0.5)))
+    hash(gl.Experiment(teachers, gl.GatedLinear(), gl.Blocked(blocks=1, order=(0,)), gl.Flow(1.0, 1.0, dt=0.5)))
 
 
 PLANS = st.sampled_from(
@@ -198,7 +198,7 @@ def test_parts_are_the_weights_of_sums_row_by_row_if_rows_have_gates():
     random = np.random.default_rng(0)
     for network in (gl.GatedLinear(paths=2), gl.NeuronGated(paths=2)):
         own = ("out",) if isinstance(network, gl.NeuronGated) else ()
-        experiment = gl.Experiment(THREE, network, gl.Blocked(blocks=1), gl.Flow(np.inf, np.inf, dt=0.5))
+        experiment = gl.Experiment(THREE, network, gl.Blocked(blocks=1, order=(0,)), gl.Flow(np.inf, np.inf, dt=0.5))
         shares = xr.DataArray(random.normal(size=(2, 3, 3)[: 2 + len(own)]), dims=("path", "task", *own))
         teachers = xr.DataArray(np.asarray(experiment.draw(0)[0]), dims=("task", "out", "in"))
         paths = (shares * teachers).sum("task").transpose("path", "out", "in").values

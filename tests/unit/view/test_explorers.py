@@ -150,7 +150,7 @@ def test_the_map_of_an_explorer_is_over_two_settings(values, words):
 
 def test_the_explorer_of_schedules_is_about_two_tasks():
     with pytest.raises(ValueError, match=r"\(3, 2\).*two tasks and two paths"):
-        explore.schedule(small(teachers=gl.Orthogonal(tasks=3, d_in=6, d_out=2)))
+        explore.schedule(small(teachers=gl.Orthogonal(tasks=3, d_in=6, d_out=2), order=range(3)))
 
 
 def test_code_says_where_arrays_belong():

@@ -86,7 +86,7 @@ def test_tables_may_name_their_rows_and_say_how_many_digits():
 
 def test_composites_are_called_by_their_parts():
     rows = gl.RowMixtures(gl.Orthogonal(tasks=3, d_in=9, d_out=3), [(0, 2, 0), (1, 1, 2)])
-    results = gl.simulate(small(teachers=rows, network=gl.NeuronGated(paths=3)), seeds=1)
+    results = gl.simulate(small(teachers=rows, network=gl.NeuronGated(paths=3), order=range(3)), seeds=1)
     assert plotting.task_names(results) == ["A", "B", "C", "AC", "BC"]
 
 
@@ -104,7 +104,7 @@ def test_gates_of_each_output_are_drawn_one_by_one():
 def test_paths_lie_where_their_mixtures_are():
     """Paths that are A, B and the mean of all three lie on two corners and in the middle."""
     three = gl.Orthogonal(tasks=3, d_in=9, d_out=3)
-    experiment = small(teachers=three, network=gl.GatedLinear(paths=3), tau_w=np.inf)
+    experiment = small(teachers=three, network=gl.GatedLinear(paths=3), tau_w=np.inf, order=range(3))
     teachers = np.asarray(experiment.draw(0)[0])
     start = gl.Params(np.stack([teachers[0], teachers[1], teachers.mean(0)]), np.ones(3))
     results = gl.simulate(experiment, seeds=1, initial=start)
