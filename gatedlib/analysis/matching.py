@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import linear_sum_assignment
 
 from gatedlib._internal.validation import refusal
 from gatedlib.analysis.units import learned_tasks, outputs_share_units, unit_dim
@@ -36,6 +35,8 @@ def components(results: xr.Dataset) -> xr.Dataset:
 
 def best_assignment(scores: np.ndarray) -> np.ndarray:
     """The best one-to-one assignment of columns to rows, for every matrix (…, row, column); -1 for rows left over."""
+    from scipy.optimize import linear_sum_assignment  # slow to import, and most of what imports this needs none of it
+
     columns_of_rows = np.full(scores.shape[:-1], -1)
     for index in np.ndindex(scores.shape[:-2]):
         rows, columns = linear_sum_assignment(scores[index], maximize=True)

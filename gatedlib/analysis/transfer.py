@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import nnls
 
 from gatedlib._internal.validation import (
     as_jax_array,
@@ -67,6 +66,8 @@ def _least_squares(
     Returns:
         Shares, with `dim` in place of out and in, and then the separate ones.
     """
+    from scipy.optimize import nnls  # slow to import
+
     entries = [name for name in ("out", "in") if name not in separate]
     others = [name for name in targets.dims if name not in ("seed", "out", "in")]
     columns = parts.transpose("seed", *separate, *entries, dim)
