@@ -47,8 +47,15 @@ MAX_BATCH_FRAMES = 8
 MAX_BATCH_NUMBERS = 2**17
 """About the most numbers in the frames that are observed at once."""
 
-PROGRAMS: list[Callable[[str], Any]] = []
-"""For each program, the function that gives its compiled form for a kind of device."""
+CPU_OPTIONS = {
+    "xla_backend_optimization_level": 1,
+    "xla_cpu_parallel_codegen_split_count": 1,
+    "xla_cpu_use_fusion_emitters": False,
+}
+"""Options of XLA for a CPU, for programs that run often."""
+
+PROGRAMS: list[Any] = []
+"""The programs that have run, each for a kind of device."""
 
 
 class Chunk(NamedTuple):
@@ -114,19 +121,19 @@ def jit_per_backend(
         @functools.cache
         def compiled(backend: str) -> Any:
             options = _cpu_options(runs) if backend == "cpu" else {}
-            return jax.jit(function, static_argnames=static, donate_argnames=donated, compiler_options=options)
+            program = jax.jit(function, static_argnames=static, donate_argnames=donated, compiler_options=options)
+            PROGRAMS.append(program)
+            return program
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             return compiled(jax.default_backend())(*args, **kwargs)
 
-        PROGRAMS.append(compiled)
         return call
 
     return decorate
 
 
-@functools.cache
 def _cpu_options(runs: str) -> dict[str, Any]:
     """How XLA compiles for a CPU: what runs often in a third of the usual time, what runs once in less.
 
@@ -134,18 +141,17 @@ def _cpu_options(runs: str) -> dict[str, Any]:
     programs in one part cost less than many small ones; and of the two code generators, the older compiles faster. New
     versions of jaxlib may lack a choice.
     """
-    wanted = {
+    wanted = CPU_OPTIONS | {
         "xla_backend_optimization_level": 0 if runs == "once" else 1,
-        "xla_cpu_parallel_codegen_split_count": 1,
         "xla_cpu_use_fusion_emitters": runs == "most",
     }
-    if _compiles_with(wanted):
-        return wanted
-    return {name: value for name, value in wanted.items() if _compiles_with({name: value})}
+    return wanted if _known(*wanted) else {name: value for name, value in wanted.items() if _known(name)}
 
 
-def _compiles_with(options: dict[str, Any]) -> bool:
+@functools.cache
+def _known(*names: str) -> bool:
     """Whether this jaxlib has these options: an empty program shows it."""
+    options: dict[str, Any] = {name: CPU_OPTIONS[name] for name in names}
     try:
         jax.jit(lambda: 0).lower().compile(compiler_options=options)
     except RuntimeError:
@@ -155,7 +161,7 @@ def _compiles_with(options: dict[str, Any]) -> bool:
 
 def compiled_count() -> int:
     """The number of programs compiled so far."""
-    return sum(compiled(jax.default_backend())._cache_size() for compiled in PROGRAMS)
+    return sum(program._cache_size() for program in PROGRAMS)
 
 
 @jit_per_backend("sizes", "cells", runs="once")
