@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy import special  # scipy.stats takes half a second to import, in every kernel
 
 from gatedlib._internal.validation import refusal, require, require_member
 
@@ -265,7 +265,8 @@ def median(samples: xr.DataArray) -> Estimate:
     require(count >= 6, "seeds", count, "a 95 % interval of a median needs 6 or more", "Use 30")
     # the k-th smallest and the k-th largest number enclose the median unless fewer than k numbers lie on one side of
     # it; their count is binomial, and k is the largest for which that is rare. Counted from 0 they are k - 1, count - k
-    below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))  # P(Bin < below) <= 2.5 %
+    at_most = special.bdtr(np.arange(count + 1), count, 0.5)  # P(Bin <= 0), P(Bin <= 1), …
+    below = int(np.searchsorted(at_most, (1 - CONFIDENCE) / 2))  # P(Bin < below) <= 2.5 %
     ordered = np.sort(samples.transpose("seed", ...).values.astype(float), axis=0)
     ordered = np.where(np.isnan(ordered).any(0), np.nan, ordered)  # which sorting has put last, as if they were large
     middle = np.median(ordered, axis=0)
@@ -352,7 +353,12 @@ def mean(samples: xr.DataArray) -> Estimate:
 
 
 def fraction(successes: xr.DataArray) -> Estimate:
-    """The fraction of seeds for which something is true, with its Wilson interval.
+    r"""The fraction of seeds for which something is true, with its Wilson interval.
+
+    .. math::
+
+        \frac{k + z^2 / 2}{n + z^2} \pm \frac{z}{n + z^2} \sqrt{\frac{k (n - k)}{n} + \frac{z^2}{4}}, \qquad
+        z = \Phi^{-1}(0.975)
 
     Args:
         successes: true or false, one per seed, or an array of them.
@@ -368,10 +374,13 @@ def fraction(successes: xr.DataArray) -> Estimate:
     """
     remedy = "Compare with a bar: values > 0.5"
     require(successes.dtype == bool, "type of successes", str(successes.dtype), "must be bool", remedy)
-    counts, total = successes.sum("seed").values, successes.sizes["seed"]
-    ends = [stats.binomtest(int(count), total).proportion_ci(CONFIDENCE, "wilson") for count in np.ravel(counts)]
-    low, high = (np.reshape(end, np.shape(counts)) for end in zip(*ends, strict=True))
-    return Estimate(np.asarray(counts / total), low, high, total, axes=_axes(successes))
+    counts, total = np.asarray(successes.sum("seed").values, float), successes.sizes["seed"]
+    z = special.ndtri((1 + CONFIDENCE) / 2)
+    middle = (counts + z**2 / 2) / (total + z**2)
+    half = z / (total + z**2) * np.sqrt(counts * (total - counts) / total + z**2 / 4)
+    low = np.where(counts == 0, 0.0, middle - half)  # which rounding would put beside 0, and beside 1 at the other end
+    high = np.where(counts == total, 1.0, middle + half)
+    return Estimate(counts / total, low, high, total, axes=_axes(successes))
 
 
 def stacked(estimates: Sequence[Estimate], **axis: Sequence[Any]) -> Estimate:

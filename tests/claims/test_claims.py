@@ -255,11 +255,20 @@ def test_interval_of_a_fraction_covers():
     assert covered > 0.92
 
 
-def test_the_interval_of_the_median_is_as_narrow_as_it_may_be():
-    estimate = median(xr.DataArray(np.arange(1, 31), dims="seed"))
+@pytest.mark.parametrize("count", [6, 7, 8, 10, 20, 30, 50, 100, 1000])
+def test_the_interval_of_the_median_is_as_narrow_as_it_may_be(count):
+    estimate = median(xr.DataArray(np.arange(1, count + 1), dims="seed"))
     low, high = int(estimate.low), int(estimate.high)
-    assert stats.binom.cdf(low - 1, 30, 0.5) <= 0.025 < stats.binom.cdf(low, 30, 0.5)
-    assert low + high == 31
+    assert stats.binom.cdf(low - 1, count, 0.5) <= 0.025 < stats.binom.cdf(low, count, 0.5)
+    assert low + high == count + 1
+
+
+@pytest.mark.parametrize("total", [1, 2, 7, 30, 1000])
+def test_the_interval_of_a_fraction_is_that_of_scipy(total):
+    counts = np.unique(np.linspace(0, total, 12).round().astype(int))
+    estimate = fraction(xr.DataArray(np.arange(total)[:, None] < counts, dims=("seed", "count")))
+    expected = [stats.binomtest(int(count), total).proportion_ci(0.95, "wilson") for count in counts]
+    np.testing.assert_allclose(np.stack([estimate.low, estimate.high], -1), expected, rtol=1e-12, atol=1e-15)
 
 
 def test_a_claim_that_could_not_fail_is_refused():
