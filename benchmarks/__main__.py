@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import gatedlib as gl
-from benchmarks import naive, scaling
+from benchmarks import first, naive, scaling
 from benchmarks.scaling import seconds
 from gatedlib_book import pictures
 from gatedlib_book.experiments import FLEXIBLE
@@ -101,7 +101,7 @@ def all_claims():
         start = time.perf_counter()
         fresh = {**os.environ, "JAX_COMPILATION_CACHE_DIR": folder, "TQDM_DISABLE": "1"}
         fresh.pop("GATEDLIB_RESULTS", None)
-        command = [sys.executable, "-m", "gatedlib", "claims", "--exit-zero"]
+        command = [sys.executable, "-m", "gatedlib_book", "claims", "--exit-zero"]
         subprocess.run(command, env=fresh, check=True, capture_output=True)
         now = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime
@@ -161,6 +161,7 @@ def main():
     print(f"peak memory beyond imports   {memory():8.0f} MB, aim below 300")
     extra = import_seconds("import gatedlib") - import_seconds("import jax")
     print(f"import gatedlib over jax     {np.maximum(extra, 0):8.2f} s, aim below 0.5")
+    first.compare([first.ROOT])
     head()
     scaling.main()
     last_build()
