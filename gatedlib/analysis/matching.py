@@ -1,5 +1,7 @@
 """Which path serves which task, and results whose paths stand in the order of their tasks."""
 
+import itertools
+
 import numpy as np
 import xarray as xr
 
@@ -7,6 +9,9 @@ from gatedlib._internal.validation import refusal
 from gatedlib.analysis.units import learned_tasks, outputs_share_units, unit_dim
 from gatedlib.simulation.completeness import require_last_frames
 from gatedlib.simulation.runs import in_each_run, read, require_recorded, runs_of, spacing, texts_of
+
+FEW = 4
+"""Columns for which all assignments, 24 at the most, are tried at once."""
 
 
 def components(results: xr.Dataset) -> xr.Dataset:
@@ -35,12 +40,17 @@ def components(results: xr.Dataset) -> xr.Dataset:
 
 def best_assignment(scores: np.ndarray) -> np.ndarray:
     """The best one-to-one assignment of columns to rows, for every matrix (…, row, column); -1 for rows left over."""
-    from scipy.optimize import linear_sum_assignment  # slow to import, and most of what imports this needs none of it
+    rows, columns = scores.shape[-2:]
+    if rows <= columns <= FEW and np.isfinite(scores).all():
+        assignments = np.array(list(itertools.permutations(range(columns), rows)))
+        totals = scores[..., np.arange(rows), assignments].sum(-1)
+        return assignments[totals.argmax(-1)]
+    from scipy.optimize import linear_sum_assignment  # a third of a second to import
 
     columns_of_rows = np.full(scores.shape[:-1], -1)
     for index in np.ndindex(scores.shape[:-2]):
-        rows, columns = linear_sum_assignment(scores[index], maximize=True)
-        columns_of_rows[index][rows] = columns
+        assigned, to = linear_sum_assignment(scores[index], maximize=True)
+        columns_of_rows[index][assigned] = to
     return columns_of_rows
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
 import gatedlib as gl
 from gatedlib import metrics
+from gatedlib.analysis.matching import best_assignment
 from tests.examples import by_hand
 
 
@@ -145,3 +147,13 @@ def test_an_old_name_says_the_new_one(module, old, new):
     with pytest.raises(AttributeError, match=f"{old} is now called {new}"):
         getattr(module, old)
     assert callable(getattr(module, new))
+
+
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 5), columns=st.integers(1, 5))
+def test_assignments_are_those_of_scipy(seed, rows, columns):
+    scores = np.random.default_rng(seed).normal(size=(3, rows, columns))
+    for matrix, found in zip(scores, best_assignment(scores), strict=True):
+        expected = np.full(rows, -1)
+        assigned, to = linear_sum_assignment(matrix, maximize=True)
+        expected[assigned] = to
+        np.testing.assert_array_equal(found, expected)
