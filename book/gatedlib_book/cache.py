@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -89,7 +90,9 @@ def cached(compute: Callable[Given, Result]) -> Callable[Given, Result]:
         state = short_digest(f"{code} {sorted(VERSIONS.items())} {jax_settings()} {first_seed()}")
         folder = _require_private(require_folder("GATEDLIB_RESULTS", named, "Name a folder")) / state
         call = joblib.hash((compute.__module__, compute.__qualname__, args, sorted(kwargs.items())))
-        with locked(folder / f"{call}.lock"):  # another process may be computing it
+        # another process may be computing it; and where a disk is busy, joblib warns of how long it writes
+        with locked(folder / f"{call}.lock"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Persisting input arguments took")
             start = clock()
             memory = joblib.Memory(folder, verbose=0).cache(timed, cache_validation_callback=_worth_reading)
             seconds, result = memory(*args, **kwargs)
