@@ -12,7 +12,7 @@ from gatedlib import metrics, record
 from gatedlib_book import regimes
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
-from gatedlib_book.estimates import Numbers, along, bootstrap, exact, mean, median
+from gatedlib_book.estimates import Numbers, along, bootstrap, exact, fraction, mean, median
 from gatedlib_book.networks import networks
 
 REGULARIZED = gl.Experiment(
@@ -45,6 +45,9 @@ WITH_COST = FINE.replace(
     penalties=(*REGULARIZED.flow.penalties, gl.WeightDecay(weight_decay=0.01)), curriculum=gl.Blocked(blocks=100)
 )
 """The same with a small cost on the first layer, for 100 blocks."""
+
+COSTLY_SEEDS = 50
+"""How many networks with the cost: in one of five the tasks overlap, which twenty do not tell from half of them."""
 
 WITHOUT_COST = WITH_COST.replace(weight_decay=0.0)
 """And without the cost."""
@@ -302,14 +305,16 @@ def kick(steps: tuple[float, ...] = STEPS, cost: float = 0.0) -> Measured:
 def decay(costly: gl.Experiment, costless: gl.Experiment) -> Measured:
     """With a small cost on the first layer the second one becomes gate-like in small steps too.
 
-    The network of Fig. 6 in steps of a fifth for 100 blocks, with and without a cost on the first layer.
+    The network of Fig. 6 in steps of a fifth for 100 blocks, with and without a cost on the first layer. In one network
+    in five the tasks still overlap by then.
     """
-    with_cost, without = summary(costly), summary(costless)
+    with_cost, without = summary(costly, COSTLY_SEEDS), summary(costless)
     n = Numbers(
         total_alignment_costly=median(with_cost.total_alignment),
         total_alignment_costless=median(without.total_alignment),
         gate_like_fraction_costly=median(metrics.last(with_cost.gate_like, 2)),
         overlap_costly=median(with_cost.overlap),
+        separate_fraction_costly=fraction(with_cost.overlap < 0.02),
         excess_costly=median(with_cost.excess),
         excess_costless=median(without.excess),
         missing_costly=median(with_cost.missing),
@@ -319,7 +324,9 @@ def decay(costly: gl.Experiment, costless: gl.Experiment) -> Measured:
         "and {} without": n.total_alignment_costless < 0.75,
         "with it a share of {} of each output's gates is on the active task's units": n.gate_like_fraction_costly
         > 0.98,
-        "and the overlap of the two tasks is {}": n.overlap_costly < 0.02,
+        "and the overlap of the two tasks is less than 0.02 in a fraction of {} of networks": (
+            n.separate_fraction_costly > 0.5
+        ),
         "the first layer holds both tasks: of them, a share of {} is missing": n.missing_costly < 0.1,
         "and the two layers are {} times the smallest for what they compute": n.excess_costly < 1.05,
     }
