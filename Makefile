@@ -44,12 +44,12 @@ environment: ## .venv, with everything that requirements.txt names
 	@$(PYTHON) .ci/environment.py $(VENV) $(REQUIREMENTS)
 	@$(VENV)/bin/python .ci/compiled.py "$$JAX_COMPILATION_CACHE_DIR"
 
-book: environment ## execute every chapter and build _build/html (some five minutes on two cores)
+book: environment ## execute every chapter and build _build/html (6 to 17 minutes on two cores)
 	rm -rf .results
 	$(MAKE) --no-print-directory html
 
 html: environment
-	@echo "Executing every chapter and building the book (some five minutes on two cores) …"
+	@echo "Executing every chapter and building the book (6 to 17 minutes on two cores) …"
 	rm -rf _build
 	TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
@@ -58,7 +58,7 @@ notebooks: environment ## run every cell of every chapter under nbval, twice
 	$(RUN) pytest -p tests.twice -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default
 
 # Everything that answers soon: what to run while writing.
-quick: environment ## lint, types, and every test that answers soon (two minutes)
+quick: environment ## lint, types, and every test that answers soon (two to five minutes)
 	$(MAKE) --no-print-directory --jobs 2 lint unit
 
 unit: environment
@@ -70,7 +70,7 @@ lint: environment ## style, types, spelling
 	$(RUN) mypy
 	$(RUN) codespell_lib
 
-test: environment ## every check, the book and its pages in a browser (some seventeen minutes)
+test: environment ## every check, the book and its pages in a browser (17 to 45 minutes)
 	rm -rf .results
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory checks
