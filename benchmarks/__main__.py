@@ -97,14 +97,11 @@ def last_build():
 def all_claims():
     """Seconds of all claims, with nothing compiled or computed before."""
     with tempfile.TemporaryDirectory() as folder:
-        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.perf_counter()
         fresh = {**os.environ, "JAX_COMPILATION_CACHE_DIR": folder, "TQDM_DISABLE": "1"}
         fresh.pop("GATEDLIB_RESULTS", None)
         command = [sys.executable, "-m", "gatedlib_book", "claims", "--exit-zero"]
-        subprocess.run(command, env=fresh, check=True, capture_output=True)
-        now = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime
+        cpu = first.cpu_seconds(command, env=fresh)
         print(f"all claims: {time.perf_counter() - start:.0f} s on {os.cpu_count()} cores, {cpu:.0f} s of CPU")
 
 

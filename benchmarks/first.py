@@ -4,6 +4,7 @@ Each runs in processes of its own that find nothing compiled, in turn with those
 """
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -13,20 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TURNS = 3
 
-USE = """
-import gatedlib as gl
-
-gates = (gl.Nonnegative(a=0.0909), gl.UnitNorm(b=0.909))
-experiment = gl.Experiment(
-    teachers=gl.Orthogonal(tasks=2, d_in=20, d_out=10),
-    network=gl.GatedLinear(paths=2),
-    curriculum=gl.Blocked(blocks=20, block_length=1.0),
-    flow=gl.Flow(tau_w=1.3, tau_c=0.03, penalties=gates),
-)
-results = gl.simulate(experiment, seeds=10)
-recovery = gl.metrics.time_to_criterion(results).median("seed")
-"""
-"""The example of the README."""
+USE = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+"""The first example of the README."""
 
 PICTURE = (
     USE
@@ -43,30 +32,28 @@ fig.savefig(io.BytesIO())
 )
 
 
-def cpu_seconds(code, folder):
-    """What a new process takes for this code with the library in this folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+def cpu_seconds(command, **options):
+    """What a new process and those that it starts take."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-c", code],
-        env={**kept, "PYTHONPATH": str(folder), "JAX_PLATFORMS": "cpu", "MPLBACKEND": "agg"},
-        cwd=folder,
-        check=True,
-    )
+    subprocess.run(command, check=True, capture_output=True, **options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def from_nothing(code, folder):
+    """The seconds of this code with the library in this folder, and with no program compiled before."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    own = {"PYTHONPATH": str(folder), "JAX_PLATFORMS": "cpu", "MPLBACKEND": "agg"}
+    return cpu_seconds([sys.executable, "-c", code], env={**kept, **own}, cwd=folder)
 
 
 def compare(folders):
     """The least seconds of some turns in each folder, by what is run."""
     for what, code in (("import", "import gatedlib"), ("first use", USE), ("first picture", PICTURE)):
-        least = [
-            min(turn) for turn in zip(*[[cpu_seconds(code, f) for f in folders] for _ in range(TURNS)], strict=True)
-        ]
-        told = f"{what:14} {least[0]:5.2f} s of CPU"
-        print(
-            told if len(least) == 1 else f"{told}, {least[0] / least[1]:.2f} times the {least[1]:.2f} s of the commit"
-        )
+        turns = [[from_nothing(code, folder) for folder in folders] for _ in range(TURNS)]
+        here, *there = map(min, zip(*turns, strict=True))
+        beside = "".join(f", {here / other:.2f} times the {other:.2f} s of the commit" for other in there)
+        print(f"{what:14} {here:5.2f} s of CPU{beside}")
 
 
 def main():

@@ -305,8 +305,7 @@ def kick(steps: tuple[float, ...] = STEPS, cost: float = 0.0) -> Measured:
 def decay(costly: gl.Experiment, costless: gl.Experiment) -> Measured:
     """With a small cost on the first layer the second one becomes gate-like in small steps too.
 
-    The network of Fig. 6 in steps of a fifth for 100 blocks, with and without a cost on the first layer. In one network
-    in five the tasks still overlap by then.
+    The network of Fig. 6 in steps of a fifth for 100 blocks, with and without a cost on the first layer.
     """
     with_cost, without = summary(costly, COSTLY_SEEDS), summary(costless)
     n = Numbers(

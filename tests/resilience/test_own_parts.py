@@ -299,9 +299,8 @@ def test_parts_that_give_what_they_should_are_taken():
         return gl.Params(jax.nn.silu(jax.nn.relu(shaken)), jax.nn.softmax(gates))
 
     assert gl.simulate(small(network=OwnNetwork(layered)), 2, every=50).sizes["seed"] == 2
-    constant = small(
-        teachers=OwnTeachers(lambda x: jnp.ones((3, 2, 6))), order=range(3)
-    )  # the same for each seed is not random
+    # the same for each seed is not random
+    constant = small(teachers=OwnTeachers(lambda x: jnp.ones((3, 2, 6))), order=range(3))
     assert gl.simulate(constant, 2, every=50).sizes["seed"] == 2
 
 
