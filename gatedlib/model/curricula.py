@@ -16,6 +16,7 @@ from jaxtyping import Int
 
 from gatedlib._internal.validation import as_real_array, refusal, require_integer, require_positive, to_plain
 from gatedlib.model.fields import Part, checked, integer, positive
+from gatedlib.model.teachers import Teachers
 
 
 class Schedule(NamedTuple):
@@ -144,6 +145,16 @@ class Curriculum(Part):
     def schedule(self, dt: float) -> Schedule:
         """The schedule in whole steps of `dt`."""
 
+    def check(self, teachers: Teachers) -> None:
+        """Raise a ValueError if this curriculum does not go with these teachers."""
+
+
+def _require_named(name: str, value: Any, teachers: Teachers, remedy: str) -> None:
+    """Require that a curriculum says which of more than two tasks are on; composites are on where they are named."""
+    if value is None and teachers.components > 2:
+        rule = f"there are {teachers.components} tasks, and unless told this curriculum alternates two of them"
+        raise refusal(name, None, rule, remedy.format(teachers.components))
+
 
 def checked_schedule(curriculum: Curriculum, dt: float) -> Schedule:
     """The schedule of a curriculum, whose steps and blocks must agree."""
@@ -200,6 +211,9 @@ class Blocked(Curriculum):
         if self.blocks is not None and self.duration is not None:
             rule = "there is a duration too, and only one can hold"
             raise refusal("blocks", self.blocks, rule, "Leave one of the two out (None)")
+
+    def check(self, teachers: Teachers) -> None:
+        _require_named("order", self.order, teachers, "Use order=range({}), or name the tasks that are to be on")
 
     def schedule(self, dt: float) -> Schedule:
         length = whole_steps("block_length", float(self.block_length), dt)
@@ -318,6 +332,9 @@ class RandomSwitches(Curriculum):
     mean_length: float = positive(default=1.0, remedy="Give it in time units, for instance 1.0")
     tasks: int | None = integer(at_least=2, default=None, remedy="There must be another task to switch to")
     draw: int = integer(at_least=0, below=2**63, static=False, default=0, remedy="Use 0, 1, … for different sequences")
+
+    def check(self, teachers: Teachers) -> None:
+        _require_named("tasks", self.tasks, teachers, "Use tasks={}, or tasks=2 for the first two")
 
     def schedule(self, dt: float) -> Schedule:
         steps = whole_steps("duration", float(self.duration), dt)

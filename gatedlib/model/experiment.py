@@ -17,7 +17,7 @@ from gatedlib._internal.identity import forget_if_changed
 from gatedlib._internal.numerics import fixed_jax_settings, random_key
 from gatedlib._internal.validation import refusal, require_integer, require_member
 from gatedlib.model import checks
-from gatedlib.model.curricula import Blocked, Curriculum, RandomSwitches, Schedule, checked_schedule
+from gatedlib.model.curricula import Curriculum, Schedule, checked_schedule
 from gatedlib.model.fields import Part, instance_of
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
@@ -131,13 +131,9 @@ def _require_known_tasks(experiment: Experiment) -> None:
     if unknown:
         rule = f"there are {tasks} teachers, so tasks run from 0 to {tasks - 1}"
         raise refusal("tasks in the curriculum", unknown, rule, "Add teachers, or name these tasks only")
-    count = experiment.teachers.components
-    for part in parts_of(experiment.curriculum) if count > 2 else ():
-        rule = f"there are {count} tasks, and unless told this curriculum alternates two of them"
-        if isinstance(part, Blocked) and part.order is None:
-            raise refusal("order", None, rule, f"Use order=range({count}), or name the tasks that are to be on")
-        if isinstance(part, RandomSwitches) and part.tasks is None:
-            raise refusal("tasks", None, rule, f"Use tasks={count}, or tasks=2 for the first two")
+    for part in parts_of(experiment.curriculum):
+        if isinstance(part, Curriculum):
+            part.check(experiment.teachers)
 
 
 def _require_stable_gates(flow: Flow, gates: tuple[int, ...]) -> None:
