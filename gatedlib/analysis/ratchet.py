@@ -2,9 +2,12 @@
 
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float, Int
 
+from gatedlib._internal.numerics import fixed_jax_settings
 from gatedlib._internal.validation import (
     as_float_array,
     as_real_array,
@@ -18,9 +21,6 @@ from gatedlib.model.networks import Params
 
 TURN, RATE = 0.1, 0.4
 """A step is at most this share of the time of a hyperbolic turn by 1, and of the shortest time constant of a switch."""
-
-BETWEEN_CHECKS = 64
-"""Steps after which networks that are done are left out."""
 
 
 class Emergence(NamedTuple):
@@ -36,16 +36,17 @@ class Emergence(NamedTuple):
 
 
 class _Networks(NamedTuple):
-    """Some networks under way, all arrays with them as the first axis."""
+    """Some networks under way, all arrays with them as the last axis: sums over few paths then add long rows."""
 
-    weights: Float[np.ndarray, "n path mode"]
-    gates: Float[np.ndarray, "n path"]
-    tau_w: Float[np.ndarray, " n"]
-    tau_c: Float[np.ndarray, " n"]
-    b: Float[np.ndarray, " n"]
-    step: Float[np.ndarray, " n"]
+    weights: Float[Array, "path mode n"]
+    gates: Float[Array, "path n"]
+    tau_w: Float[Array, " n"]
+    tau_c: Float[Array, " n"]
+    b: Float[Array, " n"]
+    step: Float[Array, " n"]
 
 
+@fixed_jax_settings()
 def ratchet(
     targets: Float[np.ndarray, "task mode"],
     initial: Params,
@@ -115,98 +116,99 @@ def ratchet(
     steps_of_block = np.ceil(settings["block_length"] / longest - 1e-9).astype(int)
     step = settings["block_length"] / steps_of_block
     weights, gates = (
-        np.broadcast_to(values, (*shape, *own)).reshape(-1, *own)
+        np.moveaxis(np.broadcast_to(values, (*shape, *own)).reshape(-1, *own), 0, -1)
         for values, own in ((weights, weights.shape[-2:]), (gates, gates.shape[-1:]))
     )
     b = settings["b"].ravel()
-    gates = np.where(np.isinf(b)[:, None], gates / gates.sum(-1, keepdims=True), gates)
+    gates = np.where(np.isinf(b), gates / gates.sum(0), gates)
     networks = _Networks(weights, gates, settings["tau_w"].ravel(), settings["tau_c"].ravel(), b, step.ravel())
-    times = _follow(networks, targets, steps_of_block.ravel(), np.round(duration / step).astype(int).ravel())
-    return Emergence(*(each.reshape(shape) for each in times))
+    with jax.enable_x64(True):
+        times = _follow(networks, targets, steps_of_block.ravel(), np.round(duration / step).astype(int).ravel())
+        return Emergence(*(np.asarray(each).reshape(shape) for each in times))
 
 
+@jax.jit
 def _follow(
-    all_networks: _Networks, targets: Float[np.ndarray, "task mode"], steps_of_block: np.ndarray, steps: np.ndarray
-) -> tuple[Numbers, Numbers]:
+    networks: _Networks,
+    targets: Float[Array, "task mode"],
+    steps_of_block: Int[Array, " n"],
+    steps: Int[Array, " n"],
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """When gates reach zero and paths specialize, with so many steps in a block and in all for each network."""
     half = _squared_distance(targets) / 2
-    weights, gates = np.array(all_networks.weights), np.array(all_networks.gates)
-    zero, specialized = np.full(len(gates), np.inf), np.full(len(gates), np.inf)
-    for done in range(0, int(steps.max()), BETWEEN_CHECKS):
-        going = np.flatnonzero((done < steps) & np.isinf(specialized))
-        if not len(going):
-            break
-        some = _Networks(weights[going], gates[going], *(values[going] for values in all_networks[2:]))
-        for count in range(done, done + BETWEEN_CHECKS):
-            some = _one_step(some, targets[count // steps_of_block[going] % len(targets)])
-            now = np.where(count < steps[going], (count + 1) * some.step, np.inf)
-            for times, happens in (
-                (zero, np.any(some.gates <= 0, -1)),
-                (specialized, _squared_distance(some.weights) > half),
-            ):
-                times[going] = np.minimum(times[going], np.where(happens, now, np.inf))
-        weights[going], gates[going] = some.weights, some.gates
+
+    def any_goes_on(state: tuple) -> Bool[Array, ""]:
+        count, _, zero, specialized = state
+        return jnp.any((count < steps) & (jnp.isinf(zero) | jnp.isinf(specialized)))
+
+    def advance(state: tuple) -> tuple:
+        count, networks, zero, specialized = state
+        networks = _one_step(networks, targets[count // steps_of_block % len(targets)].T)
+        now = jnp.where(count < steps, (count + 1) * networks.step, jnp.inf)
+        zero = jnp.where(jnp.any(networks.gates <= 0, 0), jnp.minimum(zero, now), zero)
+        apart = _squared_distance(networks.weights) > half
+        return count + 1, networks, zero, jnp.where(apart, jnp.minimum(specialized, now), specialized)
+
+    never = jnp.full(steps.shape, jnp.inf)
+    _, _, zero, specialized = jax.lax.while_loop(any_goes_on, advance, (0, networks, never, never))
     return zero, specialized
 
 
-def _one_step(some: _Networks, target: Float[np.ndarray, "n mode"]) -> _Networks:
+def _one_step(some: _Networks, target: Float[Array, "mode n"]) -> _Networks:
     """Half a step of the weights, one of the gates, half a step of the weights."""
     some = some._replace(weights=_learn(some, target))
     some = some._replace(gates=_move_gates(some, target))
     return some._replace(weights=_learn(some, target))
 
 
-def _error(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[np.ndarray, "n mode"]:
-    return target - np.einsum("np,npk->nk", some.gates, some.weights)
+def _error(some: _Networks, target: Float[Array, "mode n"]) -> Float[Array, "mode n"]:
+    return target - jnp.sum(some.gates[:, None] * some.weights, 0)
 
 
-def _learn(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[np.ndarray, "n path mode"]:
+def _learn(some: _Networks, target: Float[Array, "mode n"]) -> Float[Array, "path mode n"]:
     """Weights after half a step at constant gates, in which the error shrinks at the rate of the squared gates."""
-    squared = np.sum(some.gates**2, -1)
+    squared = jnp.sum(some.gates**2, 0)
     # where all gates rest at zero, so do the weights
-    passed = -np.expm1(-squared * some.step / (2 * some.tau_w)) / np.where(squared > 0, squared, 1.0)
-    return some.weights + np.einsum("n,np,nk->npk", passed, some.gates, _error(some, target))
+    passed = -jnp.expm1(-squared * some.step / (2 * some.tau_w)) / jnp.where(squared > 0, squared, 1.0)
+    return some.weights + (passed * some.gates)[:, None] * _error(some, target)
 
 
-def _move_gates(some: _Networks, target: Float[np.ndarray, "n mode"]) -> Float[np.ndarray, "n path"]:
+def _move_gates(some: _Networks, target: Float[Array, "mode n"]) -> Float[Array, "path n"]:
     """Gates after a step at constant weights: their differences follow the error, their sum is pulled by the bound."""
-    gates, total, rigid = some.gates, some.gates.sum(-1), np.isinf(some.b)
-    push = np.einsum("npk,nk->np", some.weights, _error(some, target))
-    strength = np.where(rigid, 0.0, some.b)
+    gates, total, rigid = some.gates, jnp.sum(some.gates, 0), jnp.isinf(some.b)
+    push = jnp.sum(some.weights * _error(some, target), 1)
+    strength = jnp.where(rigid, 0.0, some.b)
 
-    def change_of_sum(is_open: np.ndarray) -> np.ndarray:
+    def change_of_sum(is_open: Bool[Array, "path n"]) -> Float[Array, " n"]:
         """The sum goes exponentially to where the mean push on open gates and the bound balance."""
-        mean_weights = np.einsum("npk,np->nk", some.weights, is_open / _count(is_open)[:, None])
-        stiffness = strength + np.sum(mean_weights**2, -1)
-        passed = -np.expm1(-is_open.sum(-1) * stiffness * some.step / some.tau_c)
-        gap = (_mean(push, is_open) - strength * (total - 1)) / np.where(stiffness > 0, stiffness, 1.0)
-        return np.where(rigid, 1 - total, gap * passed)
+        mean_weights = jnp.sum(some.weights * (is_open / _count(is_open))[:, None], 0)
+        stiffness = strength + jnp.sum(mean_weights**2, 0)
+        passed = -jnp.expm1(-jnp.sum(is_open, 0) * stiffness * some.step / some.tau_c)
+        gap = (_mean(push, is_open) - strength * (total - 1)) / jnp.where(stiffness > 0, stiffness, 1.0)
+        return jnp.where(rigid, 1 - total, gap * passed)
 
     # what the bound takes from an open gate in the end of the step: a gate at zero that is pushed more than that opens
     above_zero = gates > 0
-    change = change_of_sum(above_zero)
-    held = np.where(rigid, _mean(push, above_zero), strength * (total + change - 1))
-    is_open = above_zero | (push > held[:, None])
-    if np.any(is_open != above_zero):  # in most steps no gate opens
-        change = change_of_sum(is_open)
-    shift = change / _count(is_open)
-    apart = (some.step / some.tau_c)[:, None] * (push - _mean(push, is_open)[:, None])
-    return np.maximum(gates + np.where(is_open, apart + shift[:, None], 0.0), 0.0)
+    held = jnp.where(rigid, _mean(push, above_zero), strength * (total + change_of_sum(above_zero) - 1))
+    is_open = above_zero | (push > held)
+    shift = change_of_sum(is_open) / _count(is_open)
+    apart = some.step / some.tau_c * (push - _mean(push, is_open))
+    return jnp.maximum(gates + jnp.where(is_open, apart + shift, 0.0), 0.0)
 
 
-def _mean(values: Float[np.ndarray, "n path"], which: np.ndarray) -> Float[np.ndarray, " n"]:
-    return np.sum(values * which, -1) / _count(which)
+def _mean(values: Float[Array, "path n"], which: Bool[Array, "path n"]) -> Float[Array, " n"]:
+    return jnp.sum(values * which, 0) / _count(which)
 
 
-def _count(which: np.ndarray) -> np.ndarray:
-    """How many are true in each row, at least 1, for a mean of none is 0: where all gates rest the bound alone acts."""
-    return np.maximum(which.sum(-1), 1)
+def _count(which: Bool[Array, "path n"]) -> Int[Array, " n"]:
+    """How many paths are true, at least 1, for a mean of none is 0: where all gates rest the bound alone acts."""
+    return jnp.maximum(jnp.sum(which, 0), 1)
 
 
-def _squared_distance(matrices: Float[np.ndarray, "*any path mode"]) -> Numbers:
+def _squared_distance(matrices: Float[Array, "path mode *n"]) -> Float[Array, "*n"]:
     """The mean squared distance over all pairs, from the sum of squares and the square of the sum."""
-    count = matrices.shape[-2]
-    squares, total = np.sum(matrices**2, (-2, -1)), np.sum(np.sum(matrices, -2) ** 2, -1)
+    count = len(matrices)
+    squares, total = jnp.sum(matrices**2, (0, 1)), jnp.sum(jnp.sum(matrices, 0) ** 2, 0)
     return 2 * (count * squares - total) / (count * (count - 1))
 
 

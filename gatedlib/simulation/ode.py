@@ -155,7 +155,7 @@ class _RightHandSide:
     def of(cls, experiment: Experiment) -> _RightHandSide:
         flow = experiment.flow
         (paths,) = experiment.network.shapes(1, 1)["gates"]
-        slopes = [penalty.one_sided_gradient for penalty in flow.penalties]
+        slopes = [partial(type(penalty).one_sided_gradient, penalty) for penalty in flow.penalties]
         derived = [type(penalty).one_sided_gradient is Penalty.one_sided_gradient for penalty in flow.penalties]
         slopes = [jax.jit(slope) if traced else slope for slope, traced in zip(slopes, derived, strict=True)]
         return cls(paths, float(flow.tau_w), float(flow.tau_c), slopes, np.zeros(0))
@@ -184,12 +184,12 @@ class _RightHandSide:
         return weights @ self.error(state) - self.slope(gates, sides)
 
     def velocity(self, state: np.ndarray, sides: np.ndarray) -> np.ndarray:
-        _, gates = self.split(state)
-        weights = np.multiply.outer(gates, self.error(state)) / self.tau_w
-        moves = self.forces(state, sides) / self.tau_c
+        weights, gates = self.split(state)
+        error = self.target - gates @ weights
+        moves = (weights @ error - self.slope(gates, sides)) / self.tau_c
         if self.kinked:
-            moves = np.where(sides == 0, 0.0, moves)
-        return np.concatenate([weights.ravel(), moves])
+            moves[sides == 0] = 0.0
+        return np.concatenate([np.multiply.outer(gates, error / self.tau_w).ravel(), moves])
 
     def sides(self, state: np.ndarray) -> np.ndarray:
         """The side of each gate; where a gate is zero, the side that it moves to, or 0 if it is held there."""
