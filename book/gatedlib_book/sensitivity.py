@@ -15,7 +15,7 @@ import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib.model.experiment import setting
 from gatedlib.simulation.results import final_params
-from gatedlib_book import composition, depth, dynamics, experiments
+from gatedlib_book import composition, depth, experiments
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, along, exact, median, resampled
@@ -47,7 +47,7 @@ def twice_as_large(experiment: gl.Experiment) -> gl.Experiment:
 
 
 class Variant(NamedTuple):
-    """What is changed in every experiment, where the 30 seeds begin, and whether numbers have double precision."""
+    """What is changed in every experiment, where the seeds begin, and whether numbers have double precision."""
 
     change: Change = at_once
     first: int = 0
@@ -70,15 +70,9 @@ VARIANTS = {
 """All but the first see all inputs at once, so that each differs from the second in one thing."""
 
 
-def _run(experiment: gl.Experiment, seeds: Sequence[int], keep: Sequence[record.Quantity]) -> xr.Dataset:
-    """A run of *Learning dynamics*, or one of other networks."""
-    known = seeds == networks(SEEDS) and experiment in (FLEXIBLE, FORGETFUL)
-    return dynamics.run(experiment) if known else gl.simulate(experiment, seeds, keep)
-
-
 def _switching(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]:
     keep = (record.loss, record.weight_products)
-    flexible, forgetful = (_run(change(e), seeds, keep) for e in (FLEXIBLE, FORGETFUL))
+    flexible, forgetful = (gl.simulate(change(e), seeds, keep) for e in (FLEXIBLE, FORGETFUL))
     unbounded = gl.simulate(change(FLEXIBLE.replace(b=0.0)), seeds, (record.weight_products,))
     return {
         "2F: recovery at block 20, flexible": metrics.time_to_criterion(flexible).isel(block=-1),
@@ -124,6 +118,9 @@ def _two_layers(change: Change, seeds: Sequence[int]) -> dict[str, xr.DataArray]
     }
 
 
+TABLE_SEEDS = 15
+"""How many networks each number of the table is measured in."""
+
 STUDIES = (_switching, _composing, _earlier, _two_layers)
 
 
@@ -132,7 +129,7 @@ def measured(name: str) -> xr.DataArray:
     """Every headline number of each network under one variant, dims number and seed."""
     changed, first, precise = VARIANTS[name]
     with jax.enable_x64(True) if precise else contextlib.nullcontext():
-        samples = [study(changed, networks(SEEDS, skip=first)) for study in STUDIES]
+        samples = [study(changed, networks(TABLE_SEEDS, skip=first)) for study in STUDIES]
     numbers = {name: values.reset_coords(drop=True) for study in samples for name, values in study.items()}
     return xr.Dataset(numbers).to_dataarray("number")
 

@@ -121,8 +121,9 @@ def ratchet(
     )
     b = settings["b"].ravel()
     gates = np.where(np.isinf(b), gates / gates.sum(0), gates)
-    networks = _Networks(weights, gates, settings["tau_w"].ravel(), settings["tau_c"].ravel(), b, step.ravel())
+    own = weights, gates, settings["tau_w"].ravel(), settings["tau_c"].ravel(), b, step.ravel()
     with jax.enable_x64(True):
+        networks = _Networks(*map(jnp.asarray, own))
         times = _follow(networks, targets, steps_of_block.ravel(), np.round(duration / step).astype(int).ravel())
         return Emergence(*(np.asarray(each).reshape(shape) for each in times))
 

@@ -155,9 +155,11 @@ class _RightHandSide:
     def of(cls, experiment: Experiment) -> _RightHandSide:
         flow = experiment.flow
         (paths,) = experiment.network.shapes(1, 1)["gates"]
-        slopes = [partial(type(penalty).one_sided_gradient, penalty) for penalty in flow.penalties]
-        derived = [type(penalty).one_sided_gradient is Penalty.one_sided_gradient for penalty in flow.penalties]
-        slopes = [jax.jit(slope) if traced else slope for slope, traced in zip(slopes, derived, strict=True)]
+        slopes = []
+        for penalty in flow.penalties:
+            slope = type(penalty).one_sided_gradient
+            of_penalty = partial(slope, penalty)  # a method of a module would be looked up anew in each call
+            slopes.append(jax.jit(of_penalty) if slope is Penalty.one_sided_gradient else of_penalty)
         return cls(paths, float(flow.tau_w), float(flow.tau_c), slopes, np.zeros(0))
 
     def slope(self, gates: np.ndarray, sides: np.ndarray) -> np.ndarray:
