@@ -100,7 +100,7 @@ def forgetful(name: str, labels: Labels = BOTH, tau_w: float = TUNED, size: floa
     return unpenalized(name, labels, tau_w, size).replace(tau_c=tau_w)
 
 
-SEEDS = 6
+PICTURE_SEEDS = 6
 """How many networks here: they are so alike that six decide what thirty do."""
 
 NETWORKS = {"flexible": flexible, "without penalty": unpenalized, "forgetful": forgetful}
@@ -108,7 +108,7 @@ NETWORKS = {"flexible": flexible, "without penalty": unpenalized, "forgetful": f
 
 @cached
 def run(
-    kind: str, name: str, labels: Labels = BOTH, tau_w: float = TUNED, size: float = 1.0, seeds: int = SEEDS
+    kind: str, name: str, labels: Labels = BOTH, tau_w: float = TUNED, size: float = 1.0, seeds: int = PICTURE_SEEDS
 ) -> xr.Dataset:
     """Accuracy and gates every ten steps, for one of `NETWORKS`."""
     require_member(kind, NETWORKS, "kind of network")
@@ -259,7 +259,7 @@ def warm_cold(flexible: str, forgetful: str) -> Measured:
 
 
 @cached
-def reading(kind: str = "flexible", batch: int = 100, name: str = "digits", seeds: int = SEEDS) -> xr.DataArray:
+def reading(kind: str = "flexible", batch: int = 100, name: str = "digits", seeds: int = PICTURE_SEEDS) -> xr.DataArray:
     """Whether the gates tell which task is on at each step after a switch, dims seed, block and step since."""
     experiment = NETWORKS[kind](name).replace(batch=batch)
     results = gl.simulate(experiment, networks(seeds), (record.gates,))
@@ -293,7 +293,7 @@ RATES = (0.3, 1.0, 2.0)
 
 
 @cached
-def first_steps(kind: str, tau_w: float = TUNED, seeds: int = SEEDS) -> xr.DataArray:
+def first_steps(kind: str, tau_w: float = TUNED, seeds: int = PICTURE_SEEDS) -> xr.DataArray:
     """Accuracy on digits at each of the first steps after the last four switches, dims seed and since."""
     results = gl.simulate(NETWORKS[kind]("digits", tau_w=tau_w), networks(seeds), (accuracy("digits"),))
     return along("since", range(11), [accuracy_after_switch(results, since) for since in range(11)])
@@ -328,7 +328,7 @@ def labellings(labels: Labels = (TRUE, ORTHOGONAL, THIRD), rounds: int = 6) -> M
     Digits under three labellings by turns, weights three times as fast as with two.
     """
     experiment = flexible("digits", labels, TUNED / 10 * 3, rounds=rounds)
-    results = gl.simulate(experiment, networks(SEEDS), (accuracy("digits"), record.gates), every=10)
+    results = gl.simulate(experiment, networks(PICTURE_SEEDS), (accuracy("digits"), record.gates), every=10)
     soon, end = accuracy_after_switch(results, switches=3), accuracy_at_block_end(results, blocks=3)
     n = Numbers(
         accuracy_after_10_steps_three=median(soon),
@@ -390,7 +390,7 @@ class FineTuned(gl.Network):
 
 
 @cached
-def fine_tuned(trunk_rate: float = 1.0, kind: str = "flexible", seeds: int = SEEDS) -> xr.Dataset:
+def fine_tuned(trunk_rate: float = 1.0, kind: str = "flexible", seeds: int = PICTURE_SEEDS) -> xr.Dataset:
     """Digits with a trunk that goes on learning, 10 blocks of 200 steps: accuracy, gates and the final weights."""
     known = features("digits")
     seen = Pictures(known.pictures.train_images, known.pictures.train_classes)

@@ -20,7 +20,7 @@ from gatedlib_book.networks import networks
 FLEXIBLE_ALIGNMENT = 0.95
 """A network counts as flexible if its final total alignment is above this."""
 
-FEW = 10
+GRID_SEEDS = 10
 """How many networks where ten decide what thirty do: in all grids but those of Fig. 5A."""
 
 TAU_B = (1.0, 0.8, 0.6, 0.4, 0.1)
@@ -66,7 +66,7 @@ BY_PENALTY = earlier(BY_PENALTY_RELEASED, GATE_SPREAD)
 
 
 @cached
-def alignment_grid(experiment: gl.Experiment, seeds: int = FEW, every: int = 100, **axes: Any) -> xr.DataArray:
+def alignment_grid(experiment: gl.Experiment, seeds: int = GRID_SEEDS, every: int = 100, **axes: Any) -> xr.DataArray:
     """Final total alignment over a grid, computed once and shared by claims and figures."""
     keep = (record.alignment,)
     measure = metrics.total_alignment

@@ -290,7 +290,8 @@ def _run(data: xr.Dataset) -> xr.Dataset:
         if set(array.dims) != set(dims):
             remedy = f"Keep axes: {name}.isel(axis=[0]), not isel(axis=0)"
             raise refusal(f"axes of {name}", array.dims, f"must be {dims}", remedy)
-        data[name] = array.transpose(*dims)
+        if array.dims != dims:  # to put a variable into a dataset takes longer than most metrics
+            data[name] = array.transpose(*dims)
         if array.dtype.kind == "f":  # no run has nan or inf: they come of joining or masking
             require_finite(f"entries of {name}", array.values, "Measure each run by itself")
     return data
