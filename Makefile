@@ -72,10 +72,15 @@ lint: environment ## style, types, spelling
 
 test: environment ## every check, the book and its pages in a browser (17 to 45 minutes)
 	rm -rf .results
+	@echo "1 of 5: style, types and spelling"
 	$(MAKE) --no-print-directory lint
+	@echo "2 of 5: tests of the library, of all claims, and where each must fail: half of the time"
 	$(MAKE) --no-print-directory checks
+	@echo "3 of 5: the book"
 	$(MAKE) --no-print-directory html
+	@echo "4 of 5: every cell of every chapter, twice"
 	$(MAKE) --no-print-directory notebooks
+	@echo "5 of 5: the pages in a browser"
 	$(MAKE) --no-print-directory browser
 
 # All tests but those that look at the built book.

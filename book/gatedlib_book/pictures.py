@@ -101,7 +101,7 @@ def forgetful(name: str, labels: Labels = BOTH, tau_w: float = TUNED, size: floa
 
 
 PICTURE_SEEDS = 6
-"""How many networks here: they are so alike that six decide what thirty do."""
+"""How many networks here: with six, the claims of this chapter hold in each of five sets of fresh ones."""
 
 NETWORKS = {"flexible": flexible, "without penalty": unpenalized, "forgetful": forgetful}
 

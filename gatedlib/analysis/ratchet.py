@@ -202,7 +202,7 @@ def _mean(values: Float[Array, "path n"], which: Bool[Array, "path n"]) -> Float
 
 
 def _count(which: Bool[Array, "path n"]) -> Int[Array, " n"]:
-    """How many paths are true, at least 1, for a mean of none is 0: where all gates rest the bound alone acts."""
+    """How many paths it holds for, at least 1, for a mean of none is 0: where all gates rest the bound alone acts."""
     return jnp.maximum(jnp.sum(which, 0), 1)
 
 
