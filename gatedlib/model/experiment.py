@@ -79,7 +79,7 @@ class Experiment(Part):
 
     @fixed_jax_settings()
     def draw(self, seed: int | Array | np.ndarray) -> tuple[Float[Array, "task out in"], Params]:
-        """The teachers and the initial parameters that a seed draws, as `simulate` would."""
+        """The teachers and the initial parameters that a seed draws, as `simulate` does up to rounding."""
         if not isinstance(seed, jax.core.Tracer):
             seed = require_integer("seed", seed, 0, "Seeds are 0, 1, …")
         return _drawn(self.teachers, self.network, seed, self.sizes)

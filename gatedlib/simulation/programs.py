@@ -24,7 +24,7 @@ import functools
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -52,7 +52,7 @@ CPU_OPTIONS = {
     "xla_cpu_parallel_codegen_split_count": 1,
     "xla_cpu_use_fusion_emitters": False,
 }
-"""Options of XLA for a CPU, for a program that is compiled quickly."""
+"""Options of XLA for a CPU, for programs that run often."""
 
 PROGRAMS: list[Any] = []
 """The programs that have run, each for a kind of device."""
@@ -113,14 +113,14 @@ def vmap_runs(function: Callable[..., Any], *axes: Any, cells: int | None = None
 
 
 def jit_per_backend(
-    *static: str, donated: str | None = None, optimize: bool = False
+    *static: str, donated: str | None = None, runs: Literal["once", "often", "most"] = "often"
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for the devices in use: by default quickly, with `optimize` into faster code."""
+    """Compile a function for the devices in use: the more of a run's time it takes, the more time its compiling may."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.cache
         def compiled(backend: str) -> Any:
-            options = _cpu_options(optimize) if backend == "cpu" else {}
+            options = _cpu_options(runs) if backend == "cpu" else {}
             program = jax.jit(function, static_argnames=static, donate_argnames=donated, compiler_options=options)
             PROGRAMS.append(program)
             return program
@@ -134,13 +134,17 @@ def jit_per_backend(
     return decorate
 
 
-def _cpu_options(optimize: bool) -> dict[str, Any]:
-    """How XLA compiles for a CPU in a third of the time; with `optimize` it takes longer, and the code is faster.
+def _cpu_options(runs: str) -> dict[str, Any]:
+    """How XLA compiles for a CPU: what runs often in a third of the usual time, what runs once in less.
 
-    LLVM's first level makes loops that are no slower than those of the others; programs in one part cost less than many
-    small ones; and of the two code generators, the older compiles faster. New versions of jaxlib may lack a choice.
+    LLVM's first level makes loops that are no slower than those of the others, without any they take twice as long;
+    programs in one part cost less than many small ones; and of the two code generators, the older compiles faster. New
+    versions of jaxlib may lack a choice.
     """
-    wanted = CPU_OPTIONS | {"xla_cpu_use_fusion_emitters": optimize}
+    wanted = CPU_OPTIONS | {
+        "xla_backend_optimization_level": 0 if runs == "once" else 1,
+        "xla_cpu_use_fusion_emitters": runs == "most",
+    }
     return wanted if _known(*wanted) else {name: value for name, value in wanted.items() if _known(name)}
 
 
@@ -160,7 +164,7 @@ def compiled_count() -> int:
     return sum(program._cache_size() for program in PROGRAMS)
 
 
-@jit_per_backend("sizes", "cells")
+@jit_per_backend("sizes", "cells", runs="once")
 def draw(
     teachers: Teachers, network: Network, seeds: Array, sizes: tuple[int, int], cells: int
 ) -> tuple[Array, Params]:
@@ -169,19 +173,19 @@ def draw(
     return draw_all(teachers, network, seeds)
 
 
-@jit_per_backend()
+@jit_per_backend(runs="once")
 def project(teachers: Array, params: Params) -> tuple[Array, Params, Subspace]:
     """Teachers and parameters of all runs in the coordinates of their subspace, and that."""
     return jax.vmap(jax.vmap(subspace.project))(teachers, params)
 
 
-@jit_per_backend()
+@jit_per_backend(runs="once")
 def lift(params: Params, space: Subspace) -> Params:
     """The parameters of all runs, from coordinates."""
     return jax.vmap(jax.vmap(lambda params, space: space.full_params(params)))(params, space)
 
 
-@jit_per_backend("sizes", "length", optimize=True)  # where inputs are drawn, most of a run's time goes here
+@jit_per_backend("sizes", "length", runs="most")  # where inputs are drawn, most of a run's time goes here
 def inputs(inputs: Inputs, seeds: Array, start: Array, sizes: tuple[int, int], length: int) -> Any:
     """The batches of the steps from `start` on, with axes (step, seed): cells share them."""
     input_keys = jax.vmap(lambda seed: split_seed(seed)[2])(seeds)

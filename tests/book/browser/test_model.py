@@ -60,6 +60,12 @@ def rows(teachers, params):
     return {name: plain(np.concatenate([part[name] for part in parts], 1)) for name in ("targets", "weights", "gates")}
 
 
+def begun(experiment, seed):
+    """What a seed draws, and the experiment with these very teachers: `simulate` draws them up to rounding."""
+    teachers, params = experiment.draw(seed)
+    return teachers, params, experiment.replace(teachers=gl.Given(np.asarray(teachers)))
+
+
 def curriculum(random, tasks, dt):
     """One of each kind: in turn, unequal, at random moments, interleaved."""
     steps = int(random.integers(1, 40))
@@ -95,8 +101,9 @@ def test_paths_learn_as_in_the_library(model, kind):
         experiment = drawn(random, kind)
         (penalty,) = (p for p in experiment.flow.penalties if isinstance(p, gl.UnitNorm))
         with jax.enable_x64(True):
-            start = (coordinates if kind == "paths" else rows)(*experiment.draw(draw))
-            results = gl.simulate(experiment, [draw], (record.loss, record.gates)).isel(seed=0)
+            teachers, params, same = begun(experiment, draw)
+            start = (coordinates if kind == "paths" else rows)(teachers, params)
+            results = gl.simulate(same, [draw], (record.loss, record.gates), initial=params).isel(seed=0)
         flow = {**flow_of(experiment), "per_neuron": penalty.per_neuron}
         tasks = results.active_task.values.tolist()
         ours = model(
@@ -118,8 +125,8 @@ def test_two_layers_learn_as_in_the_library(model):
     for draw in range(20):
         experiment = drawn(random, "hidden")
         with jax.enable_x64(True):
-            teachers, params = experiment.draw(draw)
-            results = gl.simulate(experiment, [draw], (record.loss, record.gates)).isel(seed=0)
+            teachers, params, same = begun(experiment, draw)
+            results = gl.simulate(same, [draw], (record.loss, record.gates), initial=params).isel(seed=0)
         start = {"targets": plain(teachers), "weights": plain(params.weights), "gates": plain(params.gates)}
         tasks = results.active_task.values.tolist()
         frames = [0, len(tasks) // 2, len(tasks)]
@@ -148,8 +155,8 @@ def test_single_samples_are_learned_as_in_the_library_and_the_observer_is_the_sa
         network = gl.GatedLinear(paths=2, weight_scale=0.3)
         experiment = gl.Experiment(gl.Orthogonal(2, d_in=9, d_out=3), network, curriculum(random, 2, dt), flow)
         with jax.enable_x64(True):
-            teachers, params = experiment.draw(draw)
-            results = gl.simulate(experiment, [draw], kept)
+            teachers, params, same = begun(experiment, draw)
+            results = gl.simulate(same, [draw], kept, initial=params)
         one = results.isel(seed=0)
         start = {"targets": plain(teachers), "weights": plain(params.weights), "gates": plain(params.gates)}
         given = start, flow_of(experiment), one.active_task.values.tolist(), plain(one["sample"])
@@ -175,9 +182,10 @@ def test_what_is_read_off_a_run_is_what_the_library_reads_off(model):
             inputs=gl.Population(), tau_c=float(random.uniform(0.02, 0.3)), block_length=length, blocks=8, dt=2e-3
         )
         with jax.enable_x64(True):
-            start = coordinates(*experiment.draw(draw))
+            teachers, params, same = begun(experiment, draw)
+            start = coordinates(teachers, params)
             kept = (record.loss, record.gates, record.alignment, record.weight_products)
-            results = gl.simulate(experiment, [draw], kept)
+            results = gl.simulate(same, [draw], kept, initial=params)
         flow, tasks = flow_of(experiment), results.active_task.values.tolist()
         times, found, conserved = model("readOff", start, flow, tasks)
         np.testing.assert_allclose(times, metrics.time_to_criterion(results)[0], **CLOSE)
