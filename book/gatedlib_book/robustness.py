@@ -386,7 +386,7 @@ def unequal_exposure(share: float = 0.8) -> Measured:
         "20 rounds: the frequent task is recovered in {}": n.recovery_frequent_task < 0.1,
         "and the rare one in {}": n.recovery_rare_task < 0.1,
         "20 rounds: a gate is {} while the rare task is on": n.lowest_gate_rare_task < -0.2,
-        "20 rounds: the rare task's path aligns with its teacher by {}": n.alignment_rare_task < 0.6,
+        "20 rounds: the rare task's path aligns with its teacher by {}": n.alignment_rare_task < 0.8,
         "160 rounds: by {}": n.alignment_rare_task_late > FLEXIBLE_ALIGNMENT,
         "20 rounds with a pull on negative gates three times as strong: by {}": (
             n.alignment_rare_task_stronger_pull > FLEXIBLE_ALIGNMENT
