@@ -41,17 +41,22 @@ def require_concrete(tree: Any, what: str) -> None:
             raise refusal(name, "traced", f"is traced by jax.jit, grad or vmap, and {what} needs its number", remedy)
 
 
+@functools.cache
+def _cached_properties(kind: type) -> list[str]:
+    """The names of those that a class has."""
+    members = ((name, value) for base in kind.__mro__ for name, value in vars(base).items())
+    return [name for name, value in members if isinstance(value, functools.cached_property)]
+
+
 def require_fields(part: eqx.Module) -> None:
     """Require a part of which JAX sees the fields: static ones that can be compared, and all others as leaves."""
-    kind, fields = type(part), dataclasses.fields(part)
-    cached = [name for base in kind.__mro__ for name, value in vars(base).items()
-              if isinstance(value, functools.cached_property)]  # fmt: skip
-    if cached:
+    kind, fields, values = type(part), dataclasses.fields(part), vars(part)
+    if cached := _cached_properties(kind):
         rule = "keeps its value in the object, which is another one for JAX then"
         raise refusal(f"cached_property of {kind.__name__}", cached, rule, "Use property in its place")
     # Equinox keeps the fields of a class beside it, and cloudpickle does not send them along: JAX would take objects of
     # the class that arrives for empty.
-    dynamic = {field.name: getattr(part, field.name) for field in fields if not field.metadata.get("static")}
+    dynamic = {field.name: values[field.name] for field in fields if not field.metadata.get("static")}
     if len(jax.tree.leaves(part)) != len(jax.tree.leaves(list(dynamic.values()))):
         rule = (
             "JAX sees other fields than these, as in a class that was sent to another process by its text (cloudpickle)"
@@ -59,7 +64,7 @@ def require_fields(part: eqx.Module) -> None:
         remedy = f"Put class {kind.__name__} into a module that this process can import"
         raise refusal(f"fields of {kind.__name__}", sorted(dynamic), rule, remedy)
     for field in fields:
-        leaves = jax.tree.leaves(getattr(part, field.name)) if field.name not in dynamic else []
+        leaves = jax.tree.leaves(values[field.name]) if field.name not in dynamic else []
         if any(isinstance(leaf, np.ndarray | jax.Array) for leaf in leaves):
             rule = "static fields are compared by JAX, which arrays cannot be"
             remedy = "Leave static=True out, or use a tuple of numbers"

@@ -13,13 +13,16 @@ from gatedlib._internal.validation import refusal
 from gatedlib.simulation import results
 from gatedlib.simulation.spec import Measure, RunArrays, RunSpec
 
+COMPARED = 3
+"""How many cells are measured both together and one by one."""
+
 
 class Measuring:
     """How the runs of a tile are measured: cell by cell, or many at once where that is known to give the same.
 
     Labels cost more than most runs, so cells with one schedule are labelled and measured together, as if they were
-    seeds of one. Metrics of this library look at no other run. What a user wrote may compare the seeds of a cell; in
-    the first tile it is called both ways.
+    seeds of one. Metrics of this library look at no other run. What a user wrote may compare the seeds of a cell; so
+    the first cells that are measured together are measured one by one as well.
 
     Args:
         measure: what is kept; None for everything.
@@ -33,32 +36,35 @@ class Measuring:
 
     def of(self, data: xr.Dataset, seeds: int) -> xr.Dataset:
         """The measure of cells with this number of seeds each, whose runs lie one after the other along `seed`."""
-        if self.together:
-            return self._apply(data)
-        runs = [data.isel(seed=slice(begin, begin + seeds)) for begin in range(0, data.sizes["seed"], seeds)]
-        by_cell = [self._apply(run) for run in runs]
-        joined = results.concat(by_cell, "seed")
+        cells = [data.isel(seed=slice(begin, begin + seeds)) for begin in range(0, data.sizes["seed"], seeds)]
         if self.together is None:
-            self._require_single_seeds(runs[0], by_cell[0])
-            self.together = self._gives(data, joined)
-        return joined
+            self._require_single_seeds(cells[0])
+            if len(cells) > 1:
+                self.together = self._gives(data, self._one_by_one(cells[:COMPARED]))
+        return self._apply(data) if self.together else self._one_by_one(cells)
 
-    def _require_single_seeds(self, run: xr.Dataset, whole: xr.Dataset) -> None:
+    def _one_by_one(self, cells: Sequence[xr.Dataset]) -> xr.Dataset:
+        return results.concat([self._apply(cell) for cell in cells], "seed")
+
+    def _require_single_seeds(self, cell: xr.Dataset) -> None:
         """Where the seeds of a cell lie in several tiles, require a measure that looks at each by itself.
 
         To see that, the first seed is measured beside one with other numbers.
         """
-        first = run.isel(seed=[0])
+        if self.all_seeds:
+            return
+        first = cell.isel(seed=[0])
         other = first.map(lambda array: 1.5 * array + 0.1 if "time" in array.dims else array)
         both = results.concat([first, other.assign_coords(first.coords)], "seed")
-        if not self.all_seeds and not self._gives(both, whole.isel(seed=[0]), count=1):
+        if not self._gives(both, self._apply(cell).isel(seed=[0])):
             rule = "compares seeds, and a tile of this memory does not hold all seeds of a cell"
             raise refusal("measure", getattr(self.measure, "__name__", self.measure), rule, "Allow more: memory=2**33")
 
-    def _gives(self, data: xr.Dataset, expected: xr.Dataset, count: int | None = None) -> bool:
-        """Whether the measure of these runs, or of the first `count` of them, is the expected one, up to rounding."""
+    def _gives(self, data: xr.Dataset, expected: xr.Dataset) -> bool:
+        """Whether the measure of these runs begins with what is expected, up to rounding."""
         try:
-            xr.testing.assert_allclose(self._apply(data).isel(seed=slice(count)), expected, rtol=1e-5, atol=1e-12)
+            begin = self._apply(data).isel(seed=slice(expected.sizes["seed"]))
+            xr.testing.assert_allclose(begin, expected, rtol=1e-5, atol=1e-12)
         except Exception:  # a user's function may fail in any way on what it was not made for
             return False
         return True

@@ -10,12 +10,13 @@ lift      all weights, from coordinates                       shapes
 ========  ==================================================  ============================================
 
 The values of settings and of seeds, the number of steps and `every` are arguments of all of them, so that none is
-compiled for these. Other numbers of seeds, cells or tasks, and another length of chunks, give arrays of other shapes,
-for which programs are compiled anew. The numbers of teachers, network and flow have a cell axis, but for those of the
-inputs, which all cells share. On the device, arrays of runs have the axes (step or frame, seed, cell), or (seed, cell)
-where there are no steps: a loop over steps reads and writes one contiguous place at a time. Everywhere else the order
-is (cell, seed, frame), and the module `simulate` alone changes one into the other. (With cells before seeds here, the
-compiler adds up some recorded quantities in another order, and their last digits change.)
+compiled for these. What is done once, draw, project and lift, is done with the host's arrays for a fixed number of runs
+at a time, and serves any number of them. For the others another number of seeds, cells or tasks, and another length of
+chunks, give arrays of other shapes, for which they are compiled anew. The numbers of network and flow have a cell axis,
+but for those of the inputs, which all cells share. On the device, arrays of runs have the axes (step or frame, seed,
+cell), or (seed, cell) where there are no steps: a loop over steps reads and writes one contiguous place at a time.
+Everywhere else the order is (cell, seed, frame), and the module `simulate` alone changes one into the other. (With
+cells before seeds here, the compiler adds up some recorded quantities in another order, and their last digits change.)
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ import functools
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int
 
 from gatedlib._internal.numerics import ceil_div
@@ -40,6 +42,9 @@ from gatedlib.model.teachers import Teachers
 from gatedlib.simulation import record as rec
 from gatedlib.simulation import subspace
 from gatedlib.simulation.subspace import Subspace
+
+RUNS_TOGETHER, NUMBERS_TOGETHER = 32, 2**20
+"""The most runs that are drawn at once; and about the most numbers, for fewer runs where networks are large."""
 
 MAX_BATCH_FRAMES = 8
 """The most frames that are observed at once, to fill the vector units: fewer where frames are large."""
@@ -100,27 +105,25 @@ def cell_axis_mask(flow: Flow) -> Any:
     return eqx.tree_at(lambda of: jax.tree.leaves(of.inputs), everything, replace_fn=lambda _: False)
 
 
-def vmap_runs(function: Callable[..., Any], *axes: Any, cells: int | None = None) -> Callable[..., Any]:
+def vmap_runs(function: Callable[..., Any], *axes: Any) -> Callable[..., Any]:
     """Map a function of single runs over seeds and cells.
 
     Each of `axes` is the pair (seed axis, cell axis) of one argument, None where it has none; the cell axis is counted
     after the seed axis is removed.
-
-    The number of `cells` must be given where it may be that no argument has a cell axis.
     """
     by_seed, by_cell = zip(*axes, strict=True)
-    return jax.vmap(jax.vmap(function, in_axes=by_cell, axis_size=cells), in_axes=by_seed)
+    return jax.vmap(jax.vmap(function, in_axes=by_cell), in_axes=by_seed)
 
 
 def jit_per_backend(
-    *static: str, donated: str | None = None, runs: Literal["once", "often", "most"] = "often"
+    *static: str, donated: str | None = None, once: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for the devices in use: the more of a run's time it takes, the more time its compiling may."""
+    """Compile a function for the devices in use: what runs once in a run is compiled faster, what runs often better."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.cache
         def compiled(backend: str) -> Any:
-            options = _cpu_options(runs) if backend == "cpu" else {}
+            options = _cpu_options(once) if backend == "cpu" else {}
             program = jax.jit(function, static_argnames=static, donate_argnames=donated, compiler_options=options)
             PROGRAMS.append(program)
             return program
@@ -134,17 +137,14 @@ def jit_per_backend(
     return decorate
 
 
-def _cpu_options(runs: str) -> dict[str, Any]:
+def _cpu_options(once: bool) -> dict[str, Any]:
     """How XLA compiles for a CPU: what runs often in a third of the usual time, what runs once in less.
 
     LLVM's first level makes loops that are no slower than those of the others, without any they take twice as long;
     programs in one part cost less than many small ones; and of the two code generators, the older compiles faster. New
     versions of jaxlib may lack a choice.
     """
-    wanted = CPU_OPTIONS | {
-        "xla_backend_optimization_level": 0 if runs == "once" else 1,
-        "xla_cpu_use_fusion_emitters": runs == "most",
-    }
+    wanted = CPU_OPTIONS | {"xla_backend_optimization_level": 0} if once else CPU_OPTIONS
     return wanted if _known(*wanted) else {name: value for name, value in wanted.items() if _known(name)}
 
 
@@ -164,28 +164,53 @@ def compiled_count() -> int:
     return sum(program._cache_size() for program in PROGRAMS)
 
 
-@jit_per_backend("sizes", "cells", runs="once")
-def draw(
-    teachers: Teachers, network: Network, seeds: Array, sizes: tuple[int, int], cells: int
-) -> tuple[Array, Params]:
-    """The teachers and the initial parameters of every seed in every cell, for a student of these sizes."""
-    draw_all = vmap_runs(partial(draw_initial, sizes=sizes), (None, 0), (None, 0), (0, None), cells=cells)
-    return draw_all(teachers, network, seeds)
+def map_over_runs(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function of one run for so many `together`, and call it for all, batch by batch.
+
+    The arrays that it is called with, and those that it returns, are the host's, with the axes (seed, cell).
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @jit_per_backend(*static, once=True)
+        def batch_of_runs(*runs: Any, **sizes: Any) -> Any:
+            return jax.vmap(partial(function, **sizes))(*runs)
+
+        @functools.wraps(function)
+        def call(*runs: Any, together: int, **sizes: Any) -> Any:
+            shape = jax.tree.leaves(runs)[0].shape[:2]
+            count, parts = math.prod(shape), []
+            for first in range(0, count, together):
+                # the last batch is filled up with the last run
+                places = np.unravel_index(np.minimum(np.arange(first, first + together), count - 1), shape)
+                batch = jax.tree.map(lambda leaf, places=places: leaf[places], runs)
+                parts.append(jax.device_get(batch_of_runs(*batch, **sizes)))
+            whole = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
+            return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), whole)
+
+        return call
+
+    return decorate
 
 
-@jit_per_backend(runs="once")
+@map_over_runs("sizes")
+def draw(teachers: Teachers, network: Network, seed: Array, sizes: tuple[int, int]) -> tuple[Array, Params]:
+    """The teachers and the initial parameters of a run, for a student of these sizes."""
+    return draw_initial(teachers, network, seed, sizes)
+
+
+@map_over_runs()
 def project(teachers: Array, params: Params) -> tuple[Array, Params, Subspace]:
-    """Teachers and parameters of all runs in the coordinates of their subspace, and that."""
-    return jax.vmap(jax.vmap(subspace.project))(teachers, params)
+    """Teachers and parameters of a run in the coordinates of their subspace, and that."""
+    return subspace.project(teachers, params)
 
 
-@jit_per_backend(runs="once")
+@map_over_runs()
 def lift(params: Params, space: Subspace) -> Params:
-    """The parameters of all runs, from coordinates."""
-    return jax.vmap(jax.vmap(lambda params, space: space.full_params(params)))(params, space)
+    """The parameters of a run, from coordinates."""
+    return space.full_params(params)
 
 
-@jit_per_backend("sizes", "length", runs="most")  # where inputs are drawn, most of a run's time goes here
+@jit_per_backend("sizes", "length")
 def inputs(inputs: Inputs, seeds: Array, start: Array, sizes: tuple[int, int], length: int) -> Any:
     """The batches of the steps from `start` on, with axes (step, seed): cells share them."""
     input_keys = jax.vmap(lambda seed: split_seed(seed)[2])(seeds)

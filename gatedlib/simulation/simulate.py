@@ -42,7 +42,6 @@ from gatedlib.model.experiment import Experiment, require_whole, split_seed
 from gatedlib.model.inputs import Inputs
 from gatedlib.model.learning import Flow
 from gatedlib.model.networks import Network, Params
-from gatedlib.model.teachers import Teachers
 from gatedlib.simulation import programs, subspace
 from gatedlib.simulation import record as rec
 from gatedlib.simulation.arguments import (
@@ -172,15 +171,18 @@ def run(spec: RunSpec, place: Placement = on_one_device, title: str | None = Non
     if programs.compiled_count() >= MAX_PROGRAMS:
         jax.clear_caches()
     template, steps = spec.cells[0].experiment, len(spec.cells[0].schedule.tasks)
-    teacher_sets, network, flow = stack_cells(spec, place)
-    seeds = place(spec.seeds, "seed")
-    teachers, params = programs.draw(teacher_sets, network, seeds, template.sizes, len(spec.cells))
+    together = _runs_together(template)
+    teachers, params = _draw(spec, together)
     if spec.initial is not None:
-        params = jax.tree.map(lambda leaf: _broadcast_to_cells(leaf, len(spec.cells), place), spec.initial)
+        params = jax.tree.map(lambda leaf: np.repeat(leaf[:, None], len(spec.cells), 1), spec.initial)
     targets, space = teachers, None
     if subspace.suffices(template):
         # the same flow in a few coordinates: see the module subspace
-        targets, params, space = programs.project(teachers, params)
+        targets, params, space = programs.project(teachers, params, together=together)
+    network, flow = stack_cells(spec, place)
+    seeds = place(spec.seeds, "seed")
+    placed = jax.tree.map(lambda leaf: place(leaf, "seed", "cell"), (teachers, targets, params, space))
+    placed_teachers, targets, params, placed_space = placed
     length = _chunk_length(template, len(seeds), params)
     # two buffers of frames are enough: `observe` may still read one while `learn` fills the other
     buffers = [_empty_frames(length, params, place) for _ in range(min(2, ceil_div(steps, length)))]
@@ -194,13 +196,16 @@ def run(spec: RunSpec, place: Placement = on_one_device, title: str | None = Non
             buffers.append(frames)
             observed: Any = {}, True
             if chunk.frame_count:
-                observed = programs.observe(network, flow.inputs, teachers, space, chunk, frames, record=spec.record)
+                known = network, flow.inputs, placed_teachers, placed_space
+                observed = programs.observe(*known, chunk, frames, record=spec.record)
             recorder.add(chunk, observed, params, finite)
             progress.update(chunk.steps)
         recorder.finish()
-    final = params if space is None else programs.lift(params, space)
+    final = jax.tree.map(_to_host, params)
+    if space is not None:
+        final = programs.lift(final, space, together=together)
     # as the recorder did with the frames: from (seed, cell) to (cell, seed)
-    teachers, final = jax.tree.map(lambda leaf: _to_host(leaf).swapaxes(0, 1), (teachers, final))
+    teachers, final = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), (teachers, final))
     return RunArrays(teachers, final, recorder.frames)
 
 
@@ -223,10 +228,6 @@ def _chunks(spec: RunSpec, inputs: Inputs, seeds: Array, length: int, place: Pla
             # the last chunk is padded to the length of the others, for which the programs are compiled
             padded = np.pad(tasks[start:stop], ((0, start + length - stop), (0, 0)))
             yield Chunk(start, stop - start, spec.every, place(padded, None, "cell"), batches)
-
-
-def _broadcast_to_cells(leaf: np.ndarray, cells: int, place: Placement) -> Array:
-    return place(np.repeat(leaf[:, None], cells, 1), "seed", "cell")
 
 
 class _Recorder:
@@ -311,15 +312,33 @@ def _empty_frames(length: int, params: Params, place: Placement) -> Frames:
     return jax.tree.map(lambda leaf: place(np.zeros((length, *leaf.shape), leaf.dtype), None, "seed", "cell"), frame)
 
 
-def stack_cells(spec: RunSpec, place: Placement) -> tuple[Teachers, Network, Flow]:
-    """The parts of all cells with a cell axis on every number but those of the inputs, which cells share."""
-    parts = [(cell.experiment.teachers, cell.experiment.network, cell.experiment.flow) for cell in spec.cells]
-    teachers, network, flow = parts[0]
-    has_cells = *jax.tree.map(lambda _: True, (teachers, network)), programs.cell_axis_mask(flow)
+def stack_cells(spec: RunSpec, place: Placement) -> tuple[Network, Flow]:
+    """Students and learning rules of all cells, with a cell axis on every number but those of the inputs."""
+    parts = [(cell.experiment.network, cell.experiment.flow) for cell in spec.cells]
+    network, flow = parts[0]
+    has_cells = jax.tree.map(lambda _: True, network), programs.cell_axis_mask(flow)
 
     def stack(has_cells: bool, *leaves: Any) -> Any:
-        if not has_cells:
-            return place(np.asarray(leaves[0]))
-        return place(np.stack([np.asarray(leaf) for leaf in leaves]), "cell")
+        return place(_stack(*leaves), "cell") if has_cells else place(np.asarray(leaves[0]))
 
     return jax.tree.map(stack, has_cells, *parts)
+
+
+def _stack(*leaves: Any) -> np.ndarray:
+    return np.stack([np.asarray(leaf) for leaf in leaves])
+
+
+def _draw(spec: RunSpec, together: int) -> tuple[np.ndarray, Params]:
+    """The teachers and the initial parameters of all runs."""
+    seeds, cells = len(spec.seeds), len(spec.cells)
+    parts = jax.tree.map(_stack, *((cell.experiment.teachers, cell.experiment.network) for cell in spec.cells))
+    teachers, network = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (seeds, *leaf.shape)), parts)
+    seed = np.broadcast_to(spec.seeds[:, None], (seeds, cells))
+    return programs.draw(teachers, network, seed, together=together, sizes=spec.cells[0].experiment.sizes)
+
+
+def _runs_together(experiment: Experiment) -> int:
+    """How many runs are drawn at once: a power of two."""
+    parameters = experiment.network.shapes(*experiment.sizes).values()
+    numbers = math.prod(experiment.teachers.shape) + sum(map(math.prod, parameters))
+    return 2 ** int(math.log2(max(1, min(programs.RUNS_TOGETHER, programs.NUMBERS_TOGETHER // numbers))))

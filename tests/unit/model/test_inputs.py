@@ -8,7 +8,8 @@ from scipy import stats
 
 import gatedlib as gl
 from benchmarks import naive
-from gatedlib.model.inputs import chi_square
+from gatedlib._internal.numerics import normal
+from gatedlib.model.inputs import FARTHEST, chi_quantile
 
 DRAWS = 40_000
 
@@ -47,12 +48,29 @@ def test_determinant_of_s_has_the_law_of_a_minibatch(batch):
     assert stats.ks_2samp(mine[:10_000], raw[:10_000]).pvalue > 1e-3
 
 
+DEGREES = np.array([1.0, 2.0, 3.0, 9.0, 10.0, 49.0, 50.0, 181.0, 200.0, 1e6])
+
+
+@pytest.mark.parametrize("k", DEGREES)
+def test_a_chi_variable_is_the_quantile_of_its_normal_number(k):
+    z = np.linspace(-FARTHEST, FARTHEST, 1001)
+    upper = z > 0  # in each half the smaller of the two probabilities, which tells more digits
+    exact = np.where(upper, stats.chi(k).isf(stats.norm.sf(z)), stats.chi(k).ppf(stats.norm.cdf(z)))
+    found = np.asarray(jax.vmap(lambda z: chi_quantile(z[None], np.array([k]))[0])(z))
+    np.testing.assert_allclose(found, exact, atol=3e-6, rtol=1e-6)
+
+
+def test_no_normal_number_in_single_precision_lies_farther_out():
+    largest = jnp.float32(1) - jnp.finfo(jnp.float32).eps / 2  # below which uniform numbers are
+    assert 5 < np.sqrt(2) * jax.scipy.special.erfinv(largest) < FARTHEST
+
+
 def test_chi_square_law():
-    degrees = np.array([1.0, 2.0, 3.0, 10.0, 181.0, 200.0, 1e6])  # the last finds lost rejections
-    drawn = np.asarray(jax.vmap(lambda key: chi_square(key, degrees))(jax.random.split(jax.random.key(5), 20_000)))
-    for column, k in zip(drawn.T, degrees, strict=True):
+    keys = jax.random.split(jax.random.key(5), 20_000)
+    drawn = np.asarray(jax.vmap(lambda key: chi_quantile(normal(key, DEGREES.shape), DEGREES))(keys)) ** 2
+    for column, k in zip(drawn.T, DEGREES, strict=True):
         assert stats.kstest(column, stats.chi2(k).cdf).pvalue > 1e-3
-    correlation = np.corrcoef(drawn.T) - np.eye(len(degrees))
+    correlation = np.corrcoef(drawn.T) - np.eye(len(DEGREES))
     assert abs(correlation).max() < 5 / np.sqrt(len(drawn))
 
 

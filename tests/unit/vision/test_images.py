@@ -331,7 +331,7 @@ def test_cells_of_a_sweep_share_one_data_set_and_are_their_own_simulations():
         alone = gl.simulate(experiment.replace(tau_w=tau_w), 2, keep, every=10)
         np.testing.assert_allclose(grid.loss.sel(tau_w=tau_w), alone.loss, atol=1e-5)
     spec = RunSpec(cells_of(experiment, {"tau_w": [0.5, 2.0]}), np.arange(2), keep, 10)
-    _, _, flow = simulate.stack_cells(spec, simulate.on_one_device)
+    _, flow = simulate.stack_cells(spec, simulate.on_one_device)
     assert flow.inputs.features.shape == experiment.flow.inputs.features.shape
     assert flow.tau_w.shape == (2,)
 
