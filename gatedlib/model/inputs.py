@@ -6,6 +6,7 @@ set the loss is the cross-entropy of their labels.
 """
 
 import abc
+from functools import partial
 from typing import Any
 
 import jax
@@ -350,18 +351,18 @@ def chi_quantile(normals: Float[Array, " n"], degrees: Num[np.ndarray, " n"]) ->
         x = \sqrt{F_k^{-1}(\Phi(z))}
 
     with :math:`F_k` the distribution function of a chi-square variable of k degrees of freedom. That is a smooth
-    function of z, nearly a straight line: polynomials give it to 1e-6, within what single precision tells of z.
+    function of z, nearly a straight line: polynomials give it to about 1e-6, within what single precision tells of z.
     """
     import scipy.special  # a tenth of the time that `import gatedlib` takes
 
     fewest = np.min(degrees)
     order = 8 if fewest >= 50 else 16 if fewest >= 10 else 40
 
-    def root(x: np.ndarray, k: float) -> np.ndarray:
+    def root(k: float, x: Any) -> Any:
         z = FARTHEST * x
         below = scipy.special.gammaincinv(k / 2, scipy.special.ndtr(np.minimum(z, 0)))
         above = scipy.special.gammainccinv(k / 2, scipy.special.ndtr(-np.maximum(z, 0)))
         return np.sqrt(2 * np.where(z < 0, below, above))
 
-    coefficients = np.stack([chebyshev.chebinterpolate(root, order, (k,)) for k in degrees], 1)
-    return chebyshev.chebval(normals / FARTHEST, coefficients, tensor=False)
+    coefficients = np.stack([chebyshev.chebinterpolate(partial(root, k), order) for k in degrees], 1)
+    return jnp.asarray(chebyshev.chebval(normals / FARTHEST, coefficients, tensor=False))
