@@ -253,9 +253,9 @@ def _solve_seed(spec: RunSpec, seed: int, rhs: _RightHandSide, rtol: float) -> R
         for first, stop, task in zip(schedule.start, schedule.stop, schedule.block_tasks, strict=True):
             rhs = replace(rhs, target=teachers[task].ravel())
             steps = np.arange(ceil_div(first, spec.every) * spec.every, stop, spec.every)
-            inside, state = _solve_block(rhs, state, (first * dt, stop * dt), steps * dt, rtol)
-            states += list(inside)
-            velocities += [rhs.velocity(at, rhs.sides(at)) for at in inside]
+            inside, rates, state = _solve_block(rhs, state, (first * dt, stop * dt), steps * dt, rtol)
+            states += inside
+            velocities += rates
             losses += [np.sum(np.square(rhs.error(at))) / 2 for at in inside]
             tasks += [task] * len(inside)
 
@@ -274,10 +274,11 @@ def _evaluate(record: tuple[rec.Quantity, ...], experiment: Experiment, *state: 
 
 def _solve_block(
     rhs: _RightHandSide, state: np.ndarray, span: tuple[float, float], times: np.ndarray, rtol: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The states at these times of a block, and at its end."""
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """The states at these times of a block and their rates of change, and the state at its end."""
     start, stop = span
-    states = np.empty((0, len(state)))
+    states: list[np.ndarray] = []
+    velocities: list[np.ndarray] = []
     sides = rhs.sides(state)
     for _ in range(MAX_SEGMENTS):
         events = rhs.events(sides)
@@ -291,12 +292,14 @@ def _solve_block(
             rtol=rtol,
             atol=rtol / 1000,
         )
-        reached = np.reshape(segment.y, (len(state), -1)).T  # an empty list if no time was reached
+        reached = list(np.reshape(segment.y, (len(state), -1)).T)  # y is an empty list if no time was reached
+        inside = reached[: len(times) - len(states)]  # without the end of the block
+        states += inside
+        velocities += [rhs.velocity(at, sides) for at in inside]
         if segment.status == 0:
-            return np.concatenate([states, reached[:-1]]), reached[-1]
+            return states, velocities, reached[-1]
         if segment.status < 0:
             break
-        states = np.concatenate([states, reached])
         number = next(number for number, times_of_event in enumerate(segment.t_events) if len(times_of_event))
         start, state = segment.t_events[number][0], segment.y_events[number][0]
         sides = _sides_after(events[number], rhs, state)
