@@ -211,20 +211,23 @@ def train(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np
         trunk, readout = model
         return trunk(images) @ readout.kernel + readout.bias
 
-    def loss(model: tuple[Trunk, Layer], chosen: Array) -> Array:
-        return cross_entropy(logits(model, images[chosen]), jax.nn.one_hot(classes[chosen], names))[0]
+    def loss(model: tuple[Trunk, Layer], images: Array, classes: Array) -> Array:
+        return cross_entropy(logits(model, images), jax.nn.one_hot(classes, names))[0]
 
-    def step(state: tuple, key: Array) -> tuple[tuple, None]:
-        model, memory = state
-        chosen = jax.random.randint(key, (BATCH,), 0, len(images), jnp.int32)
-        change, memory = adam.update(jax.grad(loss)(model, chosen), memory)
-        return (optax.apply_updates(model, change), memory), None
+    @jax.jit
+    def learn(state: tuple, keys: Array, images: Array, classes: Array) -> tuple:  # no data in the program itself
+        def step(state: tuple, key: Array) -> tuple[tuple, None]:
+            model, memory = state
+            chosen = jax.random.randint(key, (BATCH,), 0, len(images), jnp.int32)
+            change, memory = adam.update(jax.grad(loss)(model, images[chosen], classes[chosen]), memory)
+            return (optax.apply_updates(model, change), memory), None
 
-    learn = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys)[0])
+        return jax.lax.scan(step, state, keys)[0]
+
     state = model, adam.init(model)
     with tqdm(total=steps, desc=f"learning features of {pictures.name}", unit="step") as progress:
         for keys in np.array_split(jax.random.split(batch_key, steps), ceil_div(steps, PROGRESS_EVERY)):
-            state = jax.block_until_ready(learn(state, keys))
+            state = jax.block_until_ready(learn(state, keys, images, classes))
             progress.update(len(keys))
     trunk, readout = state[0]
 
@@ -235,7 +238,7 @@ def train(pictures: Pictures, units: int, steps: int, seed: int) -> dict[str, np
 
     def read(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # in batches, as the patches of all pictures at once would take gigabytes
-        parts = [read_batch(part) for part in np.array_split(images, ceil_div(len(images), 5000))]
+        parts = [read_batch(part) for part in np.array_split(images, ceil_div(len(images), 2000))]
         values, answers = (np.concatenate([np.asarray(part[n]) for part in parts]) for n in (0, 1))
         return values, answers
 
