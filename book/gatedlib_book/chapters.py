@@ -8,7 +8,7 @@ NAMES = (
 """In the order of the book's table of contents."""
 
 LONGEST_FIRST = (
-    *("sensitivity", "notes", "robustness", "pictures", "depth", "regimes", "observer", "composition"),
-    *("emergence", "cognition"),
+    *("pictures", "depth", "robustness", "sensitivity", "components", "emergence", "observer", "regimes"),
+    *("composition", "invariant", "notes", "predictions", "cognition"),
 )
 """Chapters that take long to run, in the order in which to begin them, so that in the end no core waits for one."""
