@@ -360,6 +360,8 @@ def chi_quantile(normals: Float[Array, " n"], degrees: Num[np.ndarray, " n"]) ->
 
     def root(k: float, x: Any) -> Any:
         z = FARTHEST * x
+        if k >= 1e6:  # Wilson and Hilferty's cube, right to 2e-6 from here on, where scipy's lower tail fails (1.17.1)
+            return np.sqrt(k * (1 - 2 / (9 * k) + z * np.sqrt(2 / (9 * k))) ** 3)
         below = scipy.special.gammaincinv(k / 2, scipy.special.ndtr(np.minimum(z, 0)))
         above = scipy.special.gammainccinv(k / 2, scipy.special.ndtr(-np.maximum(z, 0)))
         return np.sqrt(2 * np.where(z < 0, below, above))
