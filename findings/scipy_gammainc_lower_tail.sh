@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scipy 1.17.1: the lower tail of gamma, chi-square and Poisson distributions with very many degrees of freedom.
+# scipy 1.17.1: the lower tail of gamma and chi-square distributions with very many degrees of freedom.
 # Expected: with 1e9 degrees of freedom a chi-square variable is normal to 1e-4, and scipy.stats says how often it lies
 # five standard deviations below or above its mean to many digits.
 # Found: five below the mean scipy.special.gammainc gives 0.374 of the probability, with 1e8 degrees 0.778 of it, with 1e7
