@@ -366,5 +366,5 @@ def chi_quantile(normals: Float[Array, " n"], degrees: Num[np.ndarray, " n"]) ->
         above = scipy.special.gammainccinv(k / 2, scipy.special.ndtr(-np.maximum(z, 0)))
         return np.sqrt(2 * np.where(z < 0, below, above))
 
-    coefficients = np.stack([chebyshev.chebinterpolate(partial(root, k), order) for k in degrees], 1)
+    coefficients = np.stack([chebyshev.chebinterpolate(partial(root, k), order) for k in np.asarray(degrees, float)], 1)
     return jnp.asarray(chebyshev.chebval(normals / FARTHEST, coefficients, tensor=False))
