@@ -6,16 +6,14 @@ set the loss is the cross-entropy of their labels.
 """
 
 import abc
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, Num
-from numpy.polynomial import chebyshev
+from jaxtyping import Array, Float, Int, Key
 
-from gatedlib._internal.numerics import normal
+from gatedlib._internal.numerics import chi_quantile, normal
 from gatedlib._internal.validation import as_jax_array, refusal, require_finite
 from gatedlib.model.fields import Part, checked, integer, positive
 from gatedlib.model.teachers import Teachers
@@ -337,34 +335,3 @@ def _lower_triangle(diagonal: Float[Array, " n"], below: Float[Array, " m"]) -> 
     index[np.diag_indices(n)] = np.arange(n)
     index[np.tril_indices(n, -1)] = n + np.arange(len(below))
     return jnp.concatenate([diagonal, below, jnp.zeros(1)])[index]
-
-
-FARTHEST = 5.5
-"""How far from zero a normal number in single precision can be."""
-
-
-def chi_quantile(normals: Float[Array, " n"], degrees: Num[np.ndarray, " n"]) -> Float[Array, " n"]:
-    r"""Roots of chi-square variables, each from a normal number by its quantile.
-
-    .. math::
-
-        x = \sqrt{F_k^{-1}(\Phi(z))}
-
-    with :math:`F_k` the distribution function of a chi-square variable of k degrees of freedom. That is a smooth
-    function of z, nearly a straight line: polynomials give it to about 1e-6, within what single precision tells of z.
-    """
-    import scipy.special  # a tenth of the time that `import gatedlib` takes
-
-    fewest = np.min(degrees)
-    order = 8 if fewest >= 50 else 16 if fewest >= 10 else 40
-
-    def root(k: float, x: Any) -> Any:
-        z = FARTHEST * x
-        if k >= 1e6:  # Wilson and Hilferty's cube, right to 2e-6 from here on, where scipy's lower tail fails (1.17.1)
-            return np.sqrt(k * (1 - 2 / (9 * k) + z * np.sqrt(2 / (9 * k))) ** 3)
-        below = scipy.special.gammaincinv(k / 2, scipy.special.ndtr(np.minimum(z, 0)))
-        above = scipy.special.gammainccinv(k / 2, scipy.special.ndtr(-np.maximum(z, 0)))
-        return np.sqrt(2 * np.where(z < 0, below, above))
-
-    coefficients = np.stack([chebyshev.chebinterpolate(partial(root, k), order) for k in np.asarray(degrees, float)], 1)
-    return jnp.asarray(chebyshev.chebval(normals / FARTHEST, coefficients, tensor=False))

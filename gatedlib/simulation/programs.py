@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from gatedlib._internal.numerics import ceil_div
+from gatedlib._internal.numerics import ceil_div, power_of_two_within
 from gatedlib.model.experiment import draw_initial, split_seed
 from gatedlib.model.inputs import Inputs
 from gatedlib.model.learning import Flow
@@ -284,7 +284,7 @@ def observe(
     length = len(frames.loss)
     numbers = sum(leaf[0].size for leaf in jax.tree.leaves(frames))
     # a power of two, as is the length of the buffer, which batches therefore fill without a rest
-    batch = min(length, 2 ** int(math.log2(max(1, min(MAX_BATCH_FRAMES, MAX_BATCH_NUMBERS // numbers)))))
+    batch = min(length, power_of_two_within(min(MAX_BATCH_FRAMES, MAX_BATCH_NUMBERS // numbers)))
 
     @jax.jit  # so that it is traced once
     def observe_batch(index: Array) -> tuple[dict[str, Array], Array]:

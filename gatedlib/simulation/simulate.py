@@ -37,7 +37,14 @@ from jaxtyping import Array
 from tqdm import tqdm
 
 from gatedlib._internal.identity import forget_if_changed
-from gatedlib._internal.numerics import bytes_of, cached_by_shapes, ceil_div, fixed_jax_settings, with_current_settings
+from gatedlib._internal.numerics import (
+    bytes_of,
+    cached_by_shapes,
+    ceil_div,
+    fixed_jax_settings,
+    power_of_two_within,
+    with_current_settings,
+)
 from gatedlib.model.experiment import Experiment, require_whole, split_seed
 from gatedlib.model.inputs import Inputs
 from gatedlib.model.learning import Flow
@@ -175,14 +182,15 @@ def run(spec: RunSpec, place: Placement = on_one_device, title: str | None = Non
     teachers, params = _draw(spec, together)
     if spec.initial is not None:
         params = jax.tree.map(lambda leaf: np.repeat(leaf[:, None], len(spec.cells), 1), spec.initial)
-    targets, space = teachers, None
+    targets, space = None, None
     if subspace.suffices(template):
         # the same flow in a few coordinates: see the module subspace
         targets, params, space = programs.project(teachers, params, together=together)
     network, flow = stack_cells(spec, place)
     seeds = place(spec.seeds, "seed")
-    placed = jax.tree.map(lambda leaf: place(leaf, "seed", "cell"), (teachers, targets, params, space))
-    placed_teachers, targets, params, placed_space = placed
+    placed = jax.tree.map(lambda leaf: place(leaf, "seed", "cell"), (teachers, params, space))
+    placed_teachers, params, placed_space = placed
+    targets = placed_teachers if space is None else place(targets, "seed", "cell")
     length = _chunk_length(template, len(seeds), params)
     # two buffers of frames are enough: `observe` may still read one while `learn` fills the other
     buffers = [_empty_frames(length, params, place) for _ in range(min(2, ceil_div(steps, length)))]
@@ -292,7 +300,7 @@ def _chunk_length(experiment: Experiment, seeds: int, params: Params) -> int:
     """
     drawn, stored = seeds * batch_bytes(experiment), 2 * bytes_of(params)
     least, most_drawn, most = CHUNKS
-    fitting = 2 ** int(math.log2(max(1, CHUNK_BYTES / (drawn + stored))))
+    fitting = power_of_two_within(CHUNK_BYTES / (drawn + stored))
     return max(least, min(most_drawn if drawn else most, fitting))
 
 
@@ -341,4 +349,4 @@ def _runs_together(experiment: Experiment) -> int:
     """How many runs are drawn at once: a power of two."""
     parameters = experiment.network.shapes(*experiment.sizes).values()
     numbers = math.prod(experiment.teachers.shape) + sum(map(math.prod, parameters))
-    return 2 ** int(math.log2(max(1, min(programs.RUNS_TOGETHER, programs.NUMBERS_TOGETHER // numbers))))
+    return power_of_two_within(min(programs.RUNS_TOGETHER, programs.NUMBERS_TOGETHER // numbers))

@@ -8,8 +8,7 @@ from scipy import stats
 
 import gatedlib as gl
 from benchmarks import naive
-from gatedlib._internal.numerics import normal
-from gatedlib.model.inputs import FARTHEST, chi_quantile
+from gatedlib._internal.numerics import FARTHEST, chi_quantile, normal
 
 DRAWS = 40_000
 
