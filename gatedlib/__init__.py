@@ -20,7 +20,7 @@ from gatedlib.simulation.simulate import simulate
 from gatedlib.simulation.sweep import sweep
 
 if TYPE_CHECKING:
-    from gatedlib.analysis import metrics, observer, reduction, theory, transfer
+    from gatedlib.analysis import metrics, observer, reduction, theory, transfer, trials
     from gatedlib.simulation import results
     from gatedlib.simulation.ode import solve
     from gatedlib.view import explorers as explore
@@ -74,6 +74,7 @@ __all__ = [
     "sweep",
     "theory",
     "transfer",
+    "trials",
     "trunk",
 ]
 
@@ -88,6 +89,7 @@ _LATER = {
     "solve": "gatedlib.simulation.ode:solve",
     "theory": "gatedlib.analysis.theory",
     "transfer": "gatedlib.analysis.transfer",
+    "trials": "gatedlib.analysis.trials",
     "trunk": "gatedlib.vision.trunk",
 }
 """What is imported when it is first used: matplotlib, widgets and scipy are slow to import."""

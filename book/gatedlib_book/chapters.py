@@ -3,7 +3,7 @@
 NAMES = (
     *("dynamics", "regimes", "robustness", "reduction", "cycle", "invariant", "emergence"),
     *("composition", "reach", "components", "depth", "pictures"),
-    *("cognition", "reversals", "observer", "predictions", "sensitivity"),
+    *("cognition", "reversals", "observer", "people", "predictions", "sensitivity"),
 )
 """In the order of the book's table of contents."""
 

@@ -120,13 +120,22 @@ def missing(first_layer: xr.DataArray, gates: xr.DataArray, teachers: xr.DataArr
     return ((xr.dot(gates, first_layer, dim="hidden") - teachers) ** 2).sum(over) / (teachers**2).sum(over)
 
 
-@cached
+TOGETHER = 10
+"""How many networks run at once: the gates of all frames of ten are a third of a gigabyte."""
+
+
 def summary(experiment: gl.Experiment, seeds: int = 20) -> xr.Dataset:
     """What all claims on two layers ask for: recovery and gates block by block, and how the last two blocks end."""
+    return xr.concat([_summary_of_ten(experiment, skip) for skip in range(0, seeds, TOGETHER)], "seed")
+
+
+@cached
+def _summary_of_ten(experiment: gl.Experiment, skip: int) -> xr.Dataset:
+    """The same of ten networks, the first of which comes after so many."""
     every = round(0.01 / experiment.flow.dt)
     keep = (record.loss, record.gates, record.alignment)
-    results = gl.simulate(experiment, networks(seeds), keep, every=every)
-    # what is asked of ends of blocks alone is computed there alone: all frames of the gates are a gigabyte
+    results = gl.simulate(experiment, networks(TOGETHER, skip), keep, every=every)
+    # what is asked of ends of blocks alone is computed there alone
     ends = results.isel(time=(results.block_stop.values - 1) // every)
     last = [ends.gates.isel(time=block, drop=True) for block in (-2, -1)]
 

@@ -13,7 +13,7 @@ from scipy import stats
 import gatedlib as gl
 from gatedlib import metrics, record
 from gatedlib._internal.validation import require, require_positive
-from gatedlib_book import cognition, observer, reversals
+from gatedlib_book import cognition, observer, people, reversals
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
 from gatedlib_book.estimates import Estimate, Numbers, exact, resampled, stacked
@@ -361,6 +361,11 @@ CORRESPONDENCE = (
         "wrong {wrong:.2f} times as often as an ideal observer",
     ),
     (
+        "An outcome counts for both options {cite}`hampton2006`",
+        "yes, by the bound",
+        "a session of real choices is {coupled:.1f} nats likelier with the bound than without",
+    ),
+    (
         "Orthogonal codes for tasks {cite}`flesch2022`",
         "put in",
         "tasks are made orthogonal; specialization goes as they grow alike",
@@ -389,6 +394,7 @@ def correspondence() -> list[tuple[str, str, str]]:
         "new_problem": problems.new_over_novice_2_paths,
         "mixture": problems.mixture_over_novice_2_paths,
         "perseveration": observer.slow_gates.outcome().numbers.perseveration_growth.at(slowed_by=4.0),
+        "coupled": people.both_options.outcome().numbers.free_less_rigid,
         "wrong": observer.near_optimal.outcome().numbers.ratio_noise_1_and_2.at(noise=1.0),
     }
     values = {name: float(estimate.value) for name, estimate in numbers.items()} | {

@@ -39,6 +39,29 @@ def loss(frame):
 
 
 BAD = [
+    (lambda: gl.trials.gates_after([0.5, 0.5], [1, 0], 1, tau_c=0.0), "smallest tau_c = 0.0: must be above 0"),
+    (lambda: gl.trials.gates_after([0.5, 0.5], [1, 0], 1, tau_c=1.0, b=-1), "smallest b = -1.0: must not be negative"),
+    (lambda: gl.trials.gates_after([0.5, -0.5], [1, 0], 1, tau_c=1.0), "lowest gate = -0.5: must not be negative"),
+    (
+        lambda: gl.trials.gates_after([0.5, 0.5], [1, 0, 0], 1, tau_c=1.0),
+        "shape of predictions = (3,): must end with as many numbers as the gates, whose shape is (2,)",
+    ),
+    (
+        lambda: gl.trials.gates_after([0.5, 0.5], [1, 0], np.nan, tau_c=1.0),
+        "outcome that are not finite = 1: must be 0",
+    ),
+    (
+        lambda: gl.explore.choices([[0, 1, 2]], [[0, 1, 1]]),
+        "entries of chosen that are neither 0 nor 1 = 1: must be none",
+    ),
+    (
+        lambda: gl.explore.choices([[0, 1]], [[0, 1, 1]]),
+        "shape of outcomes = (1, 3): must be (series, trial), (1, 2) as of the choices",
+    ),
+    (
+        lambda: gl.explore.choices([[0, 1]], [[0, 1]], names=("a", "b")),
+        "names = ('a', 'b'): must be 1 different ones, one for each series",
+    ),
     (
         lambda: gl.Orthogonal(tasks=2, d_in=19, d_out=10),
         "d_in = 19: orthogonal teachers need d_in >= tasks * d_out = 2 * 10 = 20",

@@ -26,6 +26,7 @@ PAGES = {
     "pictures": "change_of_mind",
     "cognition": "session",
     "observer": "schedule",
+    "people": "choices",
 }
 SCREENS = {
     "desktop": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},

@@ -52,6 +52,7 @@ EXPLORERS = {
     "compose": lambda: explore.compose(COMPOSED, gl.simulate(COMPOSED, seeds=2), seed=1),
     "second_layer": lambda: explore.second_layer(depth.WITH_COST.replace(dt=0.01, blocks=4)),
     "change_of_mind": lambda: explore.change_of_mind(*switched()),
+    "choices": lambda: explore.choices([[0, 1, 1, 0]] * 2, [[1, 0, 1, 1]] * 2, right=[[0, 0, 1, 1]] * 2),
     "gates_by_hand": lambda: explore.gates_by_hand(gl.simulate(small(), seeds=1)),
     "phase_diagram": lambda: explore.phase_diagram(small(dt=0.01), MAP, log="x", networks=2),
 }
