@@ -17,7 +17,7 @@ import numpy as np
 import gatedlib as gl
 from gatedlib._internal.validation import require
 
-ZOOMS, POINTS = 4, 10
+ZOOMS, POINTS = 4, 8
 """On how many grids a setting is tried, of how many points; each lies between the neighbours of the best one before."""
 
 NEWTON_STEPS, FURTHER_STEPS = 10, 4
@@ -67,7 +67,7 @@ class Learner:
 def observer(
     belief: np.ndarray, predictions: np.ndarray, outcome: np.ndarray, hazard: np.ndarray, slip: np.ndarray
 ) -> np.ndarray:
-    """The belief of an ideal observer after an outcome, and after the chance of a switch before the next trial.
+    """The belief of a Bayesian observer after an outcome, and after the chance of a switch before the next trial.
 
     Args:
         belief: the probability of each task, along the last axis.
@@ -83,16 +83,54 @@ def observer(
     return (1 - hazard) * after + hazard * (1 - after) / (after.shape[-1] - 1)
 
 
+def forgetting(
+    values: np.ndarray, predictions: np.ndarray, outcome: np.ndarray, tau_c: np.ndarray, tau_forget: np.ndarray
+) -> np.ndarray:
+    """Independent values, of which that of the option not chosen returns to where it began.
+
+    Args:
+        values: of each option, along the last axis.
+        predictions: 1 for the option chosen, else 0.
+        outcome: 1 or 0.
+        tau_c: time constant of learning, in trials.
+        tau_forget: time constant of forgetting.
+    """
+    learned = gl.trials.gates_after(values, predictions, outcome, tau_c)
+    rest = 1 / values.shape[-1]
+    forgotten = rest + (values - rest) * np.exp(-1 / np.asarray(tau_forget))[..., None]
+    return np.where(predictions == 1, learned, forgotten)
+
+
+def two_speeds(
+    values: np.ndarray, predictions: np.ndarray, outcome: np.ndarray, tau_reward: np.ndarray, tau_none: np.ndarray
+) -> np.ndarray:
+    """Independent values that learn from a reward at one speed, and from its absence at another.
+
+    Args:
+        values: of each option, along the last axis.
+        predictions: 1 for the option chosen, else 0.
+        outcome: 1 or 0.
+        tau_reward: time constant after a reward, in trials.
+        tau_none: time constant after none.
+    """
+    return gl.trials.gates_after(values, predictions, outcome, np.where(outcome == 1, tau_reward, tau_none))
+
+
 RIGID = 1e6
 """A bound on the sum of the gates that does not give way."""
 
-SPEEDS = {"tau_c": (0.05, 100.0)}
+RANGE = (0.05, 100.0)
+"""Time constants that are tried, in trials."""
+
+SPEEDS = {"tau_c": RANGE}
 
 LEARNERS = {
     "independent": Learner("independent values", partial(gl.trials.gates_after, b=0.0), SPEEDS),
     "fictitious": Learner("fictitious updating", partial(gl.trials.gates_after, b=RIGID), SPEEDS),
     "gates": Learner("gates, bound fitted", gl.trials.gates_after, {**SPEEDS, "b": (0.01, 1e4)}),
-    "observer": Learner("ideal observer", observer, {"hazard": (1e-3, 0.5), "slip": (1e-3, 0.5)}),
+    "forgetting": Learner("independent, forgotten", forgetting, {**SPEEDS, "tau_forget": RANGE}),
+    "two_speeds": Learner("independent, two speeds", two_speeds, {"tau_reward": RANGE, "tau_none": RANGE}),
+    "observer": Learner("Bayesian observer", observer, {"hazard": (1e-3, 0.5), "slip": (1e-3, 0.5)}),
     "nothing": Learner("nothing learned", lambda belief, predictions, outcome: belief),
 }
 """Who might have made the choices: gates without a bound, with a rigid one, with one that is fitted, and rivals."""
@@ -164,7 +202,10 @@ def choice_weights(given: np.ndarray, series: Series, start: np.ndarray, steps: 
     The likelihood has one maximum, for its logarithm is concave.
     """
     kind = given.shape[1]
-    weights = np.broadcast_to(start, (*given.shape[2:-2], kind))
+    # in units of how much features vary, a step of 4 is a long one whatever they are
+    scale = given.std((0, -2, -1), keepdims=True) + 1e-9
+    given, scale = given / scale, np.moveaxis(scale[0, ..., 0, 0], 0, -1)
+    weights = start * scale
     chosen = _chosen(given, series)
     for _ in range(steps):
         odds = probabilities(given, weights)
@@ -180,7 +221,7 @@ def choice_weights(given: np.ndarray, series: Series, start: np.ndarray, steps: 
         # far from the maximum a whole step can overshoot
         length = np.linalg.norm(step, axis=-1, keepdims=True)
         weights = weights + step * np.minimum(1, 4 / np.maximum(length, 4))
-    return weights
+    return weights / scale
 
 
 class Fitted(NamedTuple):

@@ -361,7 +361,7 @@ CORRESPONDENCE = (
         "wrong {wrong:.2f} times as often as an ideal observer",
     ),
     (
-        "An outcome counts for both options {cite}`hampton2006`",
+        "The option not chosen changes too {cite}`hampton2006`",
         "yes, by the bound",
         "a session of real choices is {coupled:.1f} nats likelier with the bound than without",
     ),

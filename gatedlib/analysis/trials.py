@@ -10,19 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from gatedlib._internal.validation import as_float_array, refusal, require, require_finite
 
-Numbers = Float[Array | np.ndarray, "*other"] | float
-
 
 def gates_after(
-    gates: Float[Array | np.ndarray, "*other path"],
-    predictions: Float[Array | np.ndarray, "*other path"],
-    outcome: Numbers,
-    tau_c: Numbers,
-    b: Numbers = 0.0,
+    gates: ArrayLike,
+    predictions: ArrayLike,
+    outcome: ArrayLike,
+    tau_c: ArrayLike,
+    b: ArrayLike = 0.0,
 ) -> Float[np.ndarray, "*other path"]:
     r"""The gates after one trial, of a network whose paths hold the tasks, from its outcome.
 
@@ -32,7 +31,7 @@ def gates_after(
 
     for one time unit, with v what the paths predict for the choice that was made and r its outcome: descent on
     :math:`\tfrac12 (r - v \cdot c)^2` and on `UnitNorm(b)`. Gates move in the plane of v and :math:`\mathbf 1` only,
-    where this is solved exactly. Those that would end below zero end at zero.
+    where this is solved exactly. Those that would end below zero are put at zero at the end of the trial.
 
     With b = 0 and paths that each predict one option it is the rule of Rescorla and Wagner, with learning rate
     :math:`1 - e^{-1/\tau_c}`. With two paths and a bound that is rigid (b large) what one gate wins the other loses,
@@ -41,10 +40,10 @@ def gates_after(
     All arguments may be arrays, for many series of trials or many settings at once; their shapes are broadcast.
 
     Args:
-        gates: c before the trial; 1 in a gate and 0 elsewhere is certainty of a task.
-        predictions: v: for each path, 1 if its task calls the choice right and 0 if wrong, or any other number.
-        outcome: r: 1 for right or rewarded, 0 for wrong, or any number between.
-        tau_c: time constant of the gates, in trials.
+        gates: c before the trial, shape (…, path); 1 in a gate and 0 elsewhere is certainty of a task.
+        predictions: v, shape (…, path): 1 if a path's task calls the choice right and 0 if wrong, or any other number.
+        outcome: r, shape (…): 1 for right or rewarded, 0 for wrong, or any number between.
+        tau_c: time constant of the gates, in trials; a number, or shape (…).
         b: strength of the bound on the sum of the gates; 0 for none, 1e6 for one that does not give way.
 
     Returns:

@@ -80,7 +80,7 @@ export default {
       const ends = /** @type {[string, string, string]} */ (["trial 1", "", `trial ${count}`]);
       const tasks = right ? digits(right[place]) : undefined;
       const shaded = tasks ? ` Shaded by the option that was better, ${tasks.map(letter)[0]} at first.` : "";
-      gates.draw(before, [-0.05, 1.1], { words: `The two gates before each choice.${shaded} ${told}`, tasks, ends });
+      gates.draw(before, [0, 1.2], { words: `The two gates before each choice.${shaded} ${told}`, tasks, ends });
       chance.draw([likely], [0, 1], { words: `The probability of each choice that was made. ${told}`, ends });
       explorer.loss = loss;
       return told;
@@ -97,7 +97,10 @@ export default {
       },
       controls: {
         series: { words: "Whose choices", options: names },
-        tau_c: { words: words("Speed of the gates, ", symbol("τ", "c"), " in trials"), scale: ratios(0.05, 20) },
+        tau_c: {
+          words: words("Time constant of the gates, ", symbol("τ", "c"), " in trials"),
+          scale: ratios(0.05, 20),
+        },
         b: {
           words: words("Strength of the bound, ", html("i", {}, "b")),
           scale: listed([0, 0.03, 0.1, 0.3, 1, 3, 10, 100, 1000]),

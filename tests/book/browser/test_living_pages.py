@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gatedlib as gl
-from gatedlib_book import composition, experiments, reduction
+from gatedlib_book import composition, experiments, people, reduction
 from tests.examples import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -199,6 +199,9 @@ def given(name):
             "flexible": reduction.one_switch(experiments.TOY, experiments.SPECIALIST),
             "forgetful": reduction.one_switch(reduction.FORGETFUL_TOY, reduction.OVERWRITER),
         }
+    if name == "people":
+        series = people.reversal_series()
+        return {"chosen": series.chosen.reshape(9, 200), "outcomes": series.outcome.reshape(9, 200)}
     return {}
 
 
@@ -291,6 +294,20 @@ def test_the_map_is_walked_on_and_drawn_anew_as_the_library_would(browser):
     assert np.abs(shares[np.ix_(rows, columns)] - expected).max() <= 1 / 8  # a network at the very border may differ
     page.locator(".explorer .reset").click()
     assert seen(page) == before
+    page.context.close()
+
+
+@pytest.mark.parametrize("preset", ["shared bound", "no bound", "slow gates"])
+def test_the_surprise_in_the_page_is_that_of_the_library(browser, preset):
+    page = opened(browser, "people", **SCREENS["desktop"])
+    page.click(f"[data-preset='{preset}']")
+    settled(page)
+    page.locator(".explorer select").select_option(index=4)
+    settled(page)
+    here = page.evaluate("document.querySelector('.explorer').explorer.loss")
+    made = given("people")
+    exec(page.locator(".explorer .source").text_content(), made)
+    assert here == pytest.approx(made["surprise"], abs=1e-6)
     page.context.close()
 
 

@@ -45,6 +45,28 @@ def test_the_fit_is_the_best_that_a_search_over_all_numbers_finds():
     np.testing.assert_allclose([np.log(tau_c), *weights / 10], [found.x[0], *found.x[1:] / 10], atol=0.05)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gates", "observer", "forgetting"])
+def test_no_search_from_several_starts_finds_a_better_fit(name):
+    learner, series = choices.LEARNERS[name], people.reversal_series().each(lambda array: array[1:2, 1:2])
+    fitted = choices.fit(learner, series)
+    low, high = np.log(list(learner.ranges.values())).T
+
+    def surprise(numbers):
+        inside = np.clip(numbers[: len(low)], low, high)
+        settings = dict(zip(learner.ranges, np.exp(inside)[:, None], strict=True))
+        found = choices.Fitted(settings, numbers[None, len(low) :], np.zeros(1))
+        return choices.losses(learner, found, series).sum() + np.abs(numbers[: len(low)] - inside).sum()
+
+    assert surprise(np.concatenate([np.log([v[0] for v in fitted.settings.values()]), fitted.weights[0]])) == (
+        pytest.approx(fitted.loss[0], abs=1e-6)
+    )
+    starts = [np.concatenate([low + share * (high - low), [5.0, 0.0]]) for share in (0.3, 0.6)]
+    allowed = {"maxfev": 250}
+    best = min(optimize.minimize(surprise, start, method="Nelder-Mead", options=allowed).fun for start in starts)
+    assert fitted.loss[0] < best + 0.3
+
+
 def test_the_observer_is_that_of_the_library():
     series = simulated()
     hazard, slip = 0.07, 0.2
