@@ -91,6 +91,7 @@ class Claim:
         reference: what the authors' released code gave when it was run again: arrays of the shapes of the numbers of
             these names, nan where nothing is known.
         published: the same from the paper's pictures.
+        over: what its intervals are over, where they are not over networks: people, say, who are always the same.
         expected: whether it is expected to hold.
         note: what to know besides the verdict; why it is expected not to hold.
     """
@@ -105,6 +106,7 @@ class Claim:
     form: str = "released"
     reference: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
     published: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
+    over: str = "seeds"
     expected: bool = True
     note: str = ""
 

@@ -127,7 +127,7 @@ def over_sessions(values: xr.DataArray) -> xr.DataArray:
     return values.stack(seed=("person", "session")).reset_index("seed", drop=True)
 
 
-@claim("people-both-options", counterfactual={"people": "independent"})
+@claim("people-both-options", over="sessions", counterfactual={"people": "independent"})
 def both_options(people: str = "real") -> Measured:
     """Gates that share a bounded sum predict people better than values that stay as they are when not chosen.
 
@@ -165,7 +165,7 @@ def bic(learner: str) -> float:
     return float(2 * charged(fitted(learner), reversal_series()).sum())
 
 
-@claim("people-alike", counterfactual={"rivals": ("independent", "two_speeds")})
+@claim("people-alike", over="sessions", counterfactual={"rivals": ("independent", "two_speeds")})
 def alike(rivals: tuple[str, ...] = ("observer", "forgetting")) -> Measured:
     """On reversals a Bayesian observer predicts people about as well as gates with a rigid bound; so does forgetting.
 
@@ -211,7 +211,7 @@ def by_session(shares: dict[int, np.ndarray]) -> Estimate:
     return stacked([resampled(np.mean, values) for values in shares.values()], session=list(shares))
 
 
-@claim("people-practice", counterfactual={"first": 3, "last": 1})
+@claim("people-practice", over="reversals", counterfactual={"first": 3, "last": 1})
 def practice(first: int = 1, last: int = 3) -> Measured:
     """From the first session to the third people get better soon after a reversal; its first trial is mostly wrong.
 
@@ -314,7 +314,7 @@ def network_right(student: gl.Experiment) -> xr.DataArray:
     return max(found, key=lambda right: float(right.mean()))
 
 
-@claim("people-known-tasks", swap=(GATES_ONLY, FLEXIBLE))
+@claim("people-known-tasks", over="reversals", swap=(GATES_ONLY, FLEXIBLE))
 def known_tasks(knowing: gl.Experiment, learning: gl.Experiment) -> Measured:
     """Practised people are right as often soon after a reversal as gates that know both tasks, novices less often.
 
@@ -375,7 +375,7 @@ def card_losses(learner: str) -> xr.DataArray:
     return xr.DataArray(charged(card_fit(learner), series) / series.counted.sum((-2, -1)), dims="seed")
 
 
-@claim("people-cards", counterfactual={"rival": "nothing"})
+@claim("people-cards", over="people", counterfactual={"rival": "nothing"})
 def cards(rival: str = "independent") -> Measured:
     """In card sorting a rigid bound on the gates hardly changes how well they predict people.
 
@@ -488,7 +488,7 @@ def recognized(learner: str, rival: str, copies: int = 8) -> xr.DataArray:
     return xr.DataArray(own < other, dims="seed")
 
 
-@claim("people-recovery", counterfactual={"trials": 20})
+@claim("people-recovery", over="simulated people", counterfactual={"trials": 20})
 def recovery(trials: int = 200) -> Measured:
     """Six hundred trials tell whether a learner's gates share a bounded sum, and how fast they are.
 

@@ -83,7 +83,7 @@ def table(rows: list[list[str]]) -> str:
 
 
 BOX = """<div class="verdict {mark}"><p><strong>Claim {id} {words}.</strong> {statement}</p>{conditions}{note}\
-<table><thead><tr><th>number</th><th>over seeds [95 % interval]</th></tr></thead><tbody>{table}</tbody></table>\
+<table><thead><tr><th>number</th><th>over {over} [95 % interval]</th></tr></thead><tbody>{table}</tbody></table>\
 <details><summary>how it is measured{networks}</summary><p>{how}</p>{source}</details></div>"""
 
 ROW = """<tr data-chapter="{page}" data-holds="{holds}" data-origin="{kind}">\
@@ -127,6 +127,7 @@ def _filled(template: str, verdict: Verdict, fresh: str = "") -> str:
     lines = ((name, "; ".join(map(escaped, elements))) for name, elements in printed)
     return template.format(
         id=claim.id,
+        over=escaped(claim.over),
         statement=escaped(claim.statement),
         words=verdict_text(verdict),
         mark="holds" if verdict.holds else "fails",

@@ -77,7 +77,7 @@ def test_fresh_networks_were_asked_the_same(claim):
     assert record.conditions == list(outcome.conditions)
     assert list(record.not_met) == list(map(str, fresh_seeds.FIRST_SEEDS))
     # numbers that networks vary in were not those of the same networks
-    assert record.drawn or all(estimate.seeds <= 1 for estimate in outcome.numbers.values())
+    assert record.drawn or claim.over != "seeds" or all(e.seeds <= 1 for e in outcome.numbers.values())
 
 
 def test_fresh_networks_were_asked_of_these_claims_only():
