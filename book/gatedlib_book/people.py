@@ -468,7 +468,7 @@ def recovered(learner: str, trials: int = 200) -> xr.Dataset:
 
 
 @cached
-def recognized(learner: str, rival: str, copies: int = 8) -> xr.DataArray:
+def recognized(learner: str, rival: str, copies: int = 5) -> xr.DataArray:
     """Whether a fit prefers a learner to its rival, for people who choose by it with the settings that fit real ones.
 
     Args:
@@ -493,7 +493,7 @@ def recovery(trials: int = 200) -> Measured:
     """Six hundred trials tell whether a learner's gates share a bounded sum, and how fast they are.
 
     A hundred simulated people with gates of known speed, with a rigid bound or without, on the reversals of real ones.
-    For comparison, 24 who choose as the real people were fitted, as observers, or by values that are forgotten: how
+    For comparison, 15 who choose as the real people were fitted, as observers, or by values that are forgotten: how
     many of them are told from gates with a bound.
     """
     bounded, free = (recovered(learner, trials) for learner in ("fictitious", "independent"))
