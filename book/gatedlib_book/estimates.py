@@ -336,6 +336,17 @@ def resampled(statistic: Callable[..., Any], *groups: np.ndarray) -> Estimate:
     return Estimate(np.asarray(statistic(*groups)), low, high, len(groups[0]))
 
 
+def difference(samples: np.ndarray, other: np.ndarray) -> Estimate:
+    """The difference of two groups' means with its bootstrap interval.
+
+    Example:
+        >>> from gatedlib_book.estimates import difference
+        >>> float(difference(np.arange(9.0), np.arange(9.0) - 9).value)
+        9.0
+    """
+    return resampled(lambda group, control: group.mean() - control.mean(), samples, other)
+
+
 def mean(samples: xr.DataArray) -> Estimate:
     """The mean over seeds with its bootstrap interval.
 

@@ -17,7 +17,7 @@ from gatedlib_book import choices
 from gatedlib_book.cache import cached
 from gatedlib_book.choices import Series
 from gatedlib_book.claims import Measured, claim
-from gatedlib_book.estimates import Estimate, Numbers, along, exact, fraction, median, resampled, stacked
+from gatedlib_book.estimates import Estimate, Numbers, along, difference, exact, fraction, median, resampled, stacked
 from gatedlib_book.experiments import FLEXIBLE, FORGETFUL
 from gatedlib_book.networks import first_seed, networks
 
@@ -220,7 +220,7 @@ def practice(first: int = 1, last: int = 3) -> Measured:
     data = reversals()
     table = after_reversals(data.chosen == data.right)
     later, at_once = shares_right(table, *LATER), shares_right(table, 1, 1)
-    gain = resampled(lambda before, after: after.mean() - before.mean(), later[first], later[last])
+    gain = difference(later[last], later[first])
     each = [shares_right(table[table.person == person], *LATER) for person in data.person.values]
     n = Numbers(
         right_in_trials_3_to_6=by_session(later),
@@ -335,9 +335,7 @@ def known_tasks(knowing: gl.Experiment, learning: gl.Experiment) -> Measured:
         people_less_flexible=by_session({session: people[session] - learns[session] for session in people}),
     )
     ahead, of_learning = n.people_less_gates_only, n.people_less_flexible
-    n["gain_on_gates_only"] = resampled(
-        lambda before, after: after.mean() - before.mean(), people[1] - knows[1], people[3] - knows[3]
-    )
+    n["gain_on_gates_only"] = difference(people[3] - knows[3], people[1] - knows[1])
     return n, {
         "first session: people less gates that know the tasks, {}": ahead.at(session=1) < 0,
         "third session: {}": ahead.at(session=3).within(-0.1, 0.1),
@@ -445,7 +443,7 @@ def recovered(learner: str, trials: int = 200) -> xr.Dataset:
         trials: how many trials of each of three sessions are used.
 
     Returns:
-        `tau_c`, `steepness` and `repeat`, true and found, and by how many nats fictitious updating fits better than
+        `tau_c`, true and found, and by how many nats fictitious updating fits better than
         independent values; dims seed, one for each simulated person.
     """
     random = np.random.default_rng(first_seed())
@@ -455,12 +453,9 @@ def recovered(learner: str, trials: int = 200) -> xr.Dataset:
     right = np.resize(reversals().right.values - 1, (SIMULATED, 3, 200))[..., :trials]
     series = choices.simulate(choices.LEARNERS[learner], {"tau_c": tau_c}, weights, right, seed=first_seed())
     fits = {name: choices.fit(choices.LEARNERS[name], series) for name in ("independent", "fictitious")}
-    own = fits[learner]
     return xr.Dataset(
         {
-            "tau_c": (("kind", "seed"), np.stack([tau_c, own.settings["tau_c"]])),
-            "steepness": (("kind", "seed"), np.stack([weights[:, 0], own.weights[:, 0]])),
-            "repeat": (("kind", "seed"), np.stack([weights[:, 1], own.weights[:, 1]])),
+            "tau_c": (("kind", "seed"), np.stack([tau_c, fits[learner].settings["tau_c"]])),
             "independent_less_fictitious": ("seed", fits["independent"].loss - fits["fictitious"].loss),
         },
         {"kind": ["true", "found"]},

@@ -16,7 +16,7 @@ from gatedlib._internal.validation import require, require_positive
 from gatedlib_book import cognition, observer, people, reversals
 from gatedlib_book.cache import cached
 from gatedlib_book.claims import Measured, claim
-from gatedlib_book.estimates import Estimate, Numbers, exact, resampled, stacked
+from gatedlib_book.estimates import Estimate, Numbers, difference, exact, resampled, stacked
 from gatedlib_book.experiments import CORRELATIONS, FAMILY, FLEXIBLE, LEARNER, PLAIN
 from gatedlib_book.networks import networks
 
@@ -85,11 +85,6 @@ def standardized(samples: np.ndarray, other: np.ndarray | None = None) -> float:
         return float(samples.mean() / samples.std(ddof=1))
     pooled = math.sqrt((samples.var(ddof=1) + other.var(ddof=1)) / 2)
     return float((samples.mean() - other.mean()) / pooled)
-
-
-def difference(samples: np.ndarray, other: np.ndarray) -> Estimate:
-    """The difference of two groups' means with its bootstrap interval over subjects."""
-    return resampled(lambda group, control: group.mean() - control.mean(), samples, other)
 
 
 def effect(samples: np.ndarray, other: np.ndarray | None = None) -> Estimate:
