@@ -6,23 +6,46 @@
  * all outputs share their gates, a row for each output if each has gates of its own. Functions that a worker runs use
  * nothing but their arguments and each other.
  *
- * @typedef {{targets: number[][][], weights: number[][][], gates: number[][], gram?: number[][][]}} Start
- *   targets (task, row, coordinate), weights (path, row, coordinate), gates (path, row); gram: for every output the
- *   inner products of its rows of the basis (output, coordinate, coordinate), where rows of coordinates are no outputs.
+ * @typedef {{targets: number[][][], weights: number[][][], gates: number[][], gram?: number[][][], outputs?: number}} Start
+ *   targets (task, row, coordinate), weights (path, row, coordinate), gates (path, row). Where rows of coordinates are
+ *   no outputs, either gram: for every output the inner products of its rows of the basis (output, coordinate,
+ *   coordinate), or outputs: how many rows of whole matrices stand one after the other.
  * @typedef {{tau_w: number, tau_c: number, dt: number, a?: number, b?: number, k?: number, per_neuron?: boolean,
  *   weight_decay?: number}} Flow
  * @typedef {ArrayLike<number>} Tasks the task of every step
+ * @typedef {(t: number) => {x: ArrayLike<number>, noise: ArrayLike<number>}} Sample
+ *   the one input that step t sees, and the noise on the right answers to it
+ * @typedef {(t: number, w: Float64Array, c: Float64Array) => void} Watch what looks at weights and gates before step t
  * @typedef {{steps: number, dt: number, tasks: Tasks, loss: Float64Array, gates: Float64Array[], weights: Float64Array[],
- *   final: Float64Array, size: number[]}} Run
- *   gates: a series for each path and row; weights: a series for each path, row and coordinate, if they were kept.
+ *   seen: Float64Array, final: Float64Array, size: number[]}} Run
+ *   loss: on all inputs; seen: on the samples, if it learned from these; gates: a series for each path and row;
+ *   weights: a series for each path, row and coordinate, if they were kept.
  */
 
 /**
- * Learn in the population limit: explicit Euler steps of both time constants, gates under both penalties.
- * @param {Start} start @param {Flow} flow @param {Tasks} tasks @param {boolean} keepWeights
+ * Put in the place of the error of a whole matrix what one sample shows of it, times the sample; give the squared error.
+ * @param {Float64Array} error (output, input), flat @param {{x: ArrayLike<number>, noise: ArrayLike<number>}} sample
+ */
+export function seeSample(error, { x, noise }) {
+  let squares = 0;
+  for (let i = 0; i < noise.length; i++) {
+    const from = i * x.length;
+    let on = noise[i];
+    for (let j = 0; j < x.length; j++) on += error[from + j] * x[j];
+    for (let j = 0; j < x.length; j++) error[from + j] = on * x[j];
+    squares += on * on;
+  }
+  return squares;
+}
+
+/**
+ * Learn: explicit Euler steps of both time constants, gates under both penalties.
+ * @param {Start} start @param {Flow} flow @param {Tasks} tasks
+ * @param {{keepWeights?: boolean, sample?: Sample | null, watch?: Watch | null}} also
+ *   sample: to learn from one input at each step, not from all; the coordinates are then whole matrices.
  * @returns {Run}
  */
-export function learn(start, flow, tasks, keepWeights = false) {
+export function learn(start, flow, tasks, { keepWeights = false, sample = null, watch = null } = {}) {
   const { tau_w, tau_c, dt, a = 0, b = 0, k = 1, per_neuron = false } = flow;
   const P = start.weights.length,
     R = start.weights[0].length,
@@ -34,6 +57,7 @@ export function learn(start, flow, tasks, keepWeights = false) {
     error = new Float64Array(R * D),
     norms = new Float64Array(R);
   const loss = new Float64Array(steps),
+    seen = new Float64Array(sample ? steps : 0),
     gates = Array.from(c, () => new Float64Array(steps));
   const weights = keepWeights ? Array.from(w, () => new Float64Array(steps)) : [];
   const slow = dt / tau_w,
@@ -51,6 +75,8 @@ export function learn(start, flow, tasks, keepWeights = false) {
     loss[t] = squares / 2;
     for (let n = 0; n < c.length; n++) gates[n][t] = c[n];
     if (keepWeights) for (let n = 0; n < w.length; n++) weights[n][t] = w[n];
+    if (watch) watch(t, w, c);
+    if (sample) seen[t] = seeSample(error, sample(t)) / 2;
     norms.fill(0); // of all gates together, or of each row's
     for (let n = 0; n < c.length; n++) norms[per_neuron ? n % R : 0] += k === 1 ? Math.abs(c[n]) : c[n] * c[n];
     for (let n = 0; n < c.length; n++) {
@@ -70,17 +96,17 @@ export function learn(start, flow, tasks, keepWeights = false) {
   const final = new Float64Array(w.length + c.length);
   final.set(w);
   final.set(c, w.length);
-  return { steps, dt, tasks, loss, gates, weights, final, size: [P, R, D] };
+  return { steps, dt, tasks, loss, gates, weights, seen, final, size: [P, R, D] };
 }
 
 /**
  * Learn with two layers, whose second one plays the gates; both penalties act on all of it.
  * @param {{targets: number[][][], weights: number[][], gates: number[][]}} start
  *   targets (task, output, coordinate), weights (hidden, coordinate), gates (hidden, output)
- * @param {Flow} flow @param {Tasks} tasks @param {number[]} frames the steps before which the gates are kept
- * @returns {{loss: Float64Array, frames: number[][][], weights: number[][][]}}
+ * @param {Flow} flow @param {Tasks} tasks @param {{sample?: Sample | null, watch?: Watch | null}} also as for `learn`
+ * @returns {{loss: Float64Array, weights: Float64Array, gates: Float64Array}} loss on all inputs; the ends, flat
  */
-export function learnTwoLayers(start, flow, tasks, frames = []) {
+export function learnTwoLayers(start, flow, tasks, { sample = null, watch = null } = {}) {
   const { tau_w, tau_c, dt, a = 0, b = 0, k = 2, weight_decay = 0 } = flow;
   const H = start.weights.length,
     D = start.weights[0].length,
@@ -91,16 +117,8 @@ export function learnTwoLayers(start, flow, tasks, frames = []) {
   const error = new Float64Array(O * D),
     pull = new Float64Array(D),
     loss = new Float64Array(tasks.length);
-  const wanted = new Set(frames),
-    kept = /** @type {number[][][]} */ ([]),
-    first = /** @type {number[][][]} */ ([]);
-  const table = (/** @type {Float64Array} */ flat, /** @type {number} */ width) =>
-    Array.from({ length: H }, (_, h) => Array.from(flat.subarray(h * width, (h + 1) * width)));
   for (let t = 0; t < tasks.length; t++) {
-    if (wanted.has(t)) {
-      kept.push(table(c, O));
-      first.push(table(w, D));
-    }
+    if (watch) watch(t, w, c);
     error.set(targets[tasks[t]]);
     for (let h = 0; h < H; h++)
       for (let i = 0; i < O; i++) {
@@ -111,6 +129,7 @@ export function learnTwoLayers(start, flow, tasks, frames = []) {
       sum = 0;
     for (let n = 0; n < error.length; n++) squares += error[n] * error[n];
     loss[t] = squares / 2;
+    if (sample) seeSample(error, sample(t));
     for (let n = 0; n < c.length; n++) sum += k === 1 ? Math.abs(c[n]) : c[n] * c[n];
     const norm = k === 1 ? sum : Math.sqrt(sum);
     for (let h = 0; h < H; h++) {
@@ -129,88 +148,25 @@ export function learnTwoLayers(start, flow, tasks, frames = []) {
       for (let d = 0; d < D; d++) w[h * D + d] += (dt / tau_w) * pull[d];
     }
   }
-  if (wanted.has(tasks.length)) {
-    kept.push(table(c, O));
-    first.push(table(w, D));
-  }
-  return { loss, frames: kept, weights: first };
+  return { loss, weights: w, gates: c };
 }
 
 /**
- * Learn from one sample at a time, with noise on the targets; one gate per path, whole matrices.
- * @param {{targets: number[][][], weights: number[][][], gates: number[]}} start targets (task, output, input) …
- * @param {Flow} flow @param {Tasks} tasks
- * @param {(t: number) => {x: ArrayLike<number>, noise: ArrayLike<number>}} sample what step t sees
- * @returns {{loss: Float64Array, clean: Float64Array, gates: Float64Array[], teacherLosses: Float64Array[],
- *   weights: number[][]}}
- *   loss on the sample, loss on all inputs, gates before and after each step (one more than steps), and what each
- *   teacher would lose on the sample
+ * What each teacher would lose on the sample of each step.
+ * @param {number[][][]} targets (task, output, input) @param {Tasks} tasks @param {Sample} sample
  */
-export function learnSamples(start, flow, tasks, sample) {
-  const { tau_w, tau_c, dt, a = 0, b = 0 } = flow;
-  const P = start.weights.length,
-    O = start.targets[0].length,
-    J = start.targets[0][0].length,
-    size = O * J;
-  const targets = start.targets.map((each) => Float64Array.from(each.flat()));
-  const w = start.weights.map((each) => Float64Array.from(each.flat())),
-    c = Float64Array.from(start.gates);
-  const steps = tasks.length,
-    loss = new Float64Array(steps),
-    clean = new Float64Array(steps);
-  const gates = Array.from(c, () => new Float64Array(steps + 1));
-  const teacherLosses = targets.map(() => new Float64Array(steps));
-  const difference = new Float64Array(size),
-    error = new Float64Array(O),
-    pushes = new Float64Array(P);
-  for (let t = 0; t < steps; t++) {
-    const { x, noise } = sample(t),
-      active = targets[tasks[t]];
-    for (let p = 0; p < P; p++) gates[p][t] = c[p];
-    let all = 0,
-      seen = 0;
-    for (let i = 0; i < O; i++) {
-      let on = noise[i];
-      for (let j = 0; j < J; j++) {
-        const n = i * J + j;
-        let each = active[n];
-        for (let p = 0; p < P; p++) each -= c[p] * w[p][n];
-        difference[n] = each;
-        all += each * each;
-        on += each * x[j];
-      }
-      error[i] = on;
-      seen += on * on;
-    }
-    clean[t] = all / 2;
-    loss[t] = seen / 2;
-    targets.forEach((teacher, m) => {
-      let squares = 0;
-      for (let i = 0; i < O; i++) {
-        let on = noise[i];
-        for (let j = 0; j < J; j++) on += (active[i * J + j] - teacher[i * J + j]) * x[j];
-        squares += on * on;
-      }
-      teacherLosses[m][t] = squares / 2;
+export function teacherLosses(targets, tasks, sample) {
+  const flat = targets.map((each) => Float64Array.from(each.flat())),
+    error = new Float64Array(flat[0].length);
+  const losses = targets.map(() => new Float64Array(tasks.length));
+  for (let t = 0; t < tasks.length; t++) {
+    const seen = sample(t);
+    flat.forEach((teacher, m) => {
+      for (let n = 0; n < error.length; n++) error[n] = flat[tasks[t]][n] - teacher[n];
+      losses[m][t] = seeSample(error, seen) / 2;
     });
-    let norm = 0;
-    for (let p = 0; p < P; p++) norm += Math.abs(c[p]);
-    for (let p = 0; p < P; p++) {
-      let push = -b * (norm - 1) * Math.sign(c[p]) + (c[p] < 0 ? a : 0);
-      const own = w[p],
-        slow = (dt / tau_w) * c[p];
-      for (let i = 0; i < O; i++)
-        for (let j = 0; j < J; j++) {
-          const pull = error[i] * x[j];
-          push += own[i * J + j] * pull;
-          own[i * J + j] += slow * pull;
-        }
-      pushes[p] = push;
-    }
-    for (let p = 0; p < P; p++) c[p] += (dt / tau_c) * pushes[p];
   }
-  for (let p = 0; p < P; p++) gates[p][steps] = c[p];
-  return { loss, clean, gates, teacherLosses, weights: w.map((each) => Array.from(each)) };
+  return losses;
 }
 
 /** How many steps of dt a length of time is. @param {number} length @param {number} dt */
@@ -249,72 +205,145 @@ export function recoveries(loss, tasks, dt, criterion = 0.1) {
   });
 }
 
-/** All orders of the numbers from 0. @param {number} count @returns {number[][]} */
-export function orders(count) {
-  if (count === 0) return [[]];
-  return orders(count - 1).flatMap((order) =>
-    Array.from({ length: count }, (_, place) => [...order.slice(0, place), count - 1, ...order.slice(place)]),
-  );
+/**
+ * The best one-to-one assignment of columns to rows: the column of each row, -1 for rows that are left over.
+ * @param {number[][]} scores what is to be largest in sum @returns {number[]}
+ */
+export function assignment(scores) {
+  const turned = scores.length > scores[0].length;
+  const table = turned ? scores[0].map((_, column) => scores.map((row) => row[column])) : scores;
+  const [rows, columns] = [table.length, table[0].length];
+  // Hungarian method: every row in turn, along the cheapest way over columns whose rows then take other ones. Prices of
+  // rows and columns keep all ways that were found before the cheapest.
+  const ofRow = new Float64Array(rows),
+    ofColumn = new Float64Array(columns),
+    holder = new Array(columns).fill(-1);
+  for (let row = 0; row < rows; row++) {
+    const cost = new Float64Array(columns).fill(Infinity),
+      before = new Array(columns).fill(-1),
+      done = new Array(columns).fill(false);
+    let [from, at, paid] = [row, -1, 0];
+    do {
+      let next = -1;
+      for (let column = 0; column < columns; column++) {
+        if (done[column]) continue;
+        const price = paid - table[from][column] - ofRow[from] - ofColumn[column];
+        if (price < cost[column]) [cost[column], before[column]] = [price, at];
+        if (next < 0 || cost[column] < cost[next]) next = column;
+      }
+      [at, paid] = [next, cost[next]];
+      done[at] = true;
+      from = holder[at];
+    } while (from >= 0);
+    ofRow[row] += paid;
+    for (let column = 0; column < columns; column++)
+      if (done[column] && column !== at) {
+        ofRow[holder[column]] += paid - cost[column];
+        ofColumn[column] -= paid - cost[column];
+      }
+    for (; at >= 0; at = before[at]) holder[at] = before[at] < 0 ? row : holder[before[at]];
+  }
+  if (turned) return holder;
+  const found = new Array(rows).fill(-1);
+  holder.forEach((row, column) => row >= 0 && (found[row] = column));
+  return found;
 }
 
 /**
  * Which path serves each task, and how well all of them do: for the best assignment the cosine, over all tasks, of rows
- * of weights with rows of teachers, averaged over outputs.
+ * of weights with rows of teachers, averaged over outputs. Where outputs have gates of their own, so are assignments.
  * @param {Start} start @param {ArrayLike<number>} weights (path, row, coordinate), flat
+ * @returns {{order: number[], orders: number[][], cosine: number}} the path of each task, -1 for none: for the first row
+ *   of gates, and for each
  */
 export function alignment(start, weights) {
-  const M = start.targets.length,
-    P = start.weights.length,
+  const P = start.weights.length,
     R = start.weights[0].length,
     D = start.weights[0][0].length;
-  const outputs = start.gram ?? start.targets[0].map(() => null);
+  const { gram, outputs = R } = start,
+    width = (R * D) / outputs,
+    count = gram?.length ?? outputs;
   const product = (/** @type {number} */ i, /** @type {ArrayLike<number>} */ u, /** @type {ArrayLike<number>} */ v) => {
-    const gram = outputs[i];
     let sum = 0;
-    for (let d = 0; d < D; d++) {
-      if (gram === null) sum += u[d] * v[d];
-      else for (let e = 0; e < D; e++) sum += u[d] * gram[d][e] * v[e];
+    for (let d = 0; d < u.length; d++) {
+      if (!gram) sum += u[d] * v[d];
+      else for (let e = 0; e < D; e++) sum += u[d] * gram[i][d][e] * v[e];
     }
     return sum;
   };
-  const path = (/** @type {number} */ p, /** @type {number} */ i) => {
-    const from = (p * R + (R === 1 ? 0 : i)) * D;
-    return Array.from({ length: D }, (_, d) => weights[from + d]);
-  };
-  const teacher = (/** @type {number} */ m, /** @type {number} */ i) => start.targets[m][R === 1 ? 0 : i];
-  const score = (/** @type {number[]} */ order) => {
-    let total = 0;
-    for (let i = 0; i < outputs.length; i++) {
-      let both = 0,
-        ours = 0,
-        theirs = 0;
-      for (let m = 0; m < M; m++) {
-        const [u, v] = [teacher(m, i), path(order[m], i)];
-        both += product(i, u, v);
-        theirs += product(i, u, u);
-        ours += product(i, v, v);
-      }
-      total += ours > 0 ? both / Math.sqrt(ours * theirs) : 0;
-    }
-    return total / outputs.length;
-  };
-  const cosines = Array.from({ length: M }, (_, m) =>
-    Array.from({ length: P }, (_, p) => {
-      let sum = 0;
-      for (let i = 0; i < outputs.length; i++) {
-        const [u, v] = [teacher(m, i), path(p, i)];
-        const lengths = Math.sqrt(product(i, u, u) * product(i, v, v));
-        sum += lengths > 0 ? product(i, u, v) / lengths : 0;
-      }
-      return sum / outputs.length;
-    }),
+  const row = (/** @type {ArrayLike<number>} */ flat, /** @type {number} */ i) =>
+    gram ? flat : Array.prototype.slice.call(flat, i * width, (i + 1) * width);
+  const paths = Array.from({ length: P }, (_, p) => Array.prototype.slice.call(weights, p * R * D, (p + 1) * R * D));
+  const teachers = start.targets.map((task) => task.flat());
+  const all = Array.from({ length: count }, (_, i) => {
+    const [ours, theirs] = [paths, teachers].map((each) => each.map((flat) => row(flat, i)));
+    const [long, wide] = [ours, theirs].map((each) => each.map((u) => product(i, u, u)));
+    const products = theirs.map((u) => ours.map((v) => product(i, u, v)));
+    return { long, wide, products };
+  });
+  const groups = R === 1 ? [all] : all.map((each) => [each]);
+  const orders = groups.map((group) =>
+    assignment(
+      teachers.map((_, m) =>
+        paths.map((_, p) => {
+          let sum = 0;
+          for (const { long, wide, products } of group) {
+            const lengths = Math.sqrt(wide[m] * long[p]);
+            if (lengths > 0) sum += products[m][p] / lengths;
+          }
+          return sum;
+        }),
+      ),
+    ),
   );
-  let [order, best] = [orders(P)[0].slice(0, M), -Infinity];
-  for (const each of orders(P).map((order) => order.slice(0, M))) {
-    const sum = each.reduce((sum, p, m) => sum + cosines[m][p], 0);
-    if (sum > best) [order, best] = [each, sum];
+  let total = 0;
+  all.forEach(({ long, wide, products }, i) => {
+    let [both, ours, theirs] = [0, 0, 0];
+    orders[R === 1 ? 0 : i].forEach((p, m) => {
+      theirs += wide[m];
+      if (p < 0) return;
+      both += products[m][p];
+      ours += long[p];
+    });
+    total += ours > 0 ? both / Math.sqrt(ours * theirs) : 0;
+  });
+  return { order: orders[0], orders, cosine: total / count };
+}
+
+/**
+ * Which hidden unit serves each output of each task, and how well all of them do, as `alignment` has it for paths.
+ * @param {number[][][]} targets (task, output, coordinate) @param {ArrayLike<number>} weights (hidden, coordinate), flat
+ * @returns {{units: number[][], cosine: number}} units (task, output), -1 for none
+ */
+export function alignmentOfUnits(targets, weights) {
+  const O = targets[0].length,
+    D = targets[0][0].length;
+  const hidden = Array.from({ length: weights.length / D }, (_, h) =>
+    Array.prototype.slice.call(weights, h * D, (h + 1) * D),
+  );
+  const product = (/** @type {number[]} */ u, /** @type {number[]} */ v) => u.reduce((sum, each, d) => sum + each * v[d], 0);
+  const found = assignment(
+    targets.flat().map((row) =>
+      hidden.map((unit) => {
+        const lengths = Math.sqrt(product(row, row) * product(unit, unit));
+        return lengths > 0 ? product(row, unit) / lengths : 0;
+      }),
+    ),
+  );
+  const units = targets.map((_, m) => found.slice(m * O, (m + 1) * O));
+  let total = 0;
+  for (let i = 0; i < O; i++) {
+    let [both, ours, theirs] = [0, 0, 0];
+    targets.forEach((task, m) => {
+      theirs += product(task[i], task[i]);
+      if (units[m][i] < 0) return;
+      const unit = hidden[units[m][i]];
+      both += product(task[i], unit);
+      ours += product(unit, unit);
+    });
+    total += ours > 0 ? both / Math.sqrt(ours * theirs) : 0;
   }
-  return { order, cosine: score(order) };
+  return { units, cosine: total / O };
 }
 
 /**
@@ -328,52 +357,6 @@ export function invariant(run, { tau_w, tau_c }) {
     for (let n = 0; n < size; n++) apart += (run.weights[n][t] - run.weights[size + n][t]) ** 2;
     return (run.gates[0][t] - run.gates[1][t]) ** 2 - (tau_w / tau_c) * apart;
   });
-}
-
-/**
- * The largest difference that two nearly equal gates are driven to, by the formula of
- * `gatedlib.theory.gate_divergence`: 1 or more where a gate reaches zero.
- * @param {Start} start @param {{tau_w: number, tau_c: number}} flow @param {number} length of a block
- * @param {number} blocks @param {number} last the length of the last one
- */
-export function spreading(start, { tau_w, tau_c }, length, blocks, last) {
-  const targets = start.targets.map((task) => task[0].slice(0, start.targets.length)),
-    modes = targets[0].length;
-  const [one, other] = start.weights.map((path) => path[0].slice(0, modes));
-  const apart = one.map((each, d) => Math.sqrt(tau_w) * (each - other[d]));
-  let gates = Math.sqrt(tau_c) * (start.gates[0][0] - start.gates[1][0]),
-    most = 0;
-  let error = targets[0].map((each, d) => each - (one[d] + other[d]) / 2);
-  for (let block = 0; block < blocks; block++) {
-    const size = Math.hypot(...error),
-      q = Math.exp(-(block === blocks - 1 ? last : length) / (2 * tau_w));
-    const turn = 2 * size * Math.sqrt(tau_w / tau_c) * (1 - q);
-    const along = error.reduce((sum, each, d) => sum + (each / size) * apart[d], 0);
-    const grown = Math.sinh(turn) * gates + Math.cosh(turn) * along;
-    gates = Math.cosh(turn) * gates + Math.sinh(turn) * along;
-    for (let d = 0; d < modes; d++) apart[d] += (grown - along) * (error[d] / size);
-    most = Math.max(most, Math.abs(gates) / Math.sqrt(tau_c));
-    const [now, next] = [targets[block % targets.length], targets[(block + 1) % targets.length]];
-    error = error.map((each, d) => next[d] - now[d] + q * each);
-  }
-  return most;
-}
-
-/**
- * How far the block after the first zero carries the gates, relative to all the way, by the formula of
- * `gatedlib.theory.crossing`: where it is 1 or more, paths specialize.
- * @param {number} spread what `spreading` gives @param {Start} start
- * @param {{tau_w: number, tau_c: number}} flow @param {number} length of a block
- */
-export function crossing(spread, start, { tau_w, tau_c }, length) {
-  if (spread < 1) return 0;
-  const [one, other] = start.targets.map((task) => task[0]);
-  const kappa = tau_c / (tau_w * one.reduce((sum, each, d) => sum + (each - other[d]) ** 2, 0));
-  const phi = (2 / Math.sqrt(kappa)) * Math.tanh(length / (4 * tau_w)),
-    q = Math.exp(-length / (2 * tau_w));
-  const left = Math.max(1 - (1 - q) * Math.max(1 - Math.log(spread) / phi, 0), q);
-  const learned = (left - (q * q) / left) / (1 + q);
-  return ((2 * Math.sqrt(kappa) * learned + learned ** 2) / kappa) * Math.sinh(phi / 2) ** 2;
 }
 
 /**

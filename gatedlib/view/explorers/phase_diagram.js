@@ -1,6 +1,6 @@
 // @ts-check
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
-import { alignment, crossing, inTurn, learn, orders, spreading, stepsOf } from "./model.js";
+import { alignment, assignment, inTurn, learn, seeSample, stepsOf } from "./model.js";
 import {
   Cells,
   Explorer,
@@ -17,6 +17,7 @@ import {
   unlessScrolled,
   words,
 } from "./parts.js";
+import { crossing, spreading } from "./theory.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
@@ -133,8 +134,9 @@ export default {
       crossing,
       spreading,
       alignment,
-      orders,
+      assignment,
       learn,
+      seeSample,
       inTurn,
       stepsOf,
     ]);

@@ -5,11 +5,13 @@ import {
   atRandom,
   boundaries,
   inTurn,
-  learnSamples,
+  learn,
   posterior,
   randomNumbers,
+  seeSample,
   shares,
   stepsOf,
+  teacherLosses,
 } from "./model.js";
 import { Chart, Explorer, filled, html, linear, number, ratios, symbol, words } from "./parts.js";
 import { Background } from "./worker.js";
@@ -22,14 +24,29 @@ const WINDOW = 4,
 
 /** One noisy sample at a time, from a seed. @param {any} start @param {any} flow @param {any} tasks @param {number} noise @param {number} seed */
 function learnNoisy(start, flow, tasks, noise, seed) {
-  const { normal } = randomNumbers(seed);
-  const x = new Float64Array(start.targets[0][0].length),
-    errors = new Float64Array(start.targets[0].length);
-  return learnSamples(start, flow, tasks, () => {
-    for (let j = 0; j < x.length; j++) x[j] = normal();
-    for (let i = 0; i < errors.length; i++) errors[i] = noise * normal();
-    return { x, noise: errors };
-  });
+  const samples = () => {
+    const { normal } = randomNumbers(seed),
+      x = new Float64Array(start.targets[0][0].length),
+      errors = new Float64Array(start.targets[0].length);
+    return () => {
+      for (let j = 0; j < x.length; j++) x[j] = normal();
+      for (let i = 0; i < errors.length; i++) errors[i] = noise * normal();
+      return { x, noise: errors };
+    };
+  };
+  const run = learn(inOneRow(start), flow, tasks, { sample: samples() });
+  return { ...run, teacherLosses: teacherLosses(start.targets, tasks, samples()) };
+}
+
+/** Whole matrices with one gate per path, in the form of coordinates. @param {any} start */
+function inOneRow({ targets, weights, gates }) {
+  const rows = (/** @type {number[][][]} */ matrices) => matrices.map((matrix) => [matrix.flat()]);
+  return {
+    targets: rows(targets),
+    weights: rows(weights),
+    gates: gates.map((/** @type {number} */ gate) => [gate]),
+    outputs: targets[0].length,
+  };
 }
 
 export default {
@@ -47,7 +64,7 @@ export default {
       { style: "ink dashed", words: "first quarter" },
       { style: "ink", words: "last quarter" },
     ]);
-    const background = new Background(learnNoisy, [learnSamples, randomNumbers]);
+    const background = new Background(learnNoisy, [inOneRow, learn, randomNumbers, seeSample, teacherLosses]);
 
     /** @type {Record<string, (length: number) => Uint8Array>} */
     const PLANS = {
@@ -83,9 +100,13 @@ export default {
         const edges = boundaries(tasks),
           hazard = (edges.length - 1) / steps;
         const sure = posterior(run.teacherLosses, values.noise, hazard);
-        const { order } = alignment(start, run.weights.flat());
+        const { order } = alignment(inOneRow(start), run.final);
         // after each step, as the observer: the step's sample has been seen
-        const open = Array.from({ length: steps }, (_, t) => shares(order.map((path) => run.gates[path][t + 1]))[0]);
+        const ends = run.final.subarray(-gates.length);
+        const open = Array.from(
+          { length: steps },
+          (_, t) => shares(order.map((path) => (t + 1 < steps ? run.gates[path][t + 1] : ends[path])))[0],
+        );
         // the end; or, where alternation would fill the picture, the change to it
         const late = values.order === "interleaved last" ? (steps - window) / 2 : steps - window;
         const wrong = [sure[0], open].map((each) => {
@@ -98,7 +119,7 @@ export default {
           const blocks = edges.slice(1, -1).map((edge, n) => [edge, edges[n + 2]]);
           const inside = blocks.filter(([edge, stop]) => edge >= begin * steps && stop <= (begin + 0.25) * steps);
           return Array.from({ length: SHOWN }, (_, n) => {
-            const losses = inside.filter(([edge, stop]) => edge + n < stop).map(([edge]) => run.clean[edge + n]);
+            const losses = inside.filter(([edge, stop]) => edge + n < stop).map(([edge]) => run.loss[edge + n]);
             return losses.length > 0 ? losses.reduce((sum, each) => sum + each, 0) / losses.length : NaN;
           });
         });

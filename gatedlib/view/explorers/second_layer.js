@@ -1,10 +1,24 @@
 // @ts-check
 /** The second layer: penalties, a cost on the first one, and who serves which output at the ends of two blocks. */
-import { boundaries, learnTwoLayers, recoveries } from "./model.js";
+import { boundaries, learnTwoLayers, recoveries, seeSample } from "./model.js";
 import { Cells, Chart, Explorer, filled, highest, html, letter, linear, number } from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
+
+/**
+ * Learn, and keep the second layer, (hidden, output), at the end of some steps.
+ * @param {any} start @param {any} flow @param {any} tasks @param {number[]} ends
+ */
+function learnToEnds(start, flow, tasks, ends) {
+  const O = start.gates[0].length,
+    layers = /** @type {number[][][]} */ ([]);
+  const table = (/** @type {Float64Array} */ c) =>
+    Array.from({ length: c.length / O }, (_, h) => Array.from(c.subarray(h * O, (h + 1) * O)));
+  const run = learnTwoLayers(start, flow, tasks, { watch: (t, _, c) => ends.includes(t) && layers.push(table(c)) });
+  if (ends.includes(tasks.length)) layers.push(table(run.gates));
+  return { loss: run.loss, frames: layers };
+}
 
 const STRONG = 0.35; // the size of the brightest weights
 
@@ -25,7 +39,7 @@ export default {
     const loss = new Chart("loss", "Loss", [{ style: "ink" }]);
     const H = state.weights.length,
       O = state.gates[0].length;
-    const background = new Background(learnTwoLayers, []);
+    const background = new Background(learnToEnds, [learnTwoLayers, seeSample]);
 
     /** Hidden units in the order of the outputs that they serve, first those of one task. @param {number[][][]} layers */
     const sorted = (layers) => {

@@ -71,7 +71,7 @@ export default {
         gates: [[gate1], [gate2]],
       };
       const tasks = inTurn(stepsOf(duration, dt), stepsOf(block_length, dt));
-      run = learn(start, { tau_w, tau_c, a, b, dt }, tasks, true);
+      run = learn(start, { tau_w, tau_c, a, b, dt }, tasks, { keepWeights: true });
       self.run = run;
       const found = alignment(start, run.final),
         { cosine, order } = found;

@@ -7,6 +7,7 @@ import pytest
 
 import gatedlib as gl
 from gatedlib import metrics, observer, record, theory
+from gatedlib.analysis import matching
 from gatedlib.view.explorers.explorer import coordinates, flow_of, joined
 from gatedlib_book.experiments import FLEXIBLE
 
@@ -23,22 +24,32 @@ def model(browser):
         const names = [...source.matchAll(/^function (\\w+)/gm)].map(found => found[1])
         const module = new Blob([source, `export { ${names} }`], { type: 'text/javascript' })
         const all = { ...await import(URL.createObjectURL(module)) }
-        all.learnSeen = (start, flow, tasks, seen) => {
-            const width = start.targets[0][0].length
-            const sample = t => ({ x: seen[t].slice(0, width), noise: seen[t].slice(width) })
-            const run = all.learnSamples(start, flow, tasks, sample)
-            const series = [run.gates, run.teacherLosses].map(each => each.map(one => [...one]))
-            return [[...run.loss], [...run.clean], ...series, run.weights]
+        const learn = all.learn, layers = all.learnTwoLayers
+        const sampleOf = (seen, width) => t => ({ x: seen[t].slice(0, width), noise: seen[t].slice(width) })
+        all.learnSeen = (start, flow, tasks, seen, width) => {
+            const run = learn(start, flow, tasks, { sample: sampleOf(seen, width) })
+            const [P, R, D] = run.size, weights = Array.from({ length: P }, (_, p) => [...run.final].slice(p * R * D, (p + 1) * R * D))
+            return [[...run.seen], [...run.loss], run.gates.map((one, p) => [...one, run.final[P * R * D + p]]), weights]
+        }
+        all.layersSeen = (start, flow, tasks, seen, width) => {
+            const run = layers(start, flow, tasks, { sample: sampleOf(seen, width) })
+            return [[...run.loss], [...run.weights], [...run.gates]]
+        }
+        all.teachersSeen = (targets, tasks, seen, width) =>
+            all.teacherLosses(targets, tasks, sampleOf(seen, width)).map(each => [...each])
+        all.layersAt = (start, flow, tasks, frames) => {
+            const kept = [], run = layers(start, flow, tasks, { watch: (t, w, c) => frames.includes(t) && kept.push([...c]) })
+            return [[...run.loss], [...kept, [...run.gates]]]
         }
         all.observed = (losses, noise, hazard) => all.posterior(losses, noise, hazard).map(each => [...each])
         all.readOff = (start, flow, tasks) => {
-            const run = all.learn(start, flow, tasks, true)
+            const run = all.learn(start, flow, tasks, { keepWeights: true })
             const times = all.recoveries(run.loss, tasks, flow.dt)
             return [times, all.alignment(start, run.final), [...all.invariant(run, flow)]]
         }
         window.model = all
     }"""
-    page.evaluate(exported, joined("model.js"))
+    page.evaluate(exported, joined("model.js", "theory.js"))
 
     def call(name, *given, then="result => result"):
         return page.evaluate(f"([name, given]) => ({then})(window.model[name](...given))", [name, list(given)])
@@ -106,9 +117,7 @@ def test_paths_learn_as_in_the_library(model, kind):
             results = gl.simulate(same, [draw], (record.loss, record.gates), initial=params).isel(seed=0)
         flow = {**flow_of(experiment), "per_neuron": penalty.per_neuron}
         tasks = results.active_task.values.tolist()
-        ours = model(
-            "learn", start, flow, tasks, True, then="r => [[...r.loss], r.gates.map(g => [...g]), [...r.final]]"
-        )
+        ours = model("learn", start, flow, tasks, then="r => [[...r.loss], r.gates.map(g => [...g]), [...r.final]]")
         assert np.ptp(results.loss.values) > 0, draw
         np.testing.assert_allclose(ours[0], results.loss, **CLOSE, err_msg=str(draw))
         gates = results.gates.values.reshape(len(tasks), -1).T
@@ -129,12 +138,11 @@ def test_two_layers_learn_as_in_the_library(model):
             results = gl.simulate(same, [draw], (record.loss, record.gates), initial=params).isel(seed=0)
         start = {"targets": plain(teachers), "weights": plain(params.weights), "gates": plain(params.gates)}
         tasks = results.active_task.values.tolist()
-        frames = [0, len(tasks) // 2, len(tasks)]
-        then = "r => [[...r.loss], r.frames]"
-        loss, layers = model("learnTwoLayers", start, flow_of(experiment), tasks, frames, then=then)
+        frames = [0, len(tasks) // 2]
+        loss, layers = model("layersAt", start, flow_of(experiment), tasks, frames)
         np.testing.assert_allclose(loss, results.loss, **CLOSE, err_msg=str(draw))
         expected = [results.gates[0], results.gates[frames[1]], results.final_gates]
-        np.testing.assert_allclose(layers, expected, **CLOSE, err_msg=str(draw))
+        np.testing.assert_allclose(layers, np.reshape(expected, (3, -1)), **CLOSE, err_msg=str(draw))
 
 
 @record.quantity("number")
@@ -144,34 +152,129 @@ def sample(frame):
     return jnp.concatenate([factor[:, 0], noise[:, 0]])
 
 
+def in_one_row(matrices):
+    """Whole matrices where each path has one gate: one row of coordinates, in which outputs follow one another."""
+    return plain(np.reshape(matrices, (len(matrices), 1, -1)))
+
+
+def one_sample_experiment(random, network, **also):
+    flow = gl.Flow(
+        random.uniform(0.3, 2),
+        random.uniform(0.1, 1),
+        0.01,
+        (gl.Nonnegative(random.uniform(0, 0.5)), gl.UnitNorm(random.uniform(0, 1.0), **also)),
+        gl.Noisy(1, random.uniform(0.1, 1)),
+    )
+    return gl.Experiment(gl.Orthogonal(2, d_in=9, d_out=3), network, curriculum(random, 2, 0.01), flow)
+
+
 def test_single_samples_are_learned_as_in_the_library_and_the_observer_is_the_same(model):
     """From the very samples that the library draws."""
     random = np.random.default_rng(2)
     kept = (record.loss, record.gates, record.population_loss, record.teacher_losses, sample)
     for draw in range(20):
-        dt, noise = 0.01, random.uniform(0.1, 1)
-        penalties = (gl.Nonnegative(random.uniform(0, 0.5)), gl.UnitNorm(random.uniform(0, 1.5)))
-        flow = gl.Flow(random.uniform(0.3, 2), random.uniform(0.1, 1), dt, penalties, gl.Noisy(1, noise))
-        network = gl.GatedLinear(paths=2, weight_scale=0.3)
-        experiment = gl.Experiment(gl.Orthogonal(2, d_in=9, d_out=3), network, curriculum(random, 2, dt), flow)
+        experiment = one_sample_experiment(random, gl.GatedLinear(paths=2, weight_scale=0.3))
         with jax.enable_x64(True):
             teachers, params, same = begun(experiment, draw)
             results = gl.simulate(same, [draw], kept, initial=params)
         one = results.isel(seed=0)
-        start = {"targets": plain(teachers), "weights": plain(params.weights), "gates": plain(params.gates)}
-        given = start, flow_of(experiment), one.active_task.values.tolist(), plain(one["sample"])
-        names = ("loss", "clean", "gates", "teacherLosses", "weights")
-        ours = dict(zip(names, model("learnSeen", *given), strict=True))
+        tasks, seen = one.active_task.values.tolist(), plain(one["sample"])
+        start = {
+            "targets": in_one_row(teachers),
+            "weights": in_one_row(params.weights),
+            "gates": plain(params.gates[:, None]),
+        }
+        ours = dict(
+            zip(
+                ("loss", "clean", "gates", "weights"),
+                model("learnSeen", start, flow_of(experiment), tasks, seen, 9),
+                strict=True,
+            )
+        )
+        ours["teacher losses"] = model("teachersSeen", plain(teachers), tasks, seen, 9)
         for name, theirs in (
             ("loss", one.loss),
             ("clean", one.population_loss),
             ("gates", np.append(one.gates, one.final_gates.values[None], 0).T),
-            ("teacherLosses", one.teacher_losses.transpose("task", "time")),
+            ("teacher losses", one.teacher_losses.transpose("task", "time")),
             ("weights", one.final_weights.values.reshape(2, -1)),
         ):
             np.testing.assert_allclose(ours[name], theirs, **CLOSE, err_msg=f"{name} {draw}")
-        belief = model("observed", ours["teacherLosses"], noise, 0.02)
+        belief = model("observed", ours["teacher losses"], experiment.flow.inputs.noise, 0.02)
         np.testing.assert_allclose(belief, observer.posterior(results, 0.02)[0].transpose("task", "time"), **CLOSE)
+
+
+def test_outputs_with_gates_of_their_own_and_two_layers_learn_from_single_samples_too(model):
+    random = np.random.default_rng(5)
+    kept = (record.population_loss, record.gates, sample)
+    for draw in range(10):
+        layers = bool(draw % 2)
+        network = (
+            gl.TwoLayer(hidden=6, weight_scale=0.3, gate_spread=0.3)
+            if layers
+            else gl.NeuronGated(paths=3, weight_scale=0.3, gate_spread=0.1)
+        )
+        experiment = one_sample_experiment(random, network, ord=2)
+        with jax.enable_x64(True):
+            teachers, params, same = begun(experiment, draw)
+            one = gl.simulate(same, [draw], kept, initial=params).isel(seed=0)
+        start = {"targets": plain(teachers), "weights": plain(params.weights), "gates": plain(params.gates)}
+        given = start, flow_of(experiment), one.active_task.values.tolist(), plain(one["sample"]), 9
+        if layers:
+            clean, weights, gates = model("layersSeen", *given)
+        else:
+            _, clean, series, weights = model("learnSeen", *given)
+            gates = [each[-1] for each in series]
+        np.testing.assert_allclose(clean, one.population_loss, **CLOSE, err_msg=str(draw))
+        np.testing.assert_allclose(np.ravel(gates), one.final_gates.values.ravel(), **CLOSE, err_msg=str(draw))
+        np.testing.assert_allclose(np.ravel(weights), one.final_weights.values.ravel(), **CLOSE, err_msg=str(draw))
+
+
+def test_the_best_assignment_is_the_best_of_all(model):
+    random = np.random.default_rng(6)
+    for rows, columns in ((1, 1), (2, 2), (2, 5), (5, 2), (4, 4), (20, 20), (20, 31), (31, 20)):
+        scores = random.normal(size=(rows, columns)).round(1)  # some are equal
+        ours = np.array(model("assignment", scores.tolist()))
+        best = matching.best_assignment(scores)
+        taken = ours[ours >= 0]
+        assert len(set(taken)) == len(taken) == min(rows, columns)
+        total = lambda of: sum(scores[row, column] for row, column in enumerate(of) if column >= 0)  # noqa: E731
+        assert total(ours) == pytest.approx(total(best))
+
+
+@pytest.mark.parametrize("kind", ["paths", "matrices", "neurons", "hidden"])
+def test_paths_and_units_are_matched_as_in_the_library(model, kind):
+    """At the end; the library's matching is of the last tenth, which now and then is another one."""
+    random, same_matching = np.random.default_rng(7), 0
+    for draw in range(12):
+        experiment = drawn(random, "paths" if kind == "matrices" else kind)
+        tasks = tuple(range(experiment.teachers.shape[0]))
+        experiment = experiment.replace(curriculum=gl.Blocked(blocks=6, block_length=0.4, order=tasks))
+        with jax.enable_x64(True):
+            teachers, params, same = begun(experiment, draw)
+            results = gl.simulate(same, [draw], (record.alignment,), initial=params)
+            theirs, expected = metrics.matching(results)[0].values, float(metrics.total_alignment(results)[0])
+            start = coordinates(teachers, params) if kind == "paths" else {}
+        final = results.final_weights.values[0]
+        if kind == "hidden":
+            found = model("alignmentOfUnits", plain(teachers), plain(final.ravel()))
+            order = found["units"]
+        else:
+            if kind == "paths":
+                order = results.active_task.values.tolist()
+                final = model("learn", start, flow_of(experiment), order, then="r => [...r.final]")
+            elif kind == "matrices":
+                start = {"targets": in_one_row(teachers), "weights": in_one_row(params.weights), "outputs": 3}
+            else:
+                start = {"targets": plain(teachers), "weights": plain(params.weights)}
+            found = model("alignment", start, plain(np.ravel(final)))
+            order = (
+                np.squeeze(np.transpose(found["orders"]), -1) if kind != "neurons" else np.transpose(found["orders"])
+            )
+        if np.array_equal(order, theirs):
+            same_matching += 1
+            assert found["cosine"] == pytest.approx(expected, abs=1e-6), draw
+    assert same_matching >= 9
 
 
 def test_what_is_read_off_a_run_is_what_the_library_reads_off(model):
@@ -221,8 +324,34 @@ def test_the_formulas_of_the_border_are_the_librarys(model):
             assert across == pytest.approx(float(expected), rel=1e-6)
 
 
+def test_the_ratchet_is_the_librarys(model):
+    random = np.random.default_rng(8)
+    for draw in range(12):
+        tasks, paths = int(random.integers(2, 4)), int(random.integers(2, 4))
+        experiment = FLEXIBLE.replace(
+            teachers=gl.Correlated(tasks, 18, 6, correlation=float(random.uniform(0, 0.5))),
+            network=gl.GatedLinear(paths=paths, weight_scale=0.05),
+            curriculum=gl.Blocked(duration=12.0, order=tuple(range(tasks))),
+            inputs=gl.Population(),
+            tau_c=float(random.uniform(0.02, 0.2)),
+            b=float(random.uniform(0.2, 3)),
+        )
+        with jax.enable_x64(True):
+            teachers, params = experiment.draw(draw)
+            start = coordinates(teachers, params)
+        targets = np.array([task[0][:tasks] for task in start["targets"]])
+        weights = np.array([path[0][:tasks] for path in start["weights"]])
+        flow, length = flow_of(experiment), float(random.uniform(0.2, 1.5))
+        given = flow["tau_w"], flow["tau_c"], length, 12.0, flow["b"]
+        theirs = theory.ratchet(targets, gl.Params(weights, np.ravel(start["gates"])), *given)
+        ours = model("ratchet", start, flow, length, 12.0)
+        assert [ours["zero"] or np.inf, ours["specialized"] or np.inf] == pytest.approx(
+            [float(theirs.zero), float(theirs.specialized)], rel=1e-6
+        )
+
+
 def test_a_run_of_20000_steps_computes_the_same_whether_weights_are_kept_or_not(model):
     experiment = FLEXIBLE.replace(inputs=gl.Population())
     given = coordinates(*experiment.draw(0)), flow_of(experiment), experiment.schedule().tasks.tolist()
-    ends = [model("learn", *given, keep, then="r => [...r.final]") for keep in (False, True)]
+    ends = [model("learn", *given, {"keepWeights": keep}, then="r => [...r.final]") for keep in (False, True)]
     assert ends[0] == ends[1]
