@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from gatedlib.view.explorers import explorer
-from gatedlib.view.explorers.explorer import SHARED, joined, read
+from gatedlib.view.explorers.explorer import joined, needed, read
 
 SCRIPT, STYLE = "explorers.js", "explorers.css"
 BEGIN = "document.documentElement.dataset.scripts = ''"
@@ -15,8 +15,10 @@ def write(app):
     if app.builder.format != "html":
         return
     folder = Path(explorer.__file__).parent
-    names = sorted(path.stem for path in folder.glob("*.js") if path.name not in (*SHARED, "page.js"))
-    sources = {"shared": joined(*SHARED), "modules": {name: joined(f"{name}.js") for name in names}}
+    explorers = sorted(path.stem for path in folder.glob("*.js") if "export default" in path.read_text("utf-8"))
+    modules = {name: needed(f"{name}.js") for name in explorers}
+    files = {file: joined(file) for file in sorted({file for module in modules.values() for file in module})}
+    sources = {"modules": modules, "files": files}
     static = Path(app.outdir) / "_static"
     static.mkdir(parents=True, exist_ok=True)
     text = f"window.gatedlibExplorers = {json.dumps(sources)};\n{read('page.js')}"

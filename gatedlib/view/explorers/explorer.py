@@ -28,9 +28,6 @@ from gatedlib.simulation import subspace
 from gatedlib.simulation.record import Quantity
 from gatedlib.view import plotting
 
-SHARED = "model.js", "worker.js", "parts.js"
-"""The modules that explorers share; a module imports only from those before it."""
-
 KNOWN_PENALTIES = (Nonnegative, UnitNorm, WeightDecay)
 
 PLACE = """<div class="explorer-place" data-explorer="{name}" \
@@ -49,6 +46,12 @@ def read(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def needed(name: str) -> list[str]:
+    """The files of a module: those that it imports from, each after those that it needs itself, and its own."""
+    imported = [file for other in re.findall(r'from "\./(\w+\.js)"', read(name)) for file in needed(other)]
+    return list(dict.fromkeys([*imported, name]))
+
+
 def joined(*names: str) -> str:
     """Modules as one: without their imports from each other; only the last may export, and by default."""
     # all names are then in one scope, so that what was imported is there, and what was exported needs no word for it
@@ -59,7 +62,7 @@ def joined(*names: str) -> str:
 @functools.cache
 def source(name: str) -> str:
     """The whole source of an explorer as one module, for a notebook as for a page."""
-    return joined(*SHARED, f"{name}.js")
+    return joined(*needed(f"{name}.js"))
 
 
 class Explorer(anywidget.AnyWidget):

@@ -2,13 +2,13 @@
 /* Explorers in pages: where no kernel is, the data that a cell left beside its still picture are all they need. */
 (function () {
   "use strict";
-  const { shared, modules } = /** @type {any} */ (window).gatedlibExplorers;
+  const { files, modules } = /** @type {any} */ (window).gatedlibExplorers;
 
   /** @type {Record<string, string>} */
   const addresses = {};
   const load = (/** @type {string} */ name) => {
     // from the text: a page that is opened from a folder may load no module from a file
-    addresses[name] ??= URL.createObjectURL(new Blob([shared, modules[name]], { type: "text/javascript" }));
+    addresses[name] ??= URL.createObjectURL(new Blob(modules[name].map((/** @type {string} */ file) => files[file]), { type: "text/javascript" }));
     return import(addresses[name]);
   };
 

@@ -28,8 +28,9 @@ def model(browser):
         const sampleOf = (seen, width) => t => ({ x: seen[t].slice(0, width), noise: seen[t].slice(width) })
         all.learnSeen = (start, flow, tasks, seen, width) => {
             const run = learn(start, flow, tasks, { sample: sampleOf(seen, width) })
-            const [P, R, D] = run.size, weights = Array.from({ length: P }, (_, p) => [...run.final].slice(p * R * D, (p + 1) * R * D))
-            return [[...run.seen], [...run.loss], run.gates.map((one, p) => [...one, run.final[P * R * D + p]]), weights]
+            const [P, R, D] = run.size, size = R * D, final = [...run.final], gates = final.slice(P * size)
+            const weights = Array.from({ length: P }, (_, p) => final.slice(p * size, (p + 1) * size))
+            return [[...run.seen], [...run.loss], run.gates.map((one, n) => [...one, gates[n]]), weights]
         }
         all.layersSeen = (start, flow, tasks, seen, width) => {
             const run = layers(start, flow, tasks, { sample: sampleOf(seen, width) })
@@ -38,7 +39,8 @@ def model(browser):
         all.teachersSeen = (targets, tasks, seen, width) =>
             all.teacherLosses(targets, tasks, sampleOf(seen, width)).map(each => [...each])
         all.layersAt = (start, flow, tasks, frames) => {
-            const kept = [], run = layers(start, flow, tasks, { watch: (t, w, c) => frames.includes(t) && kept.push([...c]) })
+            const kept = [], watch = (t, w, c) => frames.includes(t) && kept.push([...c])
+            const run = layers(start, flow, tasks, { watch })
             return [[...run.loss], [...kept, [...run.gates]]]
         }
         all.observed = (losses, noise, hazard) => all.posterior(losses, noise, hazard).map(each => [...each])
@@ -238,8 +240,8 @@ def test_the_best_assignment_is_the_best_of_all(model):
         best = matching.best_assignment(scores)
         taken = ours[ours >= 0]
         assert len(set(taken)) == len(taken) == min(rows, columns)
-        total = lambda of: sum(scores[row, column] for row, column in enumerate(of) if column >= 0)  # noqa: E731
-        assert total(ours) == pytest.approx(total(best))
+        sums = [scores[of >= 0, of[of >= 0]].sum() for of in (ours, best)]
+        assert sums[0] == pytest.approx(sums[1])
 
 
 @pytest.mark.parametrize("kind", ["paths", "matrices", "neurons", "hidden"])
