@@ -1,5 +1,6 @@
 """Explorers: interactive figures, the same in a notebook and in a page, which needs no kernel."""
 
+from gatedlib.view.explorers.bench import bench
 from gatedlib.view.explorers.explorer import Explorer
 from gatedlib.view.explorers.followed import choices
 from gatedlib.view.explorers.learning import phase_diagram, regimes, schedule, second_layer, session, smallest
@@ -7,6 +8,7 @@ from gatedlib.view.explorers.trained import change_of_mind, compose, gates_by_ha
 
 __all__ = [
     "Explorer",
+    "bench",
     "change_of_mind",
     "choices",
     "compose",

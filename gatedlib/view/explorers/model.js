@@ -179,10 +179,14 @@ export function inTurn(steps, block, order = [0, 1]) {
   return Uint8Array.from({ length: steps }, (_, t) => order[Math.floor(t / block) % order.length]);
 }
 
-/** Two tasks that change at random moments. @param {number} steps @param {number} mean @param {() => number} random */
-export function atRandom(steps, mean, random) {
+/**
+ * Tasks that change at random moments, to any of the others.
+ * @param {number} steps @param {number} mean steps of a block @param {() => number} random @param {number} count of tasks
+ */
+export function atRandom(steps, mean, random, count = 2) {
   let task = 0;
-  return Uint8Array.from({ length: steps }, (_, t) => (task = t > 0 && random() < 1 / mean ? 1 - task : task));
+  const next = () => (task + 1 + (count > 2 ? Math.floor((count - 1) * random()) : 0)) % count;
+  return Uint8Array.from({ length: steps }, (_, t) => (task = t > 0 && random() < 1 / mean ? next() : task));
 }
 
 /** The first step of every block, and the end. @param {Tasks} tasks */
@@ -195,9 +199,9 @@ export function boundaries(tasks) {
 /**
  * How long after each start of a block the loss falls below a criterion; the block's length if it never does.
  * @param {ArrayLike<number>} loss @param {Tasks} tasks @param {number} dt @param {number} criterion
+ * @param {number[]} edges the first step of every block, and the end
  */
-export function recoveries(loss, tasks, dt, criterion = 0.1) {
-  const edges = boundaries(tasks);
+export function recoveries(loss, tasks, dt, criterion = 0.1, edges = boundaries(tasks)) {
   return edges.slice(0, -1).map((start, block) => {
     let t = start;
     while (t < edges[block + 1] && loss[t] >= criterion) t++;
@@ -250,19 +254,15 @@ export function assignment(scores) {
 }
 
 /**
- * Which path serves each task, and how well all of them do: for the best assignment the cosine, over all tasks, of rows
- * of weights with rows of teachers, averaged over outputs. Where outputs have gates of their own, so are assignments.
+ * Inner products of rows of teachers with rows of paths, and the squares of both, output by output.
  * @param {Start} start @param {ArrayLike<number>} weights (path, row, coordinate), flat
- * @returns {{order: number[], orders: number[][], cosine: number}} the path of each task, -1 for none: for the first row
- *   of gates, and for each
  */
-export function alignment(start, weights) {
+export function productsOfRows(start, weights) {
   const P = start.weights.length,
     R = start.weights[0].length,
     D = start.weights[0][0].length;
   const { gram, outputs = R } = start,
-    width = (R * D) / outputs,
-    count = gram?.length ?? outputs;
+    width = (R * D) / outputs;
   const product = (/** @type {number} */ i, /** @type {ArrayLike<number>} */ u, /** @type {ArrayLike<number>} */ v) => {
     let sum = 0;
     for (let d = 0; d < u.length; d++) {
@@ -271,35 +271,52 @@ export function alignment(start, weights) {
     }
     return sum;
   };
-  const row = (/** @type {ArrayLike<number>} */ flat, /** @type {number} */ i) =>
-    gram ? flat : Array.prototype.slice.call(flat, i * width, (i + 1) * width);
-  const paths = Array.from({ length: P }, (_, p) => Array.prototype.slice.call(weights, p * R * D, (p + 1) * R * D));
-  const teachers = start.targets.map((task) => task.flat());
-  const all = Array.from({ length: count }, (_, i) => {
-    const [ours, theirs] = [paths, teachers].map((each) => each.map((flat) => row(flat, i)));
+  const flat = Array.from(weights),
+    paths = Array.from({ length: P }, (_, p) => flat.slice(p * R * D, (p + 1) * R * D)),
+    teachers = start.targets.map((task) => task.flat());
+  return Array.from({ length: gram?.length ?? outputs }, (_, i) => {
+    const rows = (/** @type {number[][]} */ all) =>
+      gram ? all : all.map((each) => each.slice(i * width, (i + 1) * width));
+    const [ours, theirs] = [rows(paths), rows(teachers)];
     const [long, wide] = [ours, theirs].map((each) => each.map((u) => product(i, u, u)));
-    const products = theirs.map((u) => ours.map((v) => product(i, u, v)));
-    return { long, wide, products };
+    return { long, wide, products: theirs.map((u) => ours.map((v) => product(i, u, v))) };
   });
-  const groups = R === 1 ? [all] : all.map((each) => [each]);
-  const orders = groups.map((group) =>
-    assignment(
-      teachers.map((_, m) =>
-        paths.map((_, p) => {
-          let sum = 0;
-          for (const { long, wide, products } of group) {
-            const lengths = Math.sqrt(wide[m] * long[p]);
-            if (lengths > 0) sum += products[m][p] / lengths;
-          }
-          return sum;
-        }),
+}
+
+/**
+ * Cosines of teachers with paths, (row of gates, task, path): summed over outputs where these share their gates.
+ * @param {Start} start @param {ArrayLike<number>} weights (path, row, coordinate), flat
+ */
+export function cosines(start, weights) {
+  const all = productsOfRows(start, weights);
+  const groups = start.weights[0].length === 1 ? [all] : all.map((each) => [each]);
+  return groups.map((group) =>
+    group[0].wide.map((_, m) =>
+      group[0].long.map((_, p) =>
+        group.reduce((sum, { long, wide, products }) => {
+          const lengths = Math.sqrt(wide[m] * long[p]);
+          return sum + (lengths > 0 ? products[m][p] / lengths : 0);
+        }, 0),
       ),
     ),
   );
+}
+
+/**
+ * Which path serves each task, and how well all of them do: for the best assignment the cosine, over all tasks, of rows
+ * of weights with rows of teachers, averaged over outputs. Where outputs have gates of their own, so are assignments.
+ * @param {Start} start @param {ArrayLike<number>} weights (path, row, coordinate), flat
+ * @param {number[][][]} scores what the assignment is the best of
+ * @returns {{order: number[], orders: number[][], cosine: number}} the path of each task, -1 for none: for the first row
+ *   of gates, and for each
+ */
+export function alignment(start, weights, scores = cosines(start, weights)) {
+  const all = productsOfRows(start, weights),
+    orders = scores.map(assignment);
   let total = 0;
   all.forEach(({ long, wide, products }, i) => {
     let [both, ours, theirs] = [0, 0, 0];
-    orders[R === 1 ? 0 : i].forEach((p, m) => {
+    orders[orders.length === 1 ? 0 : i].forEach((p, m) => {
       theirs += wide[m];
       if (p < 0) return;
       both += products[m][p];
@@ -307,43 +324,42 @@ export function alignment(start, weights) {
     });
     total += ours > 0 ? both / Math.sqrt(ours * theirs) : 0;
   });
-  return { order: orders[0], orders, cosine: total / count };
+  return { order: orders[0], orders, cosine: total / all.length };
+}
+
+/**
+ * A layer of hidden units as paths of one row, and the outputs of tasks as tasks, for what is said of paths to hold.
+ * @param {number[][][]} targets (task, output, coordinate) @param {ArrayLike<number>} weights (hidden, coordinate), flat
+ */
+export function unitsAsPaths(targets, weights) {
+  const D = targets[0][0].length;
+  const one = (/** @type {number[]} */ row) => [row];
+  const hidden = Array.from({ length: weights.length / D }, (_, h) => Array.from(weights).slice(h * D, (h + 1) * D));
+  return { targets: targets.flat().map(one), weights: hidden.map(one), gates: [] };
 }
 
 /**
  * Which hidden unit serves each output of each task, and how well all of them do, as `alignment` has it for paths.
  * @param {number[][][]} targets (task, output, coordinate) @param {ArrayLike<number>} weights (hidden, coordinate), flat
+ * @param {number[][][]} scores what the assignment is the best of
  * @returns {{units: number[][], cosine: number}} units (task, output), -1 for none
  */
-export function alignmentOfUnits(targets, weights) {
+export function alignmentOfUnits(targets, weights, scores = cosines(unitsAsPaths(targets, weights), weights)) {
   const O = targets[0].length,
-    D = targets[0][0].length;
-  const hidden = Array.from({ length: weights.length / D }, (_, h) =>
-    Array.prototype.slice.call(weights, h * D, (h + 1) * D),
-  );
-  const product = (/** @type {number[]} */ u, /** @type {number[]} */ v) => u.reduce((sum, each, d) => sum + each * v[d], 0);
-  const found = assignment(
-    targets.flat().map((row) =>
-      hidden.map((unit) => {
-        const lengths = Math.sqrt(product(row, row) * product(unit, unit));
-        return lengths > 0 ? product(row, unit) / lengths : 0;
-      }),
-    ),
-  );
-  const units = targets.map((_, m) => found.slice(m * O, (m + 1) * O));
+    [found] = scores.map(assignment),
+    [{ long, wide, products }] = productsOfRows(unitsAsPaths(targets, weights), weights);
   let total = 0;
   for (let i = 0; i < O; i++) {
     let [both, ours, theirs] = [0, 0, 0];
-    targets.forEach((task, m) => {
-      theirs += product(task[i], task[i]);
-      if (units[m][i] < 0) return;
-      const unit = hidden[units[m][i]];
-      both += product(task[i], unit);
-      ours += product(unit, unit);
-    });
+    for (let place = i; place < found.length; place += O) {
+      theirs += wide[place];
+      if (found[place] < 0) continue;
+      both += products[place][found[place]];
+      ours += long[found[place]];
+    }
     total += ours > 0 ? both / Math.sqrt(ours * theirs) : 0;
   }
-  return { units, cosine: total / O };
+  return { units: targets.map((_, m) => found.slice(m * O, (m + 1) * O)), cosine: total / O };
 }
 
 /**

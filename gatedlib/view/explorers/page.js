@@ -8,7 +8,12 @@
   const addresses = {};
   const load = (/** @type {string} */ name) => {
     // from the text: a page that is opened from a folder may load no module from a file
-    addresses[name] ??= URL.createObjectURL(new Blob(modules[name].map((/** @type {string} */ file) => files[file]), { type: "text/javascript" }));
+    addresses[name] ??= URL.createObjectURL(
+      new Blob(
+        modules[name].map((/** @type {string} */ file) => files[file]),
+        { type: "text/javascript" },
+      ),
+    );
     return import(addresses[name]);
   };
 

@@ -1,6 +1,6 @@
 // @ts-check
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
-import { alignment, assignment, inTurn, learn, seeSample, stepsOf } from "./model.js";
+import { alignment, assignment, cosines, inTurn, learn, productsOfRows, seeSample, stepsOf } from "./model.js";
 import {
   Cells,
   Explorer,
@@ -22,7 +22,8 @@ import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
-const CELLS = 24; // of a map that is drawn anew, along each axis
+const CELLS = 24, // of a map that is drawn anew, along each axis
+  OTHER = "Other settings, and a map for them";
 
 /** What a setting is called. @type {Record<string, () => Node>} */
 const NAMES = {
@@ -135,6 +136,8 @@ export default {
       spreading,
       alignment,
       assignment,
+      cosines,
+      productsOfRows,
       learn,
       seeSample,
       inTurn,
@@ -308,18 +311,17 @@ export default {
       controls: {
         [across.name]: moved(across),
         [up.name]: moved(up),
-        length: { words: "Length of the teachers", scale: ratios(0.25, 4, 40), told: times, more: true },
-        initial: { words: "Size of the first weights", scale: ratios(0.1, 10, 40), told: times, more: true },
+        length: { words: "Length of the teachers", scale: ratios(0.25, 4, 40), told: times, fold: OTHER },
+        initial: { words: "Size of the first weights", scale: ratios(0.1, 10, 40), told: times, fold: OTHER },
         tau_w: {
           words: words("Time constant of the weights, ", symbol("τ", "w")),
           scale: ratios(flow.tau_w / 10, flow.tau_w * 10, 40),
           told: (v) => String(v),
-          more: true,
+          fold: OTHER,
         },
-        duration: { words: "Duration", scale: linear(1, 4 * state.duration, 1), told: String, more: true },
-        strength: { words: "Strength of the penalties", scale: linear(0, strongest, 0.1), told: times, more: true },
+        duration: { words: "Duration", scale: linear(1, 4 * state.duration, 1), told: String, fold: OTHER },
+        strength: { words: "Strength of the penalties", scale: linear(0, strongest, 0.1), told: times, fold: OTHER },
       },
-      more: "Other settings, and a map for them",
       plots: [map.panel, html("div", { class: "charts" }, opening.panel)],
       update,
       code: (values) => filled(code, values),

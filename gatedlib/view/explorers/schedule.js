@@ -153,7 +153,7 @@ export default {
         length: { words: "Block length", scale: linear(0.1, 2.5, 0.1), told: (v) => number(v, 1) },
         tau_c: { words: words("Time constant of the gates, ", symbol("τ", "c")), scale: ratios(0.01, 1), told: String },
         noise: { words: "Noise on the right answers", scale: linear(0.1, 2, 0.1), told: (v) => number(v, 1) },
-        draw: { words: "Other samples", scale: linear(1, 20, 1), told: (v) => `number ${v}`, more: true },
+        draw: { words: "Other samples", scale: linear(1, 20, 1), told: (v) => `number ${v}`, fold: "More" },
       },
       plots: [html("div", { class: "charts wide" }, belief.panel, after.panel)],
       update,

@@ -24,7 +24,8 @@ import {
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
-const EARLY = 3; // the switch that the last one is compared with, once first weights are forgotten
+const EARLY = 3, // the switch that the last one is compared with, once first weights are forgotten
+  START = "Where it starts";
 
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
@@ -163,18 +164,17 @@ export default {
           words: "Specialized at the start",
           scale: linear(0, 1, 0.01),
           told: (v) => `${Math.round(100 * v)} %`,
-          more: true,
+          fold: START,
         },
-        gate1: { words: "Gate 1 at the start", scale: linear(0, 1, 0.01), told: two, more: true },
-        gate2: { words: "Gate 2 at the start", scale: linear(0, 1, 0.01), told: two, more: true },
+        gate1: { words: "Gate 1 at the start", scale: linear(0, 1, 0.01), told: two, fold: START },
+        gate2: { words: "Gate 2 at the start", scale: linear(0, 1, 0.01), told: two, fold: START },
         draw: {
           words: "Random start",
           scale: linear(0, 20, 1),
           told: (v) => (v === 0 ? "that of the figures" : `number ${v}`),
-          more: true,
+          fold: START,
         },
       },
-      more: "Where it starts",
       plots: [html("div", { class: "charts" }, ...charts.map((each) => each.panel)), plane.panel],
       transport,
       update,

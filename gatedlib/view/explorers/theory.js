@@ -66,7 +66,8 @@ export function ratchet(start, { tau_w, tau_c, b }, length, duration) {
     c = start.gates.map(([gate]) => gate),
     error = new Array(modes).fill(0),
     push = new Array(c.length).fill(0);
-  const distance = (/** @type {number[]} */ u, /** @type {number[]} */ v) => Math.hypot(...u.map((each, d) => each - v[d]));
+  const distance = (/** @type {number[]} */ u, /** @type {number[]} */ v) =>
+    Math.hypot(...u.map((each, d) => each - v[d]));
   const squaredDistance = (/** @type {number[][]} */ all) => {
     let [sum, pairs] = [0, 0];
     all.forEach((u, n) => all.slice(n + 1).forEach((v) => ((sum += distance(u, v) ** 2), pairs++)));

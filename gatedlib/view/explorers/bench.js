@@ -1,0 +1,299 @@
+// @ts-check
+/** The bench: any experiment with gated linear networks, many of them at once, and another one beside it. */
+import { Charts, drawingsOf } from "./bench_charts.js";
+import { CURRICULA, INPUTS, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
+import {
+  alignment,
+  alignmentOfUnits,
+  assignment,
+  cosines,
+  learn,
+  learnTwoLayers,
+  productsOfRows,
+  randomNumbers,
+  recoveries,
+  seeSample,
+  unitsAsPaths,
+} from "./model.js";
+import { crossingOf, drawn, network, networks, orthonormal, samplesOf, squaredDistance, startOf } from "./networks.js";
+import { Explorer, html, linear, listed, number, ratios, symbol, words, zeroAndRatios } from "./parts.js";
+import { Run, said } from "./runs.js";
+import { csvOf, download, svgOf } from "./save.js";
+import { crossing, ratchet, spreading } from "./theory.js";
+import { Background } from "./worker.js";
+
+/**
+ * @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values
+ */
+
+const HELPERS = [
+  ...[
+    alignment,
+    alignmentOfUnits,
+    assignment,
+    cosines,
+    learn,
+    learnTwoLayers,
+    productsOfRows,
+    randomNumbers,
+    recoveries,
+  ],
+  ...[seeSample, unitsAsPaths],
+  ...[crossingOf, drawn, network, orthonormal, samplesOf, squaredDistance, startOf, crossing, ratchet, spreading],
+];
+const MOST_WORKERS = 8,
+  PAUSE = 150; // milliseconds of rest before a run begins, and between two pictures of one under way
+
+/** Settings as they stand in files. @param {Values} values */
+const listOf = (values) =>
+  Object.entries(values)
+    .map(([name, value]) => `${name} = ${value}`)
+    .join(", ");
+
+/** @param {Values} values @returns {Record<string, import("./parts.js").Control>} */
+function controlsOf(values) {
+  const two = (/** @type {number} */ value) => number(value),
+    plain = String;
+  const [tasks, student, order, learning, networks] = ["Tasks", "Student", "Order of tasks", "Learning", "Networks"];
+  const isIn =
+    (/** @type {string} */ name, /** @type {string[]} */ ...options) =>
+    (/** @type {Values} */ values) =>
+      options.includes(values[name]);
+  const paths = isIn("student", STUDENTS[0], STUDENTS[1]),
+    layers = isIn("student", STUDENTS[2]);
+  const times = (/** @type {number} */ value) => `× ${value}`;
+  const tau = (/** @type {string} */ of, /** @type {string} */ what) =>
+    words(`Time constant of ${what}, `, symbol("τ", of));
+  const dts = [...new Set([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, values.dt])].sort((one, other) => one - other);
+  return {
+    tasks: { words: "Tasks", scale: linear(2, 5, 1), fold: tasks },
+    correlation: { words: "How alike tasks are (correlation)", scale: linear(0, 0.95, 0.05), told: two, fold: tasks },
+    d_in: { words: "Inputs", scale: linear(2, 60, 1), fold: tasks },
+    d_out: { words: "Outputs", scale: linear(1, 12, 1), fold: tasks },
+    length: { words: "Length of the teachers", scale: ratios(0.25, 4, 80), told: times, fold: tasks },
+    student: { words: "Student", options: STUDENTS, fold: student },
+    paths: { words: "Paths", scale: linear(1, 8, 1), when: paths, fold: student },
+    hidden: { words: "Hidden units", scale: linear(2, 40, 1), when: layers, fold: student },
+    gate_init: { words: "Gates at the start", scale: linear(0, 1, 0.05), told: two, when: paths, fold: student },
+    gate_spread: {
+      words: "How far gates are apart then",
+      scale: linear(0, 0.3, 0.01),
+      told: two,
+      when: paths,
+      fold: student,
+    },
+    layer_spread: {
+      words: "Size of the second layer then",
+      scale: linear(0, 0.5, 0.01),
+      told: two,
+      when: layers,
+      fold: student,
+    },
+    weight_scale: { words: "Size of the first weights", scale: ratios(0.0001, 1), told: plain, fold: student },
+    curriculum: { words: "Tasks come", options: CURRICULA, fold: order },
+    block_length: {
+      words: "Length of a block (or mean)",
+      scale: linear(0.05, 5, 0.05),
+      told: two,
+      when: (values) => values.curriculum !== CURRICULA[3],
+      fold: order,
+    },
+    rare: {
+      words: "Length of the last task's blocks",
+      scale: linear(0.05, 5, 0.05),
+      told: two,
+      when: isIn("curriculum", CURRICULA[1]),
+      fold: order,
+    },
+    round: { words: "The round: tasks and lengths", when: isIn("curriculum", CURRICULA[3]), fold: order },
+    duration: { words: "Duration", scale: linear(1, 80, 1), fold: order },
+    tau_w: { words: tau("w", "the weights"), scale: ratios(0.01, 100, 200), told: plain, fold: learning },
+    tau_c: { words: tau("c", "the gates"), scale: ratios(0.001, 100, 200), told: plain, fold: learning },
+    a: {
+      words: words("Nonnegativity, ", html("i", {}, "a")),
+      scale: zeroAndRatios(0.001, 10),
+      told: plain,
+      fold: learning,
+    },
+    b: {
+      words: words("Bound on the norm, ", html("i", {}, "b")),
+      scale: zeroAndRatios(0.001, 50),
+      told: plain,
+      fold: learning,
+    },
+    norm: { words: words("Order of the norm, ", html("i", {}, "k")), options: ["1", "2"], fold: learning },
+    inputs: { words: "Inputs are seen", options: INPUTS, fold: learning },
+    noise: {
+      words: "Noise on the right answers",
+      scale: linear(0.05, 2, 0.05),
+      told: two,
+      when: isIn("inputs", INPUTS[1]),
+      fold: learning,
+    },
+    dt: { words: words("Step, ", html("i", {}, "dt")), scale: listed(dts), told: plain, fold: learning },
+    seeds: { words: "Networks", scale: linear(1, 50, 1), fold: networks },
+    network: {
+      words: "The one that is looked at",
+      scale: linear(0, 49, 1),
+      told: (v) => `number ${v}`,
+      fold: networks,
+    },
+    criterion: {
+      words: "Recovered below",
+      scale: linear(0.05, 1, 0.05),
+      told: (v) => `${two(v)} of the first loss`,
+      fold: networks,
+    },
+  };
+}
+
+export default {
+  /** @param {{model: Model, el: HTMLElement}} host */
+  render({ model, el }) {
+    const { values } = model.get("state");
+    const cores = Math.min(navigator.hardwareConcurrency || 2, MOST_WORKERS);
+    const workers = Array.from({ length: cores }, () => new Background(networks, HELPERS));
+    const grid = html("div", { class: "pair wide" });
+    const bar = html("progress", { max: 1, value: 0, "aria-label": "Networks that have learned" });
+    const stop = html("button", { type: "button", class: "stop" }, "Stop");
+    const keep = html("button", { type: "button", class: "keep" });
+    const above = html("div", { class: "bar wide" }, bar, stop, keep);
+
+    /** @type {{kept: Run | null, now: Run | null}} */
+    const runs = { kept: null, now: null };
+    /** @type {Record<string, Charts>} */
+    let charts = {};
+    let [timer, lastDrawn, looks] = [0, 0, ""];
+
+    /** Which charts there are depends on the settings. */
+    const arrange = () => {
+      const { kept, now } = runs;
+      const next = [kept, now].map((run) => run && [run.key, run.values.network]).join();
+      if (next === looks) return;
+      looks = next;
+      charts = {};
+      if (kept) charts.kept = new Charts(kept, "Kept");
+      if (now) charts.now = new Charts(now, kept ? "Now" : "");
+      const columns = Object.values(charts).map(({ all }) => Object.values(all).map(({ panel }) => panel));
+      const rows = Math.max(...columns.map((column) => column.length));
+      grid.replaceChildren(
+        ...(columns.length === 1
+          ? columns[0]
+          : Array.from({ length: rows }, (_, row) => columns.map((column) => column[row] ?? html("div"))).flat()),
+      );
+    };
+    const tellAll = () => {
+      const { kept, now } = runs,
+        told = now ? said(now) : "";
+      return kept ? `Kept: ${said(kept)} Now: ${told}` : told;
+    };
+    const draw = () => {
+      lastDrawn = performance.now();
+      arrange();
+      const drawings = Object.entries(runs).flatMap(([name, run]) => (run ? [{ name, run, of: drawingsOf(run) }] : []));
+      const beside = drawings.map(({ of }) => of);
+      for (const { name, run, of } of drawings) charts[name].draw(of, beside, said(run));
+      const all = [runs.kept, runs.now].flatMap((run) => (run ? [run.networks.length, run.values.seeds] : [0, 0]));
+      bar.value = (all[0] + all[2]) / Math.max(1, all[1] + all[3]);
+    };
+    const each = () => performance.now() - lastDrawn > PAUSE && draw();
+
+    /** What has not been learned yet is, one run after the other. */
+    const work = () => {
+      const next = [runs.kept, runs.now].find((run) => run && !run.done);
+      const looking = [runs.kept, runs.now].find((run) => run?.done && !run.one);
+      if (next) {
+        next.networks = [];
+        next.begin(workers, each, work);
+        return;
+      }
+      if (looking) return looking.look(workers[0], looking.values.network, work);
+      stop.disabled = true;
+      draw();
+      explorer.busy = false;
+      explorer.tell(tellAll());
+    };
+    const halt = () => {
+      clearTimeout(timer);
+      for (const worker of workers) worker.stop();
+    };
+    stop.onclick = () => {
+      halt();
+      for (const run of [runs.kept, runs.now]) if (run) run.done = true;
+      stop.disabled = true;
+      draw();
+      explorer.busy = false;
+      explorer.tell(`Stopped. ${tellAll()}`);
+    };
+    keep.onclick = () => {
+      explorer.kept = explorer.kept ? null : { ...explorer.values };
+      explorer.choose({ ...explorer.values });
+    };
+
+    /** The run of these values: one that is there, if they are the same. @param {Values} values */
+    const runOf = (values) => {
+      const fresh = new Run(values);
+      const same = [runs.now, runs.kept].find((run) => run?.key === fresh.key);
+      if (!same) return fresh;
+      const again = Object.assign(new Run(values), { networks: [...same.networks], done: same.done });
+      return again;
+    };
+    const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
+      keep.textContent = self.kept ? "Let go of the kept one" : "Keep this one, change that";
+      if (Object.keys(self.refusalsNow).length > 0) {
+        halt();
+        self.busy = false;
+        const drawn = charts.now ? " What is drawn is of the settings before." : "";
+        return `These settings do not go together. ${Object.values(self.refusalsNow).join(" ")}${drawn}`;
+      }
+      halt();
+      const kept = self.kept ? runOf(self.kept) : null,
+        now = runOf(values);
+      [runs.kept, runs.now] = [kept, now];
+      self.busy = true;
+      stop.disabled = false;
+      self.runs = runs;
+      timer = setTimeout(work, charts.now ? PAUSE : 0);
+      return self.status.textContent || "Learning …";
+    };
+    /** @param {string} kind @param {string} words @param {() => void} act */
+    const button = (kind, words, act) => {
+      const made = html("button", { type: "button", class: kind }, words);
+      made.onclick = act;
+      return made;
+    };
+    const settings = () =>
+      [runs.kept, runs.now].flatMap((run) =>
+        run ? [`${run === runs.kept ? "kept" : "now"}: ${listOf(run.values)}`] : [],
+      );
+    /** The charts as they stand: side by side where there are two runs. */
+    const inOrder = () => {
+      const [first, second] = Object.values(charts).map(({ all }) => all);
+      return Object.keys({ ...first, ...second }).flatMap((name) =>
+        [first[name], second?.[name]].filter((chart) => chart !== undefined),
+      );
+    };
+
+    /** @type {any} */
+    const explorer = new Explorer(el, {
+      label: "The bench: an experiment of your own",
+      values,
+      controls: controlsOf(values),
+      plots: [above, grid],
+      update,
+      refusals: refusalsOf,
+      code: (values, self) => pythonOf(values, self.kept),
+    });
+    explorer.element.querySelector("details").open = true;
+    explorer.element.querySelector(".buttons").append(
+      button("csv", "Numbers (CSV)", () => {
+        const drawings = Object.entries(charts).flatMap(([run, charts]) =>
+          Object.values(charts.drawings).map((drawing) => /** @type {[string, any]} */ ([run, drawing])),
+        );
+        download("bench.csv", "text/csv", csvOf(settings(), drawings));
+      }),
+      button("svg", "Picture (SVG)", () => download("bench.svg", "image/svg+xml", svgOf(inOrder(), settings()))),
+    );
+    explorer.drawn = drawn; // for whom wants to let the library begin from the same numbers
+  },
+};

@@ -1,0 +1,245 @@
+// @ts-check
+/** An experiment from settings: its tasks, which is on when, what the library would refuse, the Python that does the same. */
+import { atRandom, inTurn, randomNumbers, stepsOf } from "./model.js";
+
+/**
+ * @typedef {Record<string, any>} Settings
+ * @typedef {{components: number, mixtures: number[][], outputs: number, inputs: number, scale: number,
+ *   correlation: number, student: string, units: number, gate_init: number, gate_spread: number, weight_scale: number,
+ *   flow: import("./model.js").Flow, noise: number, tasks: Uint8Array, edges: number[], every: number,
+ *   criterion: number, block: number | null}} Plan
+ *   what a worker needs to know: `tasks` of all steps, `edges` of blocks, the steps between two frames; `block`: the length
+ *   of all blocks where the ratchet can speak of them
+ */
+
+export const STUDENTS = ["a gate per path", "a gate per path and output", "two layers"];
+export const CURRICULA = [
+  "in turn",
+  "the last one rare",
+  "at random moments",
+  "a round of your own",
+  "practice, then mixtures",
+];
+export const INPUTS = ["all at once", "single noisy samples"];
+const PRACTICE = 0.75, // of the time, where mixtures follow
+  FRAMES = 1000, // of a run, about
+  SEQUENCE = 0; // of the random numbers that decide on switches
+
+/** All pairs of tasks. @param {number} count */
+const pairs = (count) =>
+  Array.from({ length: count }, (_, m) => Array.from({ length: count - m - 1 }, (_, n) => [m, m + n + 1])).flat();
+
+/**
+ * The blocks of a round that was written down, such as "A1 B0.5": tasks and lengths; null if it is none.
+ * @param {string} text @param {number} count of tasks @returns {[number, number][] | null}
+ */
+function roundOf(text, count) {
+  const blocks = text.trim().split(/[\s,]+/);
+  /** @type {[number, number][]} */
+  const round = blocks.map((block) => {
+    const [, name, length] = /^([A-Ea-e])(\d*\.?\d+)$/.exec(block) ?? ["", "", "NaN"];
+    return ["ABCDE".indexOf(name.toUpperCase()), Number(length)];
+  });
+  const known = round.every(([task, length]) => task >= 0 && task < count && length > 0);
+  return known && new Set(round.map(([task]) => task)).size === count ? round : null;
+}
+
+/** The blocks of one round, where rounds are written out. @param {Settings} settings @returns {[number, number][]} */
+function blocksOf({ curriculum, tasks, block_length, rare, round }) {
+  if (curriculum === "a round of your own") return roundOf(round, tasks) ?? [[0, block_length]];
+  return Array.from({ length: tasks }, (_, task) => [task, task === tasks - 1 ? rare : block_length]);
+}
+
+/** How often a round is repeated. @param {Settings} settings @param {[number, number][]} blocks */
+const roundsOf = ({ duration }, blocks) =>
+  Math.max(1, Math.floor(duration / blocks.reduce((sum, [, length]) => sum + length, 0) + 1e-9));
+
+/** The task of every step, and the first step of every block, and the end. @param {Settings} settings */
+function scheduleOf(settings) {
+  const { curriculum, tasks: count, dt, duration, block_length } = settings;
+  const all = Array.from({ length: count }, (_, task) => task),
+    block = stepsOf(block_length, dt);
+  const evenly = (/** @type {number} */ from, /** @type {number} */ steps) =>
+    Array.from({ length: Math.ceil(steps / block) }, (_, n) => from + n * block);
+  const steps = stepsOf(duration, dt);
+  if (curriculum === "at random moments") {
+    const tasks = atRandom(steps, block_length / dt, randomNumbers(SEQUENCE).uniform, count);
+    const edges = [...tasks.keys()].filter((t) => t === 0 || tasks[t] !== tasks[t - 1]);
+    return { tasks, edges: [...edges, steps] };
+  }
+  if (curriculum === "practice, then mixtures") {
+    const practice = stepsOf(PRACTICE * duration, dt),
+      tasks = new Uint8Array(steps);
+    const mixtures = pairs(count).map((_, n) => count + n);
+    tasks.set(inTurn(practice, block, all));
+    tasks.set(inTurn(steps - practice, block, mixtures), practice);
+    return { tasks, edges: [...evenly(0, practice), ...evenly(practice, steps - practice), steps] };
+  }
+  if (curriculum === "in turn") return { tasks: inTurn(steps, block, all), edges: [...evenly(0, steps), steps] };
+  const round = blocksOf(settings),
+    blocks = Array.from({ length: roundsOf(settings, round) }, () => round).flat();
+  const edges = [0];
+  for (const [, length] of blocks) edges.push(edges[edges.length - 1] + stepsOf(length, dt));
+  const tasks = new Uint8Array(edges[edges.length - 1]);
+  blocks.forEach(([task], n) => tasks.fill(task, edges[n], edges[n + 1]));
+  return { tasks, edges };
+}
+
+/** The steps between two frames: where blocks allow it, so that each begins with one. @param {number[]} edges */
+function spacing(edges) {
+  const wanted = Math.ceil(edges[edges.length - 1] / FRAMES);
+  let common = 0;
+  for (let [n, rest] = [1, 0]; n < edges.length - 1; n++)
+    for (rest = edges[n] - edges[n - 1]; rest;) [common, rest] = [rest, common % rest];
+  for (let every = wanted; 2 * every > wanted; every--) if (common % every === 0) return every;
+  return wanted;
+}
+
+/** How long the rows of a teacher are. @param {Settings} settings */
+const scaleOf = ({ length, d_in }) => length / Math.sqrt(d_in);
+
+/** The loss below which a network has recovered. @param {Settings} settings */
+export const criterionOf = (settings) =>
+  Number(((settings.criterion * settings.d_out * scaleOf(settings) ** 2) / 2).toPrecision(3));
+
+/** @param {Settings} settings @returns {Plan} */
+export function planOf(settings) {
+  const { tau_w, tau_c, dt, a, b, curriculum, tasks: count } = settings,
+    layers = settings.student === "two layers";
+  const schedule = scheduleOf(settings),
+    noise = settings.inputs === "all at once" ? 0 : settings.noise;
+  const inTheRatchet = settings.student === "a gate per path" && curriculum === "in turn" && noise === 0;
+  return {
+    ...schedule,
+    components: count,
+    mixtures: curriculum === "practice, then mixtures" ? pairs(count) : [],
+    outputs: settings.d_out,
+    inputs: settings.d_in,
+    scale: scaleOf(settings),
+    correlation: settings.correlation,
+    student: settings.student,
+    units: layers ? settings.hidden : settings.paths,
+    gate_init: settings.gate_init,
+    gate_spread: layers ? settings.layer_spread : settings.gate_spread,
+    weight_scale: settings.weight_scale,
+    flow: { tau_w, tau_c, dt, a, b, k: Number(settings.norm) },
+    noise,
+    every: spacing(schedule.edges),
+    criterion: criterionOf(settings),
+    block: inTheRatchet && settings.paths > 1 && settings.norm === "1" && b > 0 ? settings.block_length : null,
+  };
+}
+
+/** A number as a message of the library has it, with three digits. @param {number} value */
+const short = (value) => String(Number(value.toPrecision(3)));
+
+/** What the library would say of settings that it refuses, by the name of the control. @param {Settings} settings */
+export function refusalsOf(settings) {
+  const { tasks, d_in, d_out, dt, tau_c, b, norm, student, curriculum, network, seeds } = settings;
+  const refusals = /** @type {Record<string, string>} */ ({});
+  const needed = tasks * d_out;
+  if (d_in < needed)
+    refusals.d_in = `d_in = ${d_in}: orthogonal teachers need d_in >= tasks * d_out = ${tasks} * ${d_out} = ${needed}. Use d_in = ${needed} or more, or fewer tasks or outputs.`;
+  const gates =
+    student === "two layers" ? settings.hidden * d_out : settings.paths * (student === STUDENTS[0] ? 1 : d_out);
+  const stiffness = norm === "1" ? b * gates : b,
+    longest = (2 * tau_c) / stiffness;
+  if (dt >= longest)
+    refusals.dt = `dt = ${dt}: gates under these penalties are stable only for dt < 2 tau_c / stiffness = ${short(longest)}. Reduce dt, weaken the penalty, or slow the gates.`;
+  if (curriculum === "a round of your own") {
+    const round = roundOf(settings.round, tasks);
+    if (!round)
+      refusals.round = `Name every task from A to ${"ABCDE"[tasks - 1]}, each with a length, such as A1 B0.5.`;
+    const odd = round?.find(([, length]) => Math.abs(length / dt - Math.round(length / dt)) > 1e-6 * (length / dt));
+    if (odd)
+      refusals.round = `block_length = ${odd[1]} with dt = ${dt}: it must be a whole number of steps, this one has ${Number((odd[1] / dt).toPrecision(6))}. Use ${[Math.floor(odd[1] / dt), Math.floor(odd[1] / dt) + 1].map((n) => Number((Math.max(1, n) * dt).toPrecision(6))).join(" or ")}, or another dt.`;
+  }
+  if (network >= seeds) refusals.network = `There are ${seeds} networks, counted from 0.`;
+  return refusals;
+}
+
+/** A call in Python, with the arguments that are not the library's own. @param {string} name @param {any[][]} given */
+const call = (name, ...given) =>
+  `gl.${name}(${given
+    .filter(([, value, usual]) => value !== usual)
+    .map(([key, value]) => (key ? `${key}=${value}` : value))
+    .join(", ")})`;
+
+/** @param {Settings} settings */
+function curriculumCode(settings) {
+  const { curriculum, tasks, duration, block_length } = settings;
+  const inTurn = (/** @type {number} */ time, order = `range(${tasks})`) =>
+    call("Blocked", ["duration", time], ["block_length", block_length], ["order", order]);
+  if (curriculum === "in turn") return inTurn(duration);
+  if (curriculum === "at random moments")
+    return call("RandomSwitches", ["duration", duration], ["mean_length", block_length], ["tasks", tasks]);
+  if (curriculum === "practice, then mixtures")
+    return `gl.Phases((
+        ${inTurn(PRACTICE * duration)},
+        ${inTurn((1 - PRACTICE) * duration, `range(${tasks}, ${tasks + pairs(tasks).length})`)},
+    ))`;
+  const blocks = blocksOf(settings),
+    rounds = roundsOf(settings, blocks);
+  const [of, lengths] = [0, 1].map((part) => `${rounds} * [${blocks.map((block) => block[part]).join(", ")}]`);
+  return call("BlockSequence", ["tasks", of], ["lengths", lengths]);
+}
+
+/** An experiment in Python. @param {Settings} settings */
+function experimentCode(settings) {
+  const { tasks, d_in, d_out, length, correlation, curriculum, student } = settings;
+  const scale = length === 1 ? "None" : `${length} * ${d_in}**-0.5`;
+  const singles = call(
+    correlation > 0 ? "Correlated" : "Orthogonal",
+    ["tasks", tasks],
+    ["d_in", d_in],
+    ["d_out", d_out],
+    ["scale", scale, "None"],
+    ["correlation", correlation, 0],
+  );
+  const weights = pairs(tasks).map(
+    (pair) => `(${Array.from({ length: tasks }, (_, task) => (pair.includes(task) ? 0.5 : 0)).join(", ")})`,
+  );
+  const mixed = curriculum === "practice, then mixtures";
+  const size = ["weight_scale", settings.weight_scale, 0.01];
+  const network =
+    student === "two layers"
+      ? call("TwoLayer", ["hidden", settings.hidden], ["gate_spread", settings.layer_spread, 0.07], size)
+      : call(
+          student === STUDENTS[0] ? "GatedLinear" : "NeuronGated",
+          ["paths", settings.paths],
+          ["gate_init", settings.gate_init, 0.5],
+          size,
+          ["gate_spread", settings.gate_spread, 0],
+        );
+  const norm = call("UnitNorm", ["", settings.b], ["ord", Number(settings.norm), 1]);
+  const inputs = settings.inputs === "all at once" ? "" : `inputs=gl.Noisy(batch=1, noise=${settings.noise}),`;
+  return `gl.Experiment(
+    teachers=${mixed ? `gl.Sums(${singles}, weights=[${weights.join(", ")}])` : singles},
+    network=${network},
+    curriculum=${curriculumCode(settings)},
+    flow=gl.Flow(
+        tau_w=${settings.tau_w}, tau_c=${settings.tau_c}, dt=${settings.dt},
+        penalties=(gl.Nonnegative(${settings.a}), ${norm}),${inputs && `\n        ${inputs}`}
+    ),
+)`;
+}
+
+/** The Python that does the same, with networks of the library's own. @param {Settings} settings @param {Settings | null} kept */
+export function pythonOf(settings, kept) {
+  const noisy = [settings, kept].some((each) => each && each.inputs !== "all at once");
+  const named = kept
+    ? `kept = ${experimentCode(kept)}\nnow = ${experimentCode(settings)}`
+    : `now = ${experimentCode(settings)}`;
+  return `import gatedlib as gl
+
+${named}
+keep = [gl.record.loss, gl.record.gates, gl.record.alignment${noisy ? ", gl.record.population_loss" : ""}]
+for experiment${kept ? `, theta, seeds in ((kept, ${criterionOf(kept)}, ${kept.seeds}), (now, ${criterionOf(settings)}, ${settings.seeds}))` : " in (now,)"}:
+    results = gl.simulate(experiment, seeds=${kept ? "seeds" : settings.seeds}, record=keep)
+${noisy ? "    results = results.assign(loss=results.population_loss)  # on all inputs, not on the sample\n" : ""}    times = gl.metrics.time_to_criterion(results, theta=${kept ? "theta" : criterionOf(settings)})
+    aligned = gl.metrics.total_alignment(results)
+    print(int((aligned > 0.95).sum()), "of", results.sizes["seed"], "networks specialized")
+    print("time to recover, block by block:", times.median("seed").values.round(3))
+    gl.plotting.loss(results)
+`;
+}

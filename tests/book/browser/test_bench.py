@@ -1,0 +1,263 @@
+"""The bench asks what its Python asks: the same refusals, the same steps from the same numbers, the same medians."""
+
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import gatedlib as gl
+from tests.book.browser.test_living_pages import SCREENS, opened, settled, unfolded
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+BASE = "dt=0.005&seeds=8"
+ASKED = {
+    "plain": "",
+    "alike, with a path to spare": "correlation=0.4&paths=3&length=1.5&gate_spread=0.05",
+    "a norm of order 2": "norm=2&a=0.5&b=2",
+    "outputs with gates of their own": "student=a+gate+per+path+and+output&d_out=4&d_in=12&b=0.5&weight_scale=0.1",
+    "two layers": "student=two+layers&hidden=9&norm=2&d_out=3&d_in=9&tau_w=0.1&tau_c=0.05&b=0.3",
+    "three tasks, the last one rare": "tasks=3&paths=3&d_out=4&curriculum=the+last+one+rare&rare=0.25",
+    "at random moments": "curriculum=at+random+moments&tasks=3&d_out=4",
+    "a round": "curriculum=a+round+of+your+own&round=A1+B0.5,A0.25+b.25",
+    "mixtures": "curriculum=practice,+then+mixtures&tasks=3&paths=3&d_out=5&block_length=0.5",
+    "noisy samples": "inputs=single+noisy+samples&noise=0.2&d_out=4&d_in=8",
+}
+
+
+@pytest.fixture(scope="module")
+def bench(browser):
+    """The bench in one page, which is asked one thing after the other by its address."""
+    page = opened(browser, "bench", **SCREENS["desktop"])
+
+    def ask(settings=""):
+        page.evaluate("hash => { location.hash = hash }", f"#bench=1&{settings}" if settings else "#bench=1")
+        page.wait_for_timeout(50)
+        settled(page)
+        assert page.locator(".explorer .refused").inner_text() == ""
+        return page
+
+    yield ask
+    assert not page.problems
+    page.context.close()
+
+
+def drawn(page):
+    """Wait for the next two frames."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def experiment_of(page):
+    """The experiment of the code that the page shows."""
+    made = {}
+    exec(page.locator(".explorer .source").text_content().split("keep = ")[0], made)
+    return made["now"]
+
+
+RUN = """() => {
+    const { runs: { now }, drawn } = document.querySelector('.explorer').explorer
+    const { one, plan, whole } = now
+    return {
+        drawn: drawn(plan, one.seed),
+        loss: [...one.loss],
+        tasks: [...plan.tasks],
+        gates: one.gates.map(each => [...each].map(gate => Number.isNaN(gate) ? null : gate)),
+        every: plan.every,
+        recoveries: whole.map(each => [...each.recoveries]),
+        aligned: whole.map(each => each.aligned),
+        apart: whole.map(each => each.apart[each.apart.length - 1]),
+    }
+}"""
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_networks_of_the_page_are_those_of_its_python(bench, asked):
+    page = bench(f"duration=8&{BASE}&{ASKED[asked]}")
+    here, experiment = page.evaluate(RUN), experiment_of(page)
+    noisy, layers = not isinstance(experiment.flow.inputs, gl.Population), "layers" in asked
+    kept = [gl.record.loss, gl.record.population_loss, gl.record.gates, gl.record.alignment]
+    if "random" not in asked:
+        np.testing.assert_array_equal(experiment.schedule().tasks, here["tasks"])
+    else:  # switches come at other moments, as often
+        tasks = gl.Schedule.of_tasks(np.array(here["tasks"]))
+        lengths = (tasks.stop - tasks.start) * 0.005
+        assert 4 <= len(tasks.start) <= 14
+        experiment = experiment.replace(curriculum=gl.BlockSequence(tasks.block_tasks, lengths))
+
+    if not noisy:  # the library's samples are others
+        with jax.enable_x64(True):
+            first = {name: np.array(each) for name, each in here["drawn"].items()}
+            weights = first["weights"][0] if layers else first["weights"]
+            gates = first["gates"][:, 0] if type(experiment.network) is gl.GatedLinear else first["gates"]
+            same = experiment.replace(teachers=gl.Given(first["teachers"]))
+            one = gl.simulate(same, [0], kept, initial=gl.Params(weights, gates)).isel(seed=0)
+        assert np.ptp(here["loss"]) > 0.01
+        np.testing.assert_allclose(here["loss"], one.loss, rtol=0, atol=1e-6)
+        if type(experiment.network) is gl.GatedLinear:
+            ours = np.sort([gates[-1] for gates in here["gates"] if gates[-1] is not None])
+            theirs = np.sort(one.gates.values[:: here["every"]][-1])
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+    teachers = experiment.draw(0)[0][: experiment.teachers.components]
+    ours = np.array(here["drawn"]["teachers"])[: len(teachers)]
+    np.testing.assert_allclose(
+        np.einsum("mij,nij->mn", ours, ours), np.einsum("mij,nij->mn", teachers, teachers), atol=1e-5
+    )
+    results = gl.simulate(experiment, 24, kept)
+    theta = float(re.search(r"theta=([\d.e-]+)", page.locator(".explorer .source").text_content())[1])
+    times = gl.metrics.time_to_criterion(results.assign(loss=results.population_loss), theta)
+    measured = {
+        "recoveries": (np.mean(here["recoveries"], 1), times.mean("block")),
+        "aligned": (np.array(here["aligned"]), gl.metrics.total_alignment(results)),
+    }
+    for name, (ours, theirs) in measured.items():
+        low, high = np.quantile(theirs, [0.1, 0.9])
+        assert low - 0.02 <= np.median(ours) <= high + 0.02, (name, np.median(ours), low, high)
+
+
+def test_the_whole_code_runs_for_one_setting_and_for_two(bench, capsys):
+    page = bench(f"duration=4&{BASE}&kept=1&kept.duration=4&kept.dt=0.005&kept.seeds=3&kept.inputs=single+noisy+samples")
+    code = page.locator(".explorer .source").text_content()
+    assert code.count("gl.Experiment(") == 2
+    exec(code, {})
+    assert re.findall(r"of (\d) networks", capsys.readouterr().out) == ["3", "8"]
+    exec(bench(f"{BASE}&duration=2").locator(".explorer .source").text_content(), {})
+    assert re.findall(r"of (\d) networks", capsys.readouterr().out) == ["8"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "control"),
+    [
+        ("d_in=10", "d_in"),
+        ("tasks=5&d_out=7", "d_in"),
+        ("dt=0.05", "dt"),
+        ("student=a+gate+per+path+and+output&b=10", "dt"),
+        ("student=two+layers&norm=2&b=50&dt=0.005", "dt"),
+        ("curriculum=a+round+of+your+own&round=A1+B0.3333", "round"),
+    ],
+)
+def test_what_the_library_refuses_is_refused_in_its_words(bench, asked, control):
+    page = bench(asked)
+    refused = page.locator(f".explorer label:has([data-setting={control}]) .why").text_content()
+    with pytest.raises(ValueError, match="block_length" if control == "round" else control) as refusal:
+        experiment_of(page)
+    assert refused == str(refusal.value)
+    assert refused in page.locator(".explorer .status").inner_text()
+    assert page.locator(f"[data-setting={control}]").get_attribute("aria-invalid") == "true"
+
+
+def test_a_round_names_every_task_with_a_length(bench):
+    for wrong in ("", "A1", "A B", "A1 C1", "A1 B0", "A1 B-1", "print(1)"):
+        page = bench(f"curriculum=a+round+of+your+own&round={wrong}")
+        assert page.locator(".why:not(:empty)").text_content() == (
+            "Name every task from A to B, each with a length, such as A1 B0.5."
+        )
+    assert "none of that" not in bench("network=8&seeds=9").locator(".explorer .status").inner_text()
+    assert bench("network=9&seeds=9").locator(".why:not(:empty)").text_content() == (
+        "There are 9 networks, counted from 0."
+    )
+
+
+def test_every_control_changes_the_code_or_what_is_looked_at(bench):
+    page = bench("curriculum=a+round+of+your+own&inputs=single+noisy+samples")
+    unfolded(page)
+    code, values = page.locator(".explorer .source"), "document.querySelector('.explorer').explorer.values"
+    seen = set()
+    for asked in (
+        "curriculum=a+round+of+your+own&inputs=single+noisy+samples&duration=8",
+        "curriculum=the+last+one+rare&student=two+layers&hidden=4&d_out=2&duration=2",
+    ):
+        page = bench(asked)
+        for control in page.locator(".explorer [data-setting]:visible").all():
+            name, before, was = control.get_attribute("data-setting"), code.text_content(), page.evaluate(values)
+            control.focus()
+            page.keyboard.type("0.5 ") if name == "round" else page.keyboard.press("ArrowRight")
+            if page.evaluate(values) == was:
+                page.keyboard.press("ArrowLeft")
+            drawn(page)
+            assert page.evaluate(values)[name] != was[name], name
+            assert (code.text_content() != before) != (name == "network"), name
+            seen.add(name)
+            page.evaluate("was => document.querySelector('.explorer').explorer.choose(was)", was)
+            drawn(page)
+        settled(page)
+    assert seen == set(page.evaluate(values))
+
+
+def test_two_settings_stand_side_by_side_on_the_same_axes(bench):
+    page = bench("duration=3&seeds=3")
+    assert page.locator(".explorer .panel").count() == 6
+    page.locator(".explorer .keep").click()
+    slider = page.locator("[data-setting=length]")
+    slider.focus()
+    page.keyboard.press("End")
+    page.wait_for_function("location.hash.includes('length=4')")
+    settled(page)
+    assert page.locator(".explorer .panel").count() == 12
+    assert page.evaluate("location.hash") == "#bench=1&kept=1&kept.duration=3&kept.seeds=3&length=4&duration=3&seeds=3"
+    tops = page.locator("[data-panel=loss] .tick.top").all_inner_texts()
+    assert tops[0] == tops[1]
+    words = page.locator(".explorer .status").inner_text()
+    assert words.startswith("Kept: None of 3 networks")
+    assert "Now: " in words
+    page.go_back()
+    page.wait_for_function("!location.hash.includes('kept')")
+    settled(page)
+    assert page.locator(".explorer .panel").count() == 6
+
+
+def test_numbers_and_picture_come_with_their_settings(bench):
+    page = bench("duration=3&seeds=4&kept=1&kept.duration=2&kept.seeds=2")
+    with page.expect_download() as numbers:
+        page.locator(".explorer .csv").click()
+    text = numbers.value.path().read_text(encoding="utf-8")
+    assert text.startswith("# kept: tasks = 2, ")
+    table = pd.read_csv(io.StringIO(text), comment="#")
+    assert list(table) == ["run", "quantity", "axis", "x", "value"]
+    loss = table.query("run == 'now' and quantity == 'loss of network 0'")
+    assert len(loss) == 3000
+    np.testing.assert_allclose(loss["value"], page.evaluate(RUN)["loss"], rtol=1e-6)
+    assert set(table.query("quantity == 'time to recover (median)' and run == 'kept'").x) == {1, 2}
+    with page.expect_download() as picture:
+        page.locator(".explorer .svg").click()
+    drawn = ElementTree.fromstring(picture.value.path().read_text(encoding="utf-8"))
+    assert "duration = 3" in drawn.find("{http://www.w3.org/2000/svg}desc").text
+    assert len(drawn.findall("{http://www.w3.org/2000/svg}svg")) == 12
+    paths = [path.get("d") for path in drawn.iter("{http://www.w3.org/2000/svg}path")]
+    assert sum(len(path or "") > 500 for path in paths) >= 10
+
+
+def test_a_run_can_be_stopped_and_another_network_looked_at(bench):
+    page = bench("seeds=4")
+    page.evaluate("location.hash = '#bench=1&seeds=50&student=two+layers&hidden=40&norm=2&duration=80'")
+    page.wait_for_function("document.querySelector('.explorer .stop').disabled === false")
+    page.locator(".explorer .stop").click()
+    assert page.locator(".explorer").get_attribute("aria-busy") == "false"
+    assert page.locator(".explorer .status").inner_text().startswith("Stopped.")
+    page = bench("seeds=4")
+    count, first = (
+        page.evaluate("document.querySelector('.explorer').explorer.runs.now.networks.length"),
+        page.evaluate(RUN),
+    )
+    page = bench("seeds=4&network=3")
+    other = page.evaluate(RUN)
+    assert count == 4
+    assert other["loss"] != first["loss"]
+    assert sorted(other["aligned"]) == sorted(first["aligned"])
+
+
+def test_questions_of_the_chapter_have_the_answers_that_it_gives(bench):
+    page = bench()
+    asked = page.eval_on_selector_all(
+        "article li:has(> a[href^='#bench='], > p > a[href^='#bench='])",
+        "all => all.map(each => [each.querySelector('a').getAttribute('href'), each.innerText])",
+    )
+    assert len(asked) >= 8
+    for link, text in asked:
+        answer = re.search(r"\? ((?:None|All|\d+)(?: of)? \d+)", text)[1]
+        page = bench(link.removeprefix("#bench=1&"))
+        assert page.locator(".explorer .status").inner_text().startswith(f"{answer} networks end with a path"), text
