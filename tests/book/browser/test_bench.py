@@ -120,7 +120,9 @@ def test_networks_of_the_page_are_those_of_its_python(bench, asked):
 
 
 def test_the_whole_code_runs_for_one_setting_and_for_two(bench, capsys):
-    page = bench(f"duration=4&{BASE}&kept=1&kept.duration=4&kept.dt=0.005&kept.seeds=3&kept.inputs=single+noisy+samples")
+    page = bench(
+        f"duration=4&{BASE}&kept=1&kept.duration=4&kept.dt=0.005&kept.seeds=3&kept.inputs=single+noisy+samples"
+    )
     code = page.locator(".explorer .source").text_content()
     assert code.count("gl.Experiment(") == 2
     exec(code, {})

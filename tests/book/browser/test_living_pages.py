@@ -28,6 +28,9 @@ PAGES = {
     "observer": "schedule",
     "people": "choices",
 }
+ALL_PAGES = {**PAGES, "bench": "bench"}
+"""The bench has so many settings that tests of its own move them, in `test_bench.py`."""
+
 SCREENS = {
     "desktop": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark", "has_touch": True, "is_mobile": True},
@@ -42,12 +45,13 @@ LABELS = "all => all.map(each => each.getAttribute('aria-label'))"
 
 
 def opened(browser, name, **looks):
-    """The page of a chapter, from its file and with no network, once its explorer is alive."""
+    """The page of a chapter, maybe `NAME.html#…`, from its file and with no network, once its explorer is alive."""
     page = browser.new_context(offline=True, **looks).new_page()
     page.problems = []
     page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.goto(f"{ROOT.as_uri()}/_build/html/book/{name}.html")
+    file = name if ".html" in name else f"{name}.html"
+    page.goto(f"{ROOT.as_uri()}/_build/html/book/{file}")
     page.wait_for_selector(".explorer-place[data-live]")
     settled(page)
     return page
@@ -160,7 +164,7 @@ def test_a_finger_that_scrolls_the_page_moves_nothing(browser, name):
     page.context.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_words_say_what_is_seen_once_movement_stops(browser, name):
     page = opened(browser, name, **SCREENS["desktop"])
     status = page.locator(".explorer [role=status]")
@@ -377,7 +381,7 @@ def test_curves_can_be_seen_in_the_dark(browser):
     page.context.close()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_without_scripts_there_is_a_still_picture(browser, name):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -389,7 +393,7 @@ def test_without_scripts_there_is_a_still_picture(browser, name):
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_the_page_keeps_room_for_what_is_to_come(browser, name, screen):
     """Nothing below moves much when the script takes over."""
     page = opened(browser, name, **SCREENS[screen])
@@ -399,7 +403,7 @@ def test_the_page_keeps_room_for_what_is_to_come(browser, name, screen):
     page.context.close()
 
 
-@pytest.mark.parametrize("name", ["depth", "observer"])
+@pytest.mark.parametrize("name", ["bench", "depth", "observer"])
 def test_where_a_page_may_have_no_worker_it_computes_by_itself(browser, name):
     page = browser.new_page()
     page.add_init_script("window.Worker = class { constructor() { throw new Error('none here') } }")

@@ -41,6 +41,7 @@ def switched():
 
 
 EXPLORERS = {
+    "bench": lambda: explore.bench(small(), seeds=4),
     "smallest": lambda: explore.smallest(small(dt=0.01)),
     "regimes": lambda: explore.regimes(small(dt=0.01)),
     "schedule": lambda: explore.schedule(small(tau_c=0.03, dt=0.01)),
@@ -152,6 +153,47 @@ def test_the_map_of_an_explorer_is_over_two_settings(values, words):
 def test_the_explorer_of_schedules_is_about_two_tasks():
     with pytest.raises(ValueError, match=r"\(3, 2\).*two tasks and two paths"):
         explore.schedule(small(teachers=gl.Orthogonal(tasks=3, d_in=6, d_out=2), order=range(3)))
+
+
+def test_the_bench_begins_with_the_settings_of_an_experiment():
+    experiment = gl.Experiment(
+        gl.Correlated(tasks=3, d_in=12, d_out=2, scale=0.5, correlation=0.25),
+        gl.TwoLayer(hidden=8, gate_spread=0.1, weight_scale=0.2),
+        gl.RandomSwitches(duration=3.0, mean_length=0.5, tasks=3),
+        gl.Flow(0.7, 0.2, 0.01, (gl.UnitNorm(0.3, ord=2),), gl.Noisy(1, 0.4)),
+    )
+    values = explore.bench(experiment, seeds=3).state["values"]
+    assert values == {
+        **{"tasks": 3, "correlation": 0.25, "d_in": 12, "d_out": 2, "length": pytest.approx(0.5 * 12**0.5)},
+        **{"student": "two layers", "paths": 3, "hidden": 8, "layer_spread": 0.1, "weight_scale": 0.2},
+        **{"gate_init": 0.5, "gate_spread": 0.0, "curriculum": "at random moments", "block_length": 0.5},
+        **{"duration": 3.0, "tau_w": 0.7, "tau_c": 0.2, "a": 0.0, "b": 0.3, "norm": "2", "dt": 0.01},
+        **{"inputs": "single noisy samples", "noise": 0.4, "seeds": 3},
+        **{"rare": 0.25, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4},
+    }
+
+
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        (small(teachers=gl.Given(np.ones((2, 2, 6)))), "teachers = 'Given': the bench knows Orthogonal, Correlated"),
+        (
+            small(teachers=gl.Orthogonal(6, 12, 2), curriculum=gl.Blocked(6, 1.0, range(6))),
+            "tasks = 6: the bench has room for 5",
+        ),
+        (small(teachers=gl.Orthogonal(tasks=1, d_in=6, d_out=2), order=(0,)), "tasks = 1: must be two or more"),
+        (small(network=gl.GatedLinear(paths=9)), "paths = 9: the bench has room for 8"),
+        (small(order=(1, 0)), "tasks in the curriculum = [1, 0]: must be all 2 tasks"),
+        (small(curriculum=gl.BlockSequence((0, 1), (1.0, 1.0))), "curriculum = 'BlockSequence'"),
+        (small(penalties=(gl.WeightDecay(0.1),)), "penalty = 'WeightDecay'"),
+        (small(inputs=gl.Sampled(50)), "inputs = 'Sampled'"),
+        (small(inputs=gl.Noisy(2, 0.1)), "batch = 2: the bench has single samples"),
+        (small(network=gl.NeuronGated(), penalties=(gl.UnitNorm(0.1, per_neuron=True),)), "per_neuron = True"),
+    ],
+)
+def test_what_the_bench_has_no_room_for_is_refused(experiment, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        explore.bench(experiment)
 
 
 def test_code_says_where_arrays_belong():
