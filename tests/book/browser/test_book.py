@@ -128,6 +128,8 @@ def test_links_within_the_book_lead_somewhere(as_written, address):
     assert len(targets) > 500
     for target in sorted(link for link in targets if link.startswith(address) and "#" in link):
         path, anchor = target.removeprefix(address).split("#", 1)
+        if "=" in anchor:  # settings of an explorer, which test_bench.py opens
+            continue
         text = (BOOK / path.lstrip("/")).read_text()
         assert not anchor or f'id="{anchor}"' in text, target
     for target in targets:
