@@ -2,21 +2,11 @@
 /** The bench: any experiment with gated linear networks, many of them at once, and another one beside it. */
 import { Charts, drawingsOf } from "./bench_charts.js";
 import { CURRICULA, INPUTS, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
-import {
-  alignment,
-  alignmentOfUnits,
-  assignment,
-  cosines,
-  learn,
-  learnTwoLayers,
-  productsOfRows,
-  randomNumbers,
-  recoveries,
-  seeSample,
-  unitsAsPaths,
-} from "./model.js";
+import { Explorer } from "./explorer.js";
+import { alignment, alignmentOfUnits, assignment, cosines, productsOfRows, unitsAsPaths } from "./matching.js";
+import { learn, learnTwoLayers, randomNumbers, recoveries, seeSample } from "./model.js";
 import { crossingOf, drawn, network, networks, orthonormal, samplesOf, squaredDistance, startOf } from "./networks.js";
-import { Explorer, html, linear, listed, number, ratios, symbol, words, zeroAndRatios } from "./parts.js";
+import { html, linear, listed, number, ratios, symbol, words, zeroAndRatios } from "./parts.js";
 import { Run, said } from "./runs.js";
 import { csvOf, download, svgOf } from "./save.js";
 import { crossing, ratchet, spreading } from "./theory.js";

@@ -1,6 +1,7 @@
 // @ts-check
 /** A change of mind: what the same pictures are called, step by step after a switch, by one network and by another. */
-import { Explorer, Transport, filled, html } from "./parts.js";
+import { Explorer, filled } from "./explorer.js";
+import { Transport, html } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 

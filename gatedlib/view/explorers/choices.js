@@ -1,6 +1,7 @@
 // @ts-check
 /** Choices and outcomes of somebody, and the gates that would follow them. */
-import { Chart, Explorer, filled, html, letter, linear, listed, number, ratios, svg, symbol, words } from "./parts.js";
+import { Explorer, filled } from "./explorer.js";
+import { Chart, html, letter, linear, listed, number, ratios, svg, symbol, words } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 

@@ -1,7 +1,8 @@
 // @ts-check
 /** Compose a task: a mixture of trained ones, met by gates alone and by gates and weights. */
+import { Explorer, filled } from "./explorer.js";
 import { learn, stepsOf } from "./model.js";
-import { Bars, Chart, Explorer, filled, html, letter, linear, number } from "./parts.js";
+import { Bars, Chart, html, letter, linear, number } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** You are the gates: two trained paths, and what they add up to. */
-import { Bars, Explorer, Plane, filled, linear, number } from "./parts.js";
+import { Explorer, filled } from "./explorer.js";
+import { Bars, Plane, linear, number } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 

@@ -3,16 +3,8 @@
  * Networks of an experiment: what a seed draws, how it learns, what is measured of it. Teachers, weights and samples are
  * drawn as the library draws them, by random numbers of their own.
  */
-import {
-  alignment,
-  alignmentOfUnits,
-  cosines,
-  learn,
-  learnTwoLayers,
-  randomNumbers,
-  recoveries,
-  unitsAsPaths,
-} from "./model.js";
+import { alignment, alignmentOfUnits, cosines, unitsAsPaths } from "./matching.js";
+import { learn, learnTwoLayers, randomNumbers, recoveries } from "./model.js";
 import { crossing, ratchet, spreading } from "./theory.js";
 
 /**

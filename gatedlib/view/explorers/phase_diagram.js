@@ -1,12 +1,12 @@
 // @ts-check
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
-import { alignment, assignment, cosines, inTurn, learn, productsOfRows, seeSample, stepsOf } from "./model.js";
+import { Explorer, filled } from "./explorer.js";
+import { alignment, assignment, cosines, productsOfRows } from "./matching.js";
+import { inTurn, learn, seeSample, stepsOf } from "./model.js";
 import {
   Cells,
-  Explorer,
   Gates,
   SPECIALIZED,
-  filled,
   html,
   linear,
   listed,

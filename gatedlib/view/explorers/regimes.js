@@ -1,7 +1,9 @@
 // @ts-check
 /** Regimes: block length, gate speed and penalties; the loss, the gates and the recovery of one network. */
-import { alignment, inTurn, learn, recoveries, stepsOf } from "./model.js";
-import { Chart, Explorer, Gates, filled, html, kind, linear, number, ratios, symbol, took, words } from "./parts.js";
+import { Explorer, filled } from "./explorer.js";
+import { alignment } from "./matching.js";
+import { inTurn, learn, recoveries, stepsOf } from "./model.js";
+import { Chart, Gates, html, kind, linear, number, ratios, symbol, took, words } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 

@@ -1,7 +1,8 @@
 // @ts-check
 /** A schedule and an observer: when tasks switch, what gates and an ideal observer make of it, and what it costs. */
+import { Explorer, filled } from "./explorer.js";
+import { alignment } from "./matching.js";
 import {
-  alignment,
   atRandom,
   boundaries,
   inTurn,
@@ -13,7 +14,7 @@ import {
   stepsOf,
   teacherLosses,
 } from "./model.js";
-import { Chart, Explorer, filled, html, linear, number, ratios, symbol, words } from "./parts.js";
+import { Chart, html, linear, number, ratios, symbol, words } from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */

@@ -1,7 +1,8 @@
 // @ts-check
 /** The second layer: penalties, a cost on the first one, and who serves which output at the ends of two blocks. */
+import { Explorer, filled } from "./explorer.js";
 import { boundaries, learnTwoLayers, recoveries, seeSample } from "./model.js";
-import { Cells, Chart, Explorer, filled, highest, html, letter, linear, number } from "./parts.js";
+import { Cells, Chart, highest, html, letter, linear, number } from "./parts.js";
 import { Background } from "./worker.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */

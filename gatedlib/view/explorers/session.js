@@ -1,7 +1,8 @@
 // @ts-check
 /** Beside the data: a session of trials as an experimenter would plot it, after more or less practice. */
+import { Explorer, filled } from "./explorer.js";
 import { boundaries, inTurn, learn, stepsOf } from "./model.js";
-import { Chart, Explorer, filled, html, linear, number } from "./parts.js";
+import { Chart, html, linear, number } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 

@@ -1,14 +1,14 @@
 // @ts-check
 /** The smallest network: two paths, two gates, in the plane of two teachers, live; maybe with what it conserves. */
-import { alignment, invariant, inTurn, learn, randomNumbers, recoveries, stepsOf } from "./model.js";
+import { Explorer, filled } from "./explorer.js";
+import { alignment } from "./matching.js";
+import { invariant, inTurn, learn, randomNumbers, recoveries, stepsOf } from "./model.js";
 import {
   Chart,
-  Explorer,
   Gates,
   Plane,
   SPECIALIZED,
   Transport,
-  filled,
   highest,
   html,
   kind,

@@ -1,6 +1,7 @@
 // @ts-check
 /** One switch in the plane of the tasks: a flexible network beside a forgetful one, time under your finger. */
-import { Explorer, Plane, Transport, filled, letter, number } from "./parts.js";
+import { Explorer, filled } from "./explorer.js";
+import { Plane, Transport, letter, number } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 

@@ -51,7 +51,7 @@ def model(browser):
         }
         window.model = all
     }"""
-    page.evaluate(exported, joined("model.js", "theory.js"))
+    page.evaluate(exported, joined("model.js", "matching.js", "theory.js"))
 
     def call(name, *given, then="result => result"):
         return page.evaluate(f"([name, given]) => ({then})(window.model[name](...given))", [name, list(given)])
