@@ -197,9 +197,15 @@ export class Explorer {
     );
     field.oninput = () =>
       this.choose({ ...this.values, [name]: scale ? scale.value(Number(field.value)) : field.value });
+    const zero = scale?.place(0) ?? NaN;
+    const mark = html("datalist", { id: `zero-${Math.random().toString(36).slice(2)}` });
+    if (scale && zero > 0 && zero < scale.last && scale.value(zero) === 0) {
+      mark.append(html("option", { value: zero })); // browsers draw a tick there
+      field.setAttribute("list", mark.id);
+    }
     const why = html("span", { class: "why", id: `why-${Math.random().toString(36).slice(2)}` });
     field.setAttribute("aria-describedby", why.id);
-    const row = html("label", {}, html("span", { class: "named" }, words, value), field, why);
+    const row = html("label", {}, html("span", { class: "named" }, words, value), field, mark, why);
     this.followers[name] = () => {
       const now = this.values[name],
         refusal = this.refusalsNow[name] ?? "";

@@ -262,12 +262,14 @@ export class Plane {
       svg("line", { class: "weights", x1: 40, y1: 200 }),
       svg("path", { class: "weights", d: "M-13,-7L2,0L-13,7Z" }),
     ]);
+    this.trails = [0, 1].map(() => svg("path", { class: "trail" }));
     this.output = svg("circle", { class: "output", r: 6 });
     this.element = svg("svg", { viewBox: "0 0 240 240", role: "img" });
     this.element.append(
       svg("path", { class: "axes", d: "M40,200H215M40,200V25" }),
       ...target(0, 190, 200),
       ...target(1, 40, 50),
+      ...this.trails,
       ...this.paths.flat(),
       this.output,
     );
@@ -278,8 +280,9 @@ export class Plane {
   /**
    * @param {number[][]} weights of both paths, in units of the teachers @param {number[]} gates
    * @param {number[]} colors the task whose colour each path has @param {string} words
+   * @param {number[][][]} before where each path has been lately
    */
-  at(weights, gates, colors, words) {
+  at(weights, gates, colors, words, before = [[], []]) {
     const place = (/** @type {number} */ x, /** @type {number} */ y) => [40 + 150 * x, 200 - 150 * y];
     let sum = [0, 0];
     const [one, other] = weights;
@@ -292,6 +295,11 @@ export class Plane {
       for (const [key, value] of Object.entries({ x2: x, y2: y, opacity })) line.setAttribute(key, value);
       tip.setAttribute("transform", `translate(${x} ${y}) rotate(${angle}) scale(${size})`);
       tip.setAttribute("opacity", opacity);
+      const way = [...before[path], weights[path]].map(([one, other]) =>
+        place(one, other).map((each) => each.toFixed(1)),
+      );
+      this.trails[path].setAttribute("d", `M${way.join("L")}`);
+      this.trails[path].setAttribute("class", `trail task-${colors[path]}`);
       for (const each of [line, tip])
         each.setAttribute("class", `weights task-${colors[path]}${same && path === 0 ? " under" : ""}`);
       sum = sum.map((each, d) => each + gates[path] * weights[path][d]);

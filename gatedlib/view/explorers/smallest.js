@@ -25,7 +25,9 @@ import {
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
 const EARLY = 3, // the switch that the last one is compared with, once first weights are forgotten
-  START = "Where it starts";
+  START = "Where it starts",
+  WHILE = 2, // time units over which the plane shows where paths have been
+  TRAIL = 60; // points of that
 
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
@@ -120,7 +122,12 @@ export default {
       const t = Math.min(run.steps - 1, Math.floor(time / dt + 1e-6)),
         task = letter(run.tasks[t]);
       for (const chart of charts) chart.at(time / duration);
-      const held = [0, 1].map((p) => [0, 1].map((m) => run.weights[2 * p + m][t] / teacher));
+      const heldAt = (/** @type {number} */ t) =>
+        [0, 1].map((p) => [0, 1].map((m) => run.weights[2 * p + m][t] / teacher));
+      const held = heldAt(t),
+        lately = Array.from({ length: TRAIL }, (_, n) =>
+          heldAt(Math.max(0, t - Math.round(((TRAIL - n) * WHILE) / TRAIL / dt))),
+        );
       const words =
         `The plane of the two tasks at time ${number(time)}: the weights of both paths, strong where the gate is open,` +
         ` and a dot for what the network computes. Task ${task} is on.`;
@@ -129,6 +136,7 @@ export default {
         run.gates.map((each) => each[t]),
         colors,
         words,
+        [0, 1].map((p) => lately.map((each) => each[p])),
       );
       transport.at(time, `time ${number(time)}, task ${task}`);
     };

@@ -22,9 +22,18 @@ export default {
       const frame = Math.round((time / end) * last);
       const said = runs.map((run, n) => {
         const error = output(run, frame).reduce((sum, each, d) => sum + (each - teachers[task][d] / size) ** 2, 0);
-        const held = run.weights[frame].map((path) => path.map((each) => each / size));
+        const heldAt = (/** @type {number} */ frame) =>
+          run.weights[frame].map((path) => path.map((each) => each / size));
+        const held = heldAt(frame),
+          sinceSwitch = Array.from({ length: frame }, (_, before) => heldAt(before));
         const words = `${run.name}: at ${number(Math.sqrt(error))} from task ${letter(task)}`;
-        planes[n].at(held, run.gates[frame], [0, 1], `${words}. Arrows are paths, strong where the gate is open.`);
+        planes[n].at(
+          held,
+          run.gates[frame],
+          [0, 1],
+          `${words}. Arrows are paths, strong where the gate is open.`,
+          [0, 1].map((p) => sinceSwitch.map((each) => each[p])),
+        );
         return words;
       });
       transport.at(time, `time ${number(time)}`);
