@@ -67,7 +67,7 @@ def bench(experiment: Experiment, seeds: int = 20) -> Explorer:
         ax.set(xlabel="time", ylabel=name, xlim=(0, float(results.time[-1])))
         plotting.shade_blocks(results, ax, names=False)
     alt = "Loss, and the gate of the task that is on beside the others, of one network over its whole run."
-    return Explorer("bench", {"values": values}, figure, alt, heights=(95, 150))
+    return Explorer("bench", {"values": values}, figure, alt, heights=(72, 121))
 
 
 def _settings_of(experiment: Experiment) -> dict[str, Any]:

@@ -62,7 +62,7 @@ export class Address {
       version = given.get(this.name);
     if (version !== String(this.version))
       throw new Refusal(
-        `This link was made for version ${quoted(version ?? "")} of what is shown here, and this is version ${this.version}, in which settings have other meanings`,
+        `This link was made for version “${quoted(version ?? "")}” of what is shown here, and this is version ${this.version}, in which settings have other meanings`,
       );
     const values = { ...this.first },
       kept = given.has("kept") ? { ...this.first } : null;

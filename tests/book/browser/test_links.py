@@ -71,8 +71,8 @@ def test_a_link_can_be_copied_from_a_server(browser, address):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ("regimes=2&strength=0", "was made for version 2 of what is shown here, and this is version 1"),
-        ("regimes=&strength=0", "was made for version  of what"),
+        ("regimes=2&strength=0", "was made for version “2” of what is shown here, and this is version 1"),
+        ("regimes=&strength=0", "was made for version “” of what"),
         ("regimes=1&speed=3", "a setting “speed”, and there is none of that name"),
         ("regimes=1&__proto__=3", "a setting “__proto__”"),
         ("regimes=1&strength=0.051", "strength = 0.051, and it goes from 0 to 1.5 in steps of 0.05"),
