@@ -33,7 +33,7 @@ TESTED := tests gatedlib book/gatedlib_book --doctest-modules --ignore tests/boo
 # Claims, chapters and pages ask for the same results; within one build, or one run of the tests, each is computed once.
 book test notebooks: export GATEDLIB_RESULTS := $(CURDIR)/.results
 
-.PHONY: help environment book html notebooks test checks browser quick unit lint claims lab serve matrix package lock benchmarks clean
+.PHONY: help environment book html pdf notebooks test checks browser quick unit lint claims lab serve matrix package lock benchmarks clean
 
 # What `make` alone makes.
 help: ## what can be made
@@ -53,6 +53,10 @@ html: environment
 	rm -rf _build
 	TQDM_DISABLE=1 $(JUPYTER_BOOK) build . --warningiserror --keep-going
 	@echo "Done. Open _build/html/index.html in a browser, or run: make serve"
+
+pdf: environment ## the built book as one PDF, _build/gatedlib.pdf (needs Chromium; two minutes)
+	@test -d _build/html || $(MAKE) --no-print-directory book
+	$(VENV)/bin/python .ci/pdf.py
 
 notebooks: environment ## run every cell of every chapter under nbval, twice
 	$(RUN) pytest -p tests.twice -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env $(CHAPTERS) -W default

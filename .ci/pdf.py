@@ -1,8 +1,7 @@
-"""The built book as one PDF, with bookmarks and page numbers: Chromium prints every page, pypdf joins what it prints."""
+"""The built book as one PDF, with bookmarks and page numbers: Chromium prints, pypdf joins what it prints."""
 
 import argparse
 import io
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from playwright.sync_api import Browser, sync_playwright
 from pypdf import PageObject, PdfReader, PdfWriter
-from pypdf.annotations import Link
 from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NullObject
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +18,7 @@ PAPER = {"format": "A4", "margin": {"top": "15mm", "bottom": "18mm", "left": "15
 
 LOOKS = """
 :is(.bd-header, .bd-sidebar, .bd-sidebar-secondary, .bd-header-article, .bd-footer, .prev-next-footer, .headerlink,
-    button.copybtn, button.enlarge, .scorecard-filters, .toggle-button, #pst-back-to-top, .skip-link, .explorer .bar) {
+    button.copybtn, button.enlarge, .scorecard-filters, .toggle-button, #pst-back-to-top, #jb-print-toc, .skip-link) {
   display: none !important;
 }
 :is(.bd-content, .bd-main, .bd-article-container, .bd-container, .bd-container__inner) {
@@ -31,6 +29,10 @@ article pre { white-space: pre-wrap !important; overflow-wrap: anywhere; font-si
 :is(figure, .cell_output img, .admonition, table.claim, tr) { break-inside: avoid; }
 :is(h1, h2, h3, h4, summary) { break-after: avoid; }
 article table { font-size: 8pt; }
+table.scorecard { display: table !important; width: 100%; font-size: 7pt !important; }
+table.scorecard tr { break-inside: auto; }
+table.scorecard td:first-child { min-width: 0 !important; width: 30%; }
+table.scorecard td:nth-child(3) { width: 52%; }
 article img { max-width: 100%; }
 """
 
@@ -38,6 +40,9 @@ PREPARE = """() => {
     delete document.documentElement.dataset.scripts                         // stills in the place of explorers
     for (const box of document.querySelectorAll('.toggle-hidden')) box.classList.remove('toggle-hidden')
     for (const box of document.querySelectorAll('.admonition details, details.toggle-details')) box.open = true
+    const article = document.querySelector('article'), wide = () => article.getBoundingClientRect().width
+    for (const table of article.querySelectorAll('table'))                  // paper cannot be scrolled
+        if (table.scrollWidth > wide()) table.style.zoom = wide() / table.scrollWidth
     return document.fonts.ready.then(() => true)
 }"""
 
@@ -51,8 +56,8 @@ def contents(toc: Path) -> list[tuple[str, list[str]]]:
 
 def printed(browser: Browser, html: Path, page: str) -> bytes:
     """One page of the book in print."""
-    tab = browser.new_page(color_scheme="light", viewport={"width": 718, "height": 1000})
-    tab.route("**/explorers.js", lambda route: route.abort())
+    tab = browser.new_page(color_scheme="light", viewport={"width": 680, "height": 1000})
+    tab.route("**/explorers.js*", lambda route: route.abort())
     tab.goto((html / f"{page}.html").as_uri(), wait_until="networkidle")
     tab.emulate_media(media="print", color_scheme="light")
     tab.add_style_tag(content=LOOKS)
@@ -98,10 +103,10 @@ def whole_book(html: Path, parts: list[tuple[str, list[str]]], file: Path) -> in
     for sheet, footer in zip(writer.pages, footers.pages, strict=True):
         sheet.merge_page(footer)
     for page, reader in readers.items():
-        for n, sheet in enumerate(reader.pages):
+        for n in range(len(reader.pages)):
             relink(writer, writer.pages[begins[page] + n], reader, page, begins, html)
     for caption, pages in parts:
-        part = writer.add_outline_item(caption, begins[pages[0]]) if caption else None
+        part = writer.add_outline_item(title=caption, page_number=begins[pages[0]]) if caption else None
         for page in pages:
             add_outline(writer, readers[page], readers[page].outline, begins[page], part)
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -126,10 +131,13 @@ def add_outline(writer: PdfWriter, reader: PdfReader, items: list[Any], begin: i
         if isinstance(item, list):
             add_outline(writer, reader, item, begin, last)
         else:
-            last = writer.add_outline_item(item.title, begin + reader.get_destination_page_number(item), parent)
+            number = begin + reader.get_destination_page_number(item)
+            last = writer.add_outline_item(title=item.title, page_number=number, parent=parent)
 
 
-def relink(writer: PdfWriter, sheet: PageObject, reader: PdfReader, page: str, begins: dict[str, int], html: Path) -> None:
+def relink(
+    writer: PdfWriter, sheet: PageObject, reader: PdfReader, page: str, begins: dict[str, int], html: Path
+) -> None:
     """Let links within the book lead to its pages here; what leads to a file that is not here leads nowhere."""
     named, kept = reader.named_destinations, ArrayObject()
     for reference in sheet.get("/Annots", []):
@@ -142,13 +150,19 @@ def relink(writer: PdfWriter, sheet: PageObject, reader: PdfReader, page: str, b
         goal = None
         if isinstance(target, str):
             path = Path(unquote(urlsplit(target).path))
-            name = path.relative_to(html.resolve()).with_suffix("").as_posix() if path.is_relative_to(html.resolve()) else ""
+            name = (
+                path.relative_to(html.resolve()).with_suffix("").as_posix()
+                if path.is_relative_to(html.resolve())
+                else ""
+            )
             goal = begins.get(name)
         elif isinstance(place, str) and place in named:
             goal = begins[page] + reader.get_destination_page_number(named[place])
         if goal is None:
             continue
-        link = DictionaryObject({NameObject(key): note[key] for key in ("/Type", "/Subtype", "/Rect", "/Border") if key in note})
+        link = DictionaryObject(
+            {NameObject(key): note[key] for key in ("/Type", "/Subtype", "/Rect", "/Border") if key in note}
+        )
         at = writer.pages[goal].indirect_reference
         link[NameObject("/Dest")] = ArrayObject([at, NameObject("/XYZ"), NullObject(), NullObject(), FloatObject(0)])
         kept.append(writer._add_object(link))

@@ -7,7 +7,10 @@ import { Bars, Chart, html, letter, linear, number } from "./parts.js";
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
 const CRITERION = 0.02,
-  SHOWN = 0.3; // of the loss, and the time that is shown of one time unit
+  SHOWN = 0.3, // of the loss, and the time that is shown of one time unit
+  PASSES = 6; // of a gate through zero in that time, from which on it hovers there
+const TEETH =
+  " A gate hovers at zero: below it the pull upwards acts, above it not, and the loss gets small teeth from step to step.";
 
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
@@ -28,6 +31,16 @@ export default {
     const bars = new Bars("gates", "Gates (bars), asked for (rings)", names, [-0.6, 1.6]);
     const asked = (/** @type {Values} */ values) => names.map((name) => values[name]);
 
+    /** Whether a gate passes zero again and again. @param {import("./model.js").Run} run */
+    const hovers = ({ gates }) => {
+      const shown = stepsOf(SHOWN, flow.dt);
+      return gates.some((gate) => {
+        let passes = 0;
+        for (let t = 1; t < shown; t++) if (gate[t] < 0 !== gate[t - 1] < 0) passes++;
+        return passes >= PASSES;
+      });
+    };
+
     const update = (/** @type {Values} */ values) => {
       const weights = asked(values);
       const target = start.targets[0].map((row, r) =>
@@ -46,7 +59,8 @@ export default {
         : Math.abs(sum - 1) > 0.015 // a third each is rounded
           ? ` The shares add up to ${number(sum)}, not 1.`
           : "";
-      const told = `With gates alone the loss ${when(alone.loss)}; with weights too it ${when(both.loss)}.${outside}`;
+      const teeth = [alone, both].some((run) => hovers(run)) ? TEETH : "";
+      const told = `With gates alone the loss ${when(alone.loss)}; with weights too it ${when(both.loss)}.${outside}${teeth}`;
       const gates = alone.final.subarray(alone.final.length - names.length);
       loss.draw(
         [alone, both].map((run) => run.loss.subarray(0, stepsOf(SHOWN, flow.dt))),
