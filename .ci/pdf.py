@@ -104,7 +104,7 @@ def whole_book(html: Path, parts: list[tuple[str, list[str]]], file: Path) -> in
         sheet.merge_page(footer)
     for page, reader in readers.items():
         for n in range(len(reader.pages)):
-            relink(writer, writer.pages[begins[page] + n], reader, page, begins, html)
+            relink(writer, writer.pages[begins[page] + n], page, readers, begins)
     for caption, pages in parts:
         part = writer.add_outline_item(title=caption, page_number=begins[pages[0]]) if caption else None
         for page in pages:
@@ -136,35 +136,31 @@ def add_outline(writer: PdfWriter, reader: PdfReader, items: list[Any], begin: i
 
 
 def relink(
-    writer: PdfWriter, sheet: PageObject, reader: PdfReader, page: str, begins: dict[str, int], html: Path
+    writer: PdfWriter, sheet: PageObject, page: str, readers: dict[str, PdfReader], begins: dict[str, int]
 ) -> None:
-    """Let links within the book lead to its pages here; what leads to a file that is not here leads nowhere."""
-    named, kept = reader.named_destinations, ArrayObject()
+    """Let links within the book lead to their places here; what leads to a file that is not here leads nowhere."""
+    kept = ArrayObject()
     for reference in sheet.get("/Annots", []):
         note = reference.get_object()
         action = note.get("/A", DictionaryObject()).get_object()
-        target, place = action.get("/URI"), note.get("/Dest", action.get("/D"))
-        if isinstance(target, str) and not target.startswith("file:"):
+        address = str(action.get("/URI", ""))
+        if address and not address.startswith("file:"):
             kept.append(reference)
             continue
-        goal = None
-        if isinstance(target, str):
-            path = Path(unquote(urlsplit(target).path))
-            name = (
-                path.relative_to(html.resolve()).with_suffix("").as_posix()
-                if path.is_relative_to(html.resolve())
-                else ""
-            )
-            goal = begins.get(name)
-        elif isinstance(place, str) and place in named:
-            goal = begins[page] + reader.get_destination_page_number(named[place])
-        if goal is None:
+        goal, anchor = page, str(note.get("/Dest", action.get("/D", ""))).removeprefix("/")
+        if address:
+            parts = urlsplit(address)
+            goal, anchor = "/".join(Path(unquote(parts.path)).with_suffix("").parts[-2:]), unquote(parts.fragment)
+        if goal not in readers:
             continue
-        link = DictionaryObject(
-            {NameObject(key): note[key] for key in ("/Type", "/Subtype", "/Rect", "/Border") if key in note}
-        )
-        at = writer.pages[goal].indirect_reference
-        link[NameObject("/Dest")] = ArrayObject([at, NameObject("/XYZ"), NullObject(), NullObject(), FloatObject(0)])
+        number, top = begins[goal], NullObject()
+        place = readers[goal].named_destinations.get(f"/{anchor}")
+        if place is not None:
+            number, top = number + readers[goal].get_destination_page_number(place), place.top or NullObject()
+        looks = [key for key in ("/Type", "/Subtype", "/Rect", "/Border") if key in note]
+        link = DictionaryObject({NameObject(key): note[key] for key in looks})
+        at = writer.pages[number].indirect_reference
+        link[NameObject("/Dest")] = ArrayObject([at, NameObject("/XYZ"), NullObject(), top, FloatObject(0)])
         kept.append(writer._add_object(link))
     if "/Annots" in sheet:
         sheet[NameObject("/Annots")] = kept
