@@ -1,17 +1,22 @@
 """What a link to a page looks like where people share links, and what reference managers read off it.
 
-Title, description and picture are those of sphinxext-opengraph. Their addresses must be whole: they are given where the
-address of the repository is known (see launch.py), from which that of the site follows. Citation tags are here.
+Where links are shared, a page has the title and the picture that sphinxext-opengraph gives it. Their addresses must be
+whole, so this is for where the address of the repository is known (see launch.py), from which that of the site follows.
+Descriptions and citation tags are here: the extension takes the beginning of a page with its tables and formulas.
 """
 
 import html
+import itertools
 import os
+import re
 from pathlib import Path
 
 import yaml
+from docutils import nodes
 from launch import repository
 
 ROOT = Path(__file__).parent.parent
+LONGEST, FORMULA = 250, "\0"
 
 
 def tags(title, book, work, released, paper):
@@ -36,14 +41,43 @@ def tags(title, book, work, released, paper):
     return "".join(f'\n<meta name="{name}" content="{html.escape(content)}" />' for name, content in pairs)
 
 
+def description(doctree, otherwise):
+    """The first sentences of a page that are words alone, of at most 250 letters."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        if any(isinstance(above, nodes.table | nodes.Admonition | nodes.figure) for above in parents(paragraph)):
+            continue
+        copy = paragraph.deepcopy()
+        for formula in list(copy.findall(nodes.math)):
+            formula.replace_self(nodes.Text(FORMULA))
+        sentences = re.split(r"(?<=[.?!:]) ", " ".join(copy.astext().split()))
+        told = ""
+        for sentence in itertools.takewhile(lambda sentence: FORMULA not in sentence, sentences):
+            if len(told) + len(sentence) > LONGEST and told:
+                break
+            told = f"{told} {sentence}".strip()
+        if len(told) > 30:
+            return told
+    return otherwise
+
+
+def parents(node):
+    """All that a node stands in."""
+    while node.parent is not None:
+        node = node.parent
+        yield node
+
+
 def add_tags(app, pagename, templatename, context, doctree):
     """Put them into the head of every page of the book."""
     if doctree is None:
         return
     work = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    title = app.env.titles[pagename].astext()
-    made = tags(title, app.config.html_title, work, work["date-released"], work["preferred-citation"])
-    context["metatags"] = context.get("metatags", "") + made
+    title, book = app.env.titles[pagename].astext(), app.config.html_title
+    told = html.escape(description(doctree, f"{title}, a page of {book}"))
+    made = tags(title, book, work, work["date-released"], work["preferred-citation"])
+    context["metatags"] = f'{context.get("metatags", "")}\n<meta name="description" content="{told}" />{made}\n'
+    shared = {"og:description": told} if app.config.ogp_site_url else {"ogp_disable": ""}
+    context["meta"] = {**(context.get("meta") or {}), **shared}
 
 
 def know_the_site(app, config):
@@ -54,8 +88,8 @@ def know_the_site(app, config):
 
 
 def setup(app):
-    """Before sphinxext-opengraph reads its settings, and after it has written its tags."""
+    """Before sphinxext-opengraph writes its tags."""
     app.setup_extension("sphinxext.opengraph")
     app.connect("config-inited", know_the_site)
-    app.connect("html-page-context", add_tags, priority=800)
+    app.connect("html-page-context", add_tags, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -60,6 +60,10 @@ def test_chapters_can_be_opened_elsewhere_where_the_address_is_known(tmp_path):
     assert "https://mybinder.org/v2/gh/someone/flexible-book/HEAD?urlpath=lab/tree/book/model.ipynb" in page
     assert "https://colab.research.google.com/github/someone/flexible-book/blob/colab/model.ipynb" in page
     assert "mybinder" not in (tmp_path / "html" / "index.html").read_text()  # not a notebook
+    shared = dict(re.findall(r'<meta property="(og:[\w:]+)" content="([^"]*)"', page))
+    assert shared["og:title"] == "The model"
+    assert shared["og:url"] == "https://someone.github.io/flexible-book/book/model.html"
+    assert f'<meta name="description" content="{shared["og:description"]}"' in page
     there = nbformat.read(tmp_path / "html" / "colab" / "model.ipynb", 4)
     nbformat.validate(there)
     assert there.cells[0].source == f'%pip install --quiet "gatedlib[all] @ git+{ADDRESS}"'

@@ -137,6 +137,60 @@ def test_links_within_the_book_lead_somewhere(as_written, address):
             assert (BOOK / target.removeprefix(address).split("#")[0].split("?")[0].lstrip("/")).exists(), target
 
 
+def test_every_page_says_what_it_is_about_to_search_engines_and_reference_managers():
+    told = {}
+    for name in PAGES:
+        page = (BOOK / "book" / f"{name}.html").read_text(encoding="utf-8")
+        tags = dict(re.findall(r'<meta name="(\w+)" content="([^"]*)"', page))
+        told[name] = tags["description"]
+        assert 20 < len(told[name]) < 300, name
+        assert not re.search(r"[\\$<>{}]|&lt;|\.\.\.$", told[name]), told[name]
+        assert tags["citation_title"] in page.split("<title>")[1].split("</title>")[0].replace("&#39;", "'"), name
+        assert tags["citation_reference"].startswith("citation_title=Flexible task abstractions emerge")
+        assert "og:image" not in page  # whose address must be whole, and is not known here
+    assert len(set(told.values())) == len(told)
+
+
+def test_a_picture_is_as_large_as_the_window_or_as_it_is(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 700})
+    page.goto(f"{address}/book/dynamics.html")
+    page.locator("#fig-dynamics > img").click()
+    large = page.locator("dialog.enlarged img")
+    box = large.bounding_box()
+    assert box["width"] > 1200
+    assert box["y"] + box["height"] <= 700
+    page.get_by_role("button", name="Full size").click()
+    assert large.bounding_box()["height"] > 700
+    page.get_by_role("button", name="Fit to the window").click()
+    assert large.bounding_box() == box
+    page.keyboard.press("Escape")
+    page.locator("#fig-dynamics button.enlarge").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.locator("#fig-dynamics button.enlarge").bounding_box()["height"] > 20  # who comes by keyboard sees it
+    page.close()
+
+
+ENDS = """() => [...document.querySelectorAll('article .unbroken')].map(each => {
+    const last = each.lastChild, formula = each.querySelector('mjx-container')
+    if (last.nodeType !== Node.TEXT_NODE) return [0, 0]
+    const range = document.createRange()
+    range.selectNodeContents(last)
+    return [range.getBoundingClientRect().left, formula.getBoundingClientRect().right]
+})"""
+
+
+def test_punctuation_stays_with_its_formula(browser, address):
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{address}/book/emergence.html", wait_until="networkidle")
+    for width in (360, 500, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        ends = page.evaluate(ENDS)
+        assert len(ends) > 15
+        assert all(abs(left - right) < 3 for left, right in ends), width
+    page.close()
+
+
 def test_a_word_can_be_searched_for(browser, address):
     page = browser.new_page()
     page.goto(f"{address}/search.html?q=hyperbolic")
