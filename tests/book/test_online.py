@@ -25,7 +25,7 @@ CONFIG = """
 import sys
 
 sys.path.insert(0, {extensions!r})
-extensions = ["myst_nb", "launch"]
+extensions = ["myst_nb", "sharing", "launch"]
 html_theme = "sphinx_book_theme"
 nb_execution_mode = "off"
 """
