@@ -29,7 +29,8 @@ name   value
 tau_w  1.3
 ====== =====
 RST
-venv/bin/python -m sphinx -q . out 2>said
+mkdir pages && mv conf.py index.rst pages
+venv/bin/python -m sphinx -q pages out 2>said
 venv/bin/python - <<'PY'
 import re
 from importlib.metadata import version
