@@ -12,23 +12,11 @@ import { csvOf, download, svgOf } from "./save.js";
 import { crossing, ratchet, spreading } from "./theory.js";
 import { Background } from "./worker.js";
 
-/**
- * @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values
- */
+/** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
 const HELPERS = [
-  ...[
-    alignment,
-    alignmentOfUnits,
-    assignment,
-    cosines,
-    learn,
-    learnTwoLayers,
-    productsOfRows,
-    randomNumbers,
-    recoveries,
-  ],
-  ...[seeSample, unitsAsPaths],
+  ...[alignment, alignmentOfUnits, assignment, cosines, productsOfRows, unitsAsPaths],
+  ...[learn, learnTwoLayers, randomNumbers, recoveries, seeSample],
   ...[crossingOf, drawn, network, orthonormal, samplesOf, squaredDistance, startOf, crossing, ratchet, spreading],
 ];
 const MOST_WORKERS = 8,
@@ -130,7 +118,7 @@ function controlsOf(values) {
     },
     criterion: {
       words: "Recovered below",
-      scale: linear(0.05, 1, 0.05),
+      scale: linear(0.05, 0.95, 0.05),
       told: (v) => `${two(v)} of the first loss`,
       fold: networks,
     },
@@ -242,7 +230,7 @@ export default {
       [runs.kept, runs.now] = [kept, now];
       self.busy = true;
       stop.disabled = false;
-      self.runs = runs;
+      Object.assign(self, { runs, workers });
       timer = setTimeout(work, charts.now ? PAUSE : 0);
       return self.status.textContent || "Learning …";
     };

@@ -130,12 +130,16 @@ export function planOf(settings) {
   };
 }
 
-/** A number as a message of the library has it, with three digits. @param {number} value */
-const short = (value) => String(Number(value.toPrecision(3)));
+/** A number as a message of the library has it, with a few digits. @param {number} value @param {number} digits */
+const short = (value, digits = 3) => String(Number(value.toPrecision(digits)));
+
+/** A number as Python writes it where it is no whole one by its kind. @param {number} value */
+const asFloat = (value) => (Number.isInteger(value) ? `${value}.0` : String(value));
 
 /** What the library would say of settings that it refuses, by the name of the control. @param {Settings} settings */
 export function refusalsOf(settings) {
-  const { tasks, d_in, d_out, dt, tau_c, b, norm, student, curriculum, network, seeds } = settings;
+  const { tasks, d_in, d_out, dt, tau_c, b, norm, student, curriculum, block_length, duration, network, seeds } =
+    settings;
   const refusals = /** @type {Record<string, string>} */ ({});
   const needed = tasks * d_out;
   if (d_in < needed)
@@ -146,14 +150,35 @@ export function refusalsOf(settings) {
     longest = (2 * tau_c) / stiffness;
   if (dt >= longest)
     refusals.dt = `dt = ${dt}: gates under these penalties are stable only for dt < 2 tau_c / stiffness = ${short(longest)}. Reduce dt, weaken the penalty, or slow the gates.`;
+  const lengths = /** @type {[string, string, number][]} */ ([]); // control, name in the library, length
   if (curriculum === "a round of your own") {
     const round = roundOf(settings.round, tasks);
     if (!round)
       refusals.round = `Name every task from A to ${"ABCDE"[tasks - 1]}, each with a length, such as A1 B0.5.`;
-    const odd = round?.find(([, length]) => Math.abs(length / dt - Math.round(length / dt)) > 1e-6 * (length / dt));
-    if (odd)
-      refusals.round = `block_length = ${odd[1]} with dt = ${dt}: it must be a whole number of steps, this one has ${Number((odd[1] / dt).toPrecision(6))}. Use ${[Math.floor(odd[1] / dt), Math.floor(odd[1] / dt) + 1].map((n) => Number((Math.max(1, n) * dt).toPrecision(6))).join(" or ")}, or another dt.`;
+    for (const [, length] of round ?? []) lengths.push(["round", "block_length", length]);
+  } else if (curriculum === "at random moments") {
+    if (block_length < dt)
+      refusals.block_length = `mean_length = ${block_length}: must be at least one step, dt = ${dt}. Use a longer one, or a shorter dt.`;
+    lengths.push(["duration", "duration", duration]);
+  } else {
+    lengths.push(["block_length", "block_length", block_length]);
+    if (curriculum === "the last one rare") lengths.push(["rare", "block_length", settings.rare]);
+    else if (curriculum === "in turn") lengths.push(["duration", "duration", duration]);
+    else for (const share of [PRACTICE, 1 - PRACTICE]) lengths.push(["duration", "duration", share * duration]);
   }
+  for (const [control, name, length] of lengths) {
+    const steps = length / dt,
+      whole = Math.round(steps) >= 1 && Math.abs(steps - Math.round(steps)) <= 1e-6 * Math.round(steps);
+    const nearest = [...new Set([Math.max(1, Math.floor(steps)), Math.floor(steps) + 1])];
+    if (!whole)
+      refusals[control] ??=
+        `${name} = ${asFloat(length)} with dt = ${dt}: it must be a whole number of steps, this one has ${short(steps, 6)}. Use ${nearest.map((n) => short(n * dt, 6)).join(" or ")}, or another dt.`;
+  }
+  const mixed = curriculum === "practice, then mixtures",
+    theta = criterionOf(settings);
+  const silent = ((mixed ? (1 + settings.correlation) / 2 : 1) * d_out * scaleOf(settings) ** 2) / 2;
+  if (theta >= silent)
+    refusals.criterion = `theta = ${theta}: giving no answer at all has a loss of ${short(silent)} on one of the tasks, which would count as recovered. Use a criterion of this task's own scale, such as ${short(0.4 * silent, 2)}.`;
   if (network >= seeds) refusals.network = `There are ${seeds} networks, counted from 0.`;
   return refusals;
 }

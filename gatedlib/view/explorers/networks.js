@@ -12,7 +12,7 @@ import { crossing, ratchet, spreading } from "./theory.js";
  * @typedef {{teachers: number[][][], weights: number[][][], gates: number[][]}} Drawn whole matrices:
  *   teachers (task, out, in), weights (path, out, in), of two layers (1, hidden, in), gates (unit, 1 or out)
  * @typedef {{seed: number, failed: boolean, recoveries: number[], on: Float32Array, off: Float32Array,
- *   apart: Float32Array, aligned: number, zero: number, specialized: number,
+ *   apart: Float32Array, aligned: number, specialized: number,
  *   ratchet: {zero: number, specialized: number} | null, crossing: number | null,
  *   loss: Float64Array | null, gates: Float32Array[]}} Network
  *   `on`: the gate that serves the task that is on, `off`: the mean of the others, `apart`: how far paths are apart,
@@ -135,10 +135,9 @@ export function network(plan, seed, looked) {
   const frames = /** @type {Float32Array[]} */ ([]),
     hidden = /** @type {Float32Array[]} */ ([]),
     apart = /** @type {number[]} */ ([]);
-  let [zero, specialized] = [Infinity, Infinity];
+  let specialized = Infinity;
   /** @type {import("./model.js").Watch} */
   const watch = (t, w, c) => {
-    if (start && zero === Infinity) for (const gate of c) if (gate <= 0) zero = t * dt;
     if (t % every !== 0) return;
     frames.push(Float32Array.from(c));
     // which path serves which task is found over the last tenth, as the library does
@@ -208,7 +207,9 @@ export function network(plan, seed, looked) {
   const spare =
     O === 1 ? [...whole.gates.keys()].filter((path) => !serving.flat().includes(path)).map((path) => [path]) : [];
   const failed = !(loss[loss.length - 1] < 1e12);
-  const begins = start?.gates.every(([gate]) => gate >= 0) && plan.block !== null;
+  // the ratchet begins with gates of which none is below zero, and one is open
+  const first = whole.gates.map(([gate]) => gate);
+  const begins = plan.block !== null && Math.min(...first) >= 0 && Math.max(...first) > 0;
   return {
     seed,
     failed,
@@ -217,7 +218,6 @@ export function network(plan, seed, looked) {
     off,
     apart: Float32Array.from(apart),
     aligned,
-    zero,
     specialized,
     ratchet:
       start && begins

@@ -43,11 +43,12 @@ export class Run {
     this.done = false;
   }
 
-  /** What is looked at, and of those that did not fail. */
+  /** The network that is looked at, once it has learned. */
   get one() {
     return this.networks.find(({ seed, loss }) => seed === this.values.network && loss);
   }
 
+  /** Those whose numbers stayed within bounds. */
   get whole() {
     return this.networks.filter(({ failed }) => !failed);
   }

@@ -35,7 +35,8 @@ def bench(browser):
     page = opened(browser, "bench", **SCREENS["desktop"])
 
     def ask(settings=""):
-        page.evaluate("hash => { location.hash = hash }", f"#bench=1&{settings}" if settings else "#bench=1")
+        page.locator(".explorer .reset").click()  # the address may be the same, and the settings others
+        page.evaluate("hash => { location.hash = '#bench=1'; location.hash = hash }", f"#bench=1&{settings}")
         page.wait_for_timeout(50)
         settled(page)
         assert page.locator(".explorer .refused").inner_text() == ""
@@ -140,13 +141,41 @@ def test_the_whole_code_runs_for_one_setting_and_for_two(bench, capsys):
         ("student=a+gate+per+path+and+output&b=10", "dt"),
         ("student=two+layers&norm=2&b=50&dt=0.005", "dt"),
         ("curriculum=a+round+of+your+own&round=A1+B0.3333", "round"),
+        ("curriculum=practice,+then+mixtures&criterion=0.5&duration=1&dt=0.005&block_length=0.25&seeds=2", "criterion"),
     ],
 )
 def test_what_the_library_refuses_is_refused_in_its_words(bench, asked, control):
     page = bench(asked)
+    require_same_refusal(page, control)
+
+
+@pytest.mark.parametrize(
+    ("settings", "control"),
+    [
+        ({"dt": 0.02, "block_length": 0.05}, "block_length"),
+        ({"dt": 0.02, "curriculum": "the last one rare", "rare": 0.05}, "rare"),
+        ({"dt": 0.3, "block_length": 0.3, "duration": 1}, "duration"),
+        ({"dt": 0.3, "block_length": 0.3, "duration": 2, "curriculum": "practice, then mixtures"}, "duration"),
+        ({"dt": 0.1, "curriculum": "at random moments", "block_length": 0.05}, "block_length"),
+        ({"dt": 0.3, "curriculum": "at random moments", "duration": 2}, "duration"),
+    ],
+)
+def test_lengths_that_are_no_whole_number_of_steps_are_refused_as_in_the_library(bench, settings, control):
+    """Of an experiment with a step that the bench itself does not offer."""
+    page = bench()
+    choose = (
+        "more => { const all = document.querySelector('.explorer').explorer; all.choose({ ...all.values, ...more }) }"
+    )
+    page.evaluate(choose, {"tau_c": 10, "b": 0.1, **settings})
+    drawn(page)
+    require_same_refusal(page, control)
+
+
+def require_same_refusal(page, control):
     refused = page.locator(f".explorer label:has([data-setting={control}]) .why").text_content()
-    with pytest.raises(ValueError, match="block_length" if control == "round" else control) as refusal:
-        experiment_of(page)
+    code = page.locator(".explorer .source").text_content()
+    with pytest.raises(ValueError, match=r"\w = \d") as refusal:
+        exec(code, {}) if control == "criterion" else experiment_of(page)
     assert refused == str(refusal.value)
     assert refused in page.locator(".explorer .status").inner_text()
     assert page.locator(f"[data-setting={control}]").get_attribute("aria-invalid") == "true"
@@ -193,6 +222,8 @@ def test_every_control_changes_the_code_or_what_is_looked_at(bench):
 def test_two_settings_stand_side_by_side_on_the_same_axes(bench):
     page = bench("duration=3&seeds=3")
     assert page.locator(".explorer .panel").count() == 6
+    at_work = "document.querySelector('.explorer').explorer.workers.filter(each => each.worker).length"
+    assert page.evaluate(at_work) == page.evaluate("Math.min(navigator.hardwareConcurrency, 3)")
     page.locator(".explorer .keep").click()
     slider = page.locator("[data-setting=length]")
     slider.focus()
