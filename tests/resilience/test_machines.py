@@ -284,7 +284,8 @@ def built(folder, source, **settings):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "_config.yml", folder)
     shutil.copy(ROOT / "book" / "references.bib", folder / "book")
-    shutil.copy(ROOT / "README.md", folder)
+    for name in ("README.md", "CITATION.cff"):
+        shutil.copy(ROOT / name, folder)
     (folder / "notes.d").mkdir()
     (folder / "notes.d" / "stray.md").write_text("no title", encoding="utf-8")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n", encoding="utf-8")
