@@ -18,7 +18,7 @@ from tests.examples import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-CHAPTERS = {"model": "gates_by_hand", "reduction": "switch"}
+CHAPTERS = {"model": "gates_by_hand", "reduction": "switch", "bench": "bench"}
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
 
 
@@ -96,11 +96,13 @@ def test_a_chapter_runs_and_its_explorer_moves_while_the_kernel_is_idle(browser,
     page.wait_for_selector(IDLE)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert page.locator(".explorer").count() == 1
+    page.wait_for_selector(".explorer:not([aria-busy=true])")
+    assert page.locator(".explorer .link").count() == 0  # the address is JupyterLab's
     assert not page.locator(".jp-OutputArea-child:has(img.still)").is_visible()
     explorer = page.locator(".explorer")
     explorer.scroll_into_view_if_needed()
     before, messages = explorer.locator(".plots").inner_html(), len(sent)
-    slider = explorer.locator("input[type=range]").first
+    slider = explorer.locator("input[type=range]:visible").last
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + box["height"] / 2)
