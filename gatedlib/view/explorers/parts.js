@@ -252,8 +252,8 @@ export class Gates extends Chart {
 
 /** The plane of two teachers: what each path holds, as strong as its gate is open, and what they add up to. */
 export class Plane {
-  /** @param {Node | string} title */
-  constructor(title) {
+  /** @param {Node | string} title @param {string} lately what the dotted lines are, where paths are drawn with their past */
+  constructor(title, lately = "") {
     const target = (/** @type {number} */ task, /** @type {number} */ x, /** @type {number} */ y) => [
       svg("circle", { class: `target task-${task}`, cx: x, cy: y, r: 9 }),
       svg("text", { class: `task-${task}`, x: x + (task ? 14 : 0), y: y + (task ? 5 : 24) }, `task ${letter(task)}`),
@@ -274,7 +274,8 @@ export class Plane {
       this.output,
     );
     this.panel = html("div", { class: "panel plane", "data-panel": "plane" });
-    this.panel.append(html("div", { class: "title" }, title), this.element);
+    const key = lately ? [html("span", { class: "key muted dotted" }, lately)] : [];
+    this.panel.append(html("div", { class: "title" }, html("span", {}, title), ...key), this.element);
   }
 
   /**

@@ -50,7 +50,7 @@ export default {
       { style: "ink" },
     ]);
     const charts = conserved ? [loss, opening, kept] : [loss, opening];
-    const plane = new Plane("What the paths hold");
+    const plane = new Plane("What the paths hold", "lately");
 
     /** @type {import("./model.js").Run} */
     let run,

@@ -12,7 +12,7 @@ export default {
     const last = times.length - 1,
       end = times[last];
     const size = Math.hypot(teachers[0][0], teachers[0][1]);
-    const planes = runs.map(({ name }) => new Plane(name));
+    const planes = runs.map(({ name }) => new Plane(name, "since the switch"));
 
     /** Where the output is, in units of the teachers. @param {any} run @param {number} frame */
     const output = (run, frame) =>

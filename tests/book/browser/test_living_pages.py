@@ -315,6 +315,27 @@ def test_the_surprise_in_the_page_is_that_of_the_library(browser, preset):
     page.context.close()
 
 
+ARROWS_AND_TRAILS = """time => {
+    document.querySelector('.explorer').explorer.transport.show(time)
+    const ends = (name, read) => [...document.querySelectorAll(`.explorer .plane ${name}`)].map(read)
+    return [
+        ends('line.weights', each => ['x2', 'y2'].map(key => Number(each.getAttribute(key)))),
+        ends('.trail', each => each.getAttribute('d').slice(1).split('L').map(place => place.split(',').map(Number))),
+    ]
+}"""
+
+
+def test_the_plane_shows_where_paths_have_been(browser):
+    page = opened(browser, "intro", **SCREENS["phone"])
+    before, _ = page.evaluate(ARROWS_AND_TRAILS, 2.6)
+    now, trails = page.evaluate(ARROWS_AND_TRAILS, 4.6)
+    for path in (0, 1):
+        assert math.dist(before[path], now[path]) > 5
+        np.testing.assert_allclose(trails[path][0], before[path], atol=0.06)
+        np.testing.assert_allclose(trails[path][-1], now[path], atol=0.06)
+    page.context.close()
+
+
 @pytest.mark.parametrize("preset", ["flexible", "forgetful", "blocks too short", "no bound"])
 def test_presets_are_what_they_are_called(browser, preset):
     page = opened(browser, "intro", **SCREENS["desktop"])
