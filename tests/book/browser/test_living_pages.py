@@ -336,6 +336,20 @@ def test_the_plane_shows_where_paths_have_been(browser):
     page.context.close()
 
 
+def test_zero_is_marked_and_reached_by_keyboard(browser):
+    page = opened(browser, "model", **SCREENS["desktop"])
+    slider = page.locator(".explorer input[data-setting=first]")
+    mark = slider.evaluate("each => Number(each.list.options[0].value)")
+    slider.focus()
+    page.keyboard.press("Home")
+    for _ in range(mark):
+        page.keyboard.press("ArrowRight")
+    settled(page)
+    assert page.evaluate("document.querySelector('.explorer').explorer.values.first") == 0
+    assert slider.get_attribute("aria-valuetext") == "0.00"
+    page.context.close()
+
+
 @pytest.mark.parametrize("preset", ["flexible", "forgetful", "blocks too short", "no bound"])
 def test_presets_are_what_they_are_called(browser, preset):
     page = opened(browser, "intro", **SCREENS["desktop"])
