@@ -1,16 +1,15 @@
 // @ts-check
 /** Compose a task: a mixture of trained ones, met by gates alone and by gates and weights. */
 import { Explorer, filled } from "./explorer.js";
-import { learn, stepsOf } from "./model.js";
-import { Bars, Chart, html, letter, linear, number } from "./parts.js";
+import { countTurns, learn, stepsOf } from "./model.js";
+import { Bars, COARSE, Chart, html, letter, linear, number } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model @typedef {import("./parts.js").Values} Values */
 
 const CRITERION = 0.02,
   SHOWN = 0.3, // of the loss, and the time that is shown of one time unit
-  PASSES = 6; // of a gate through zero in that time, from which on it hovers there
-const TEETH =
-  " A gate hovers at zero: below it the pull upwards acts, above it not, and the loss gets small teeth from step to step.";
+  SEEN = 1 / 340, // of the chart's height: half a pixel
+  TEETH = 6; // turns of the loss from which on they are mentioned
 
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
@@ -31,14 +30,23 @@ export default {
     const bars = new Bars("gates", "Gates (bars), asked for (rings)", names, [-0.6, 1.6]);
     const asked = (/** @type {Values} */ values) => names.map((name) => values[name]);
 
-    /** Whether a gate passes zero again and again. @param {import("./model.js").Run} run */
-    const hovers = ({ gates }) => {
+    /**
+     * Why the loss goes up and down from step to step where that is seen, else nothing.
+     * @param {import("./model.js").Run[]} runs @param {number} top of the chart
+     */
+    const teeth = (runs, top) => {
       const shown = stepsOf(SHOWN, flow.dt);
-      return gates.some((gate) => {
-        let passes = 0;
-        for (let t = 1; t < shown; t++) if (gate[t] < 0 !== gate[t - 1] < 0) passes++;
-        return passes >= PASSES;
-      });
+      const seen = runs.filter(({ loss }) => countTurns(loss.subarray(0, shown), SEEN * top) >= TEETH);
+      if (seen.length === 0) return "";
+      const crossing = seen.every(({ gates }) =>
+        gates.some((gate) => {
+          let times = 0;
+          for (let t = 1; t < shown; t++) if (gate[t] < 0 !== gate[t - 1] < 0) times++;
+          return times >= TEETH;
+        }),
+      );
+      const how = crossing ? ", and carry a gate across zero and back, where the push of penalties jumps" : "";
+      return ` The loss has teeth: ${COARSE}${how}.`;
     };
 
     const update = (/** @type {Values} */ values) => {
@@ -59,12 +67,12 @@ export default {
         : Math.abs(sum - 1) > 0.015 // a third each is rounded
           ? ` The shares add up to ${number(sum)}, not 1.`
           : "";
-      const teeth = [alone, both].some((run) => hovers(run)) ? TEETH : "";
-      const told = `With gates alone the loss ${when(alone.loss)}; with weights too it ${when(both.loss)}.${outside}${teeth}`;
+      const top = Math.max(0.1, Math.ceil(10 * Math.max(alone.loss[0], both.loss[0])) / 10);
+      const told = `With gates alone the loss ${when(alone.loss)}; with weights too it ${when(both.loss)}.${outside}${teeth([alone, both], top)}`;
       const gates = alone.final.subarray(alone.final.length - names.length);
       loss.draw(
         [alone, both].map((run) => run.loss.subarray(0, stepsOf(SHOWN, flow.dt))),
-        [0, Math.max(0.1, Math.ceil(10 * Math.max(alone.loss[0], both.loss[0])) / 10)],
+        [0, top],
         {
           words: `Loss after the switch to the new task. ${told}`,
           ends: ["the switch", "time", String(SHOWN)],

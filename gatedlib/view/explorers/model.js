@@ -210,6 +210,19 @@ export function recoveries(loss, tasks, dt, criterion = 0.1, edges = boundaries(
 }
 
 /**
+ * How often a series jumps one way and at the next step the other way.
+ * @param {ArrayLike<number>} values @param {number} least of both jumps @param {number} begin the first step to look at
+ */
+export function countTurns(values, least, begin = 0) {
+  let count = 0;
+  for (let t = begin + 2; t < values.length; t++) {
+    const [before, after] = [values[t - 1] - values[t - 2], values[t] - values[t - 1]];
+    if (before * after < 0 && Math.min(Math.abs(before), Math.abs(after)) > least) count++;
+  }
+  return count;
+}
+
+/**
  * What a pair of paths conserves while all gates are positive, step by step, in units of tau_c.
  * @param {Run} run with its weights @param {Flow} flow
  */

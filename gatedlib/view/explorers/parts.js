@@ -208,6 +208,8 @@ export class Chart {
 }
 
 export const SPECIALIZED = 0.95; // alignment above which each path holds a task
+/** Why gates or losses jump to and fro from step to step. */
+export const COARSE = "steps of learning are coarse for gates this fast";
 const QUICK = 0.25; // time units within which a network that switches by its gates has recovered
 
 /**

@@ -2,8 +2,9 @@
 /** The phase diagram: walk on a map, where one network learns at the point under your finger; draw the map anew. */
 import { Explorer, filled } from "./explorer.js";
 import { alignment, assignment, cosines, productsOfRows } from "./matching.js";
-import { inTurn, learn, seeSample, stepsOf } from "./model.js";
+import { countTurns, inTurn, learn, seeSample, stepsOf } from "./model.js";
 import {
+  COARSE,
   Cells,
   Gates,
   SPECIALIZED,
@@ -40,12 +41,10 @@ function scaled(start, { length, initial }) {
   return { ...start, targets: times(start.targets, length), weights: times(start.weights, initial) };
 }
 
-/** Whether gates jump to and fro at every step, late in a run. @param {import("./model.js").Run} run */
-function chatters({ gates: [gate], steps }) {
-  let moved = 0;
+/** Whether gates jump to and fro at every eighth step or more, late in a run. @param {import("./model.js").Run} run */
+function chatters({ gates, steps }) {
   const begin = Math.floor(0.9 * steps);
-  for (let t = begin + 1; t < steps; t++) moved += Math.abs(gate[t] - gate[t - 1]);
-  return moved / (steps - begin) > 0.05;
+  return gates.some((gate) => countTurns(gate, 0.05, begin) > (steps - begin) / 8);
 }
 
 /**
@@ -166,7 +165,7 @@ export default {
         found = alignment(start, run.final);
       self.run = run;
       self.map = shown;
-      const told = `Here the network is ${found.cosine > SPECIALIZED ? "flexible" : "not flexible"} (alignment ${number(found.cosine)}).${chatters(run) ? " Its gates chatter: for gates this fast the steps of learning are coarse." : ""}`;
+      const told = `Here the network is ${found.cosine > SPECIALIZED ? "flexible" : "not flexible"} (alignment ${number(found.cosine)}).${chatters(run) ? ` Its gates chatter: ${COARSE}.` : ""}`;
       opening.follow(run, found, {
         words: `The two gates at this point. ${told}`,
         ends: ["0", "time", String(values.duration)],

@@ -350,6 +350,32 @@ def test_zero_is_marked_and_reached_by_keyboard(browser):
     page.context.close()
 
 
+TEETH = {(0.5, 0.5, 0): False, (1, 1, 1): False, (0.33, 0.33, 0.33): False, (1, -0.5, 0): True, (-0.5, 1, -0.5): True}
+"""Mixtures, and whether the loss of the library jumps up and down from step to step so far that it is seen."""
+
+
+def test_teeth_of_the_loss_are_explained_where_they_are_seen(browser):
+    page = opened(browser, "composition", **SCREENS["desktop"])
+    given_values = given("composition")
+    for mixture, expected in TEETH.items():
+        for control, value in zip(page.locator(".explorer input[data-setting]").all(), mixture, strict=True):
+            place = round((value + 0.5) / 0.01)
+            control.evaluate("(each, place) => { each.value = place; each.dispatchEvent(new Event('input')) }", place)
+        settled(page)
+        made = dict(given_values)
+        exec(page.locator(".explorer .source").text_content(), made)
+        losses = [made[name].loss.values[0] for name in ("alone", "with_weights")]
+        top = max(0.1, *(loss[0] for loss in losses))
+        jumps = [np.diff(loss[made["alone"].time.values < 0.3]) for loss in losses]
+        turns = [
+            np.sum((each[1:] * each[:-1] < 0) & (np.minimum(abs(each[1:]), abs(each[:-1])) > top / 340))
+            for each in jumps
+        ]
+        assert (max(turns) > 5) == expected, mixture
+        assert ("The loss has teeth" in page.locator(".explorer .status").inner_text()) == expected, mixture
+    page.context.close()
+
+
 @pytest.mark.parametrize("preset", ["flexible", "forgetful", "blocks too short", "no bound"])
 def test_presets_are_what_they_are_called(browser, preset):
     page = opened(browser, "intro", **SCREENS["desktop"])
