@@ -20,7 +20,12 @@ const HELPERS = [
   ...[crossingOf, drawn, network, orthonormal, samplesOf, squaredDistance, startOf, crossing, ratchet, spreading],
 ];
 const MOST_WORKERS = 8,
+  AT_ONCE = 1e6, // multiplications, a few milliseconds
   PAUSE = 150; // milliseconds of rest before a run begins, and between two pictures of one under way
+
+/** Some number of multiplications that one network takes. @param {import("./experiment.js").Plan} plan */
+const costOf = ({ student, noise, tasks, units, components, inputs, outputs }) =>
+  tasks.length * units * (student === "a gate per path" && noise === 0 ? components + units : inputs * outputs);
 
 /** Settings as they stand in files. @param {Values} values */
 const listOf = (values) =>
@@ -181,7 +186,6 @@ export default {
       const next = [runs.kept, runs.now].find((run) => run && !run.done);
       const looking = [runs.kept, runs.now].find((run) => run?.done && !run.one);
       if (next) {
-        next.networks = [];
         next.begin(workers, each, work);
         return;
       }
@@ -230,6 +234,11 @@ export default {
       [runs.kept, runs.now] = [kept, now];
       self.busy = true;
       stop.disabled = false;
+      if (!charts.now && costOf(now.plan) < AT_ONCE) {
+        // the first picture does not wait for a worker to begin
+        now.networks.push(network(now.plan, values.network, true));
+        draw();
+      }
       Object.assign(self, { runs, workers });
       timer = setTimeout(work, charts.now ? PAUSE : 0);
       return self.status.textContent || "Learning …";

@@ -22,7 +22,7 @@ export const CURRICULA = [
 ];
 export const INPUTS = ["all at once", "single noisy samples"];
 const PRACTICE = 0.75, // of the time, where mixtures follow
-  FRAMES = 1000, // of a run, about
+  FRAMES = 500, // of a run, about
   SEQUENCE = 0; // of the random numbers that decide on switches
 
 /** All pairs of tasks. @param {number} count */

@@ -115,17 +115,27 @@ function trace(values, x, y) {
  * @param {ArrayLike<number>} low @param {ArrayLike<number>} high @param {(t: number) => number} x @param {(value: number) => number} y
  */
 function area(low, high, x, y) {
-  const pieces = /** @type {number[][]} */ ([[]]);
-  for (let t = 0; t < low.length; t++) {
-    if (Number.isFinite(low[t]) && Number.isFinite(high[t])) pieces[pieces.length - 1].push(t);
-    else if (pieces[pieces.length - 1].length > 0) pieces.push([]);
+  const size = Math.max(1, Math.ceil(low.length / (POINTS / 2)));
+  let [above, below, path] = ["", "", ""];
+  const close = () => {
+    if (above !== "") path += `M${above}L${below}Z`;
+    [above, below] = ["", ""];
+  };
+  for (let start = 0; start < low.length; start += size) {
+    let [least, most] = [Infinity, -Infinity];
+    for (let t = start; t < Math.min(start + size, low.length); t++) {
+      if (low[t] < least) least = low[t];
+      if (high[t] > most) most = high[t];
+    }
+    if (most < least) close();
+    else {
+      const at = x(start).toFixed(1);
+      above += `${above === "" ? "" : "L"}${at},${y(most).toFixed(1)}`;
+      below = `${at},${y(least).toFixed(1)}${below === "" ? "" : "L"}${below}`;
+    }
   }
-  const side = (/** @type {number[]} */ at, /** @type {ArrayLike<number>} */ values) =>
-    at.map((t) => `${x(t).toFixed(1)},${y(values[t]).toFixed(1)}`).join("L");
-  return pieces
-    .filter((at) => at.length > 1)
-    .map((at) => `M${side(at, high)}L${side([...at].reverse(), low)}Z`)
-    .join("");
+  close();
+  return path;
 }
 
 /** Curves over equal steps, in a frame whose ends are labelled; blocks may be shaded, what is to come may be pale. */

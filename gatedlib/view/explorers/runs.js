@@ -12,12 +12,12 @@ import { SPECIALIZED, number } from "./parts.js";
 export function quantilesOf(rows) {
   const size = rows[0]?.length ?? 0,
     found = [0.1, 0.5, 0.9].map(() => new Float64Array(size).fill(NaN));
-  const column = /** @type {number[]} */ ([]);
+  const whole = new Float64Array(rows.length);
   for (let n = 0; n < size; n++) {
-    column.length = 0;
-    for (const row of rows) if (!Number.isNaN(row[n])) column.push(row[n]);
-    if (column.length === 0) continue;
-    column.sort((one, other) => one - other);
+    let count = 0;
+    for (const row of rows) if (!Number.isNaN(row[n])) whole[count++] = row[n];
+    if (count === 0) continue;
+    const column = whole.subarray(0, count).sort();
     [0.1, 0.5, 0.9].forEach((share, q) => {
       const at = share * (column.length - 1),
         low = Math.floor(at),
@@ -53,11 +53,16 @@ export class Run {
     return this.networks.filter(({ failed }) => !failed);
   }
 
-  /** @param {Background[]} workers @param {() => void} each @param {() => void} done */
+  /** Let those networks learn that have not. @param {Background[]} workers @param {() => void} each @param {() => void} done */
   begin(workers, each, done) {
-    const seeds = Array.from({ length: this.values.seeds }, (_, seed) => seed);
+    const there = new Set(this.networks.map(({ seed }) => seed));
+    const seeds = Array.from({ length: this.values.seeds }, (_, seed) => seed).filter((seed) => !there.has(seed));
     seeds.sort((one, other) => Number(other === this.values.network) - Number(one === this.values.network));
     let left = Math.min(workers.length, seeds.length);
+    if (left === 0) {
+      this.done = true;
+      return done();
+    }
     workers.slice(0, left).forEach((worker, n, { length }) =>
       worker.ask(
         [this.plan, seeds.filter((_, place) => place % length === n), this.values.network],
