@@ -1,4 +1,5 @@
-/* Every picture has a button that shows it large: on a phone to be moved under the finger, else as large as the window. */
+/* Every picture has a button that shows it large: on a phone to be moved under the finger, else as large as the window, and
+   larger where it is clicked. */
 document.addEventListener("DOMContentLoaded", () => {
   const make = (name, properties) => Object.assign(document.createElement(name), properties);
   const phone = matchMedia("(max-width: 700px)");
@@ -15,11 +16,18 @@ document.addEventListener("DOMContentLoaded", () => {
       const size = make("button", { type: "button" });
       const fit = (/** @type {boolean} */ fitted) => {
         dialog.classList.toggle("fitted", fitted);
-        size.textContent = fitted ? "Full size" : "Fit to the window";
+        size.textContent = fitted ? "Larger" : "Fit to the window";
       };
       size.onclick = () => fit(!dialog.classList.contains("fitted"));
+      large.onclick = ({ offsetX, offsetY }) => {
+        if (phone.matches) return;
+        const [x, y] = [offsetX / large.clientWidth, offsetY / large.clientHeight];
+        size.click();
+        dialog.scrollTo(x * dialog.scrollWidth - innerWidth / 2, y * dialog.scrollHeight - innerHeight / 2);
+      };
       const close = make("button", { type: "button", textContent: "Close" });
       close.onclick = () => dialog.close();
+      dialog.onkeydown = (event) => event.stopPropagation(); // else Sphinx takes Escape for itself once a click was in here
       dialog.onclose = () => (dialog.remove(), button.focus({ focusVisible: phone.matches }));
       const buttons = make("div", {});
       buttons.append(size, close);

@@ -159,11 +159,16 @@ def test_a_picture_is_as_large_as_the_window_or_as_it_is(browser, address):
     box = large.bounding_box()
     assert box["width"] > 1200
     assert box["y"] + box["height"] <= 700
-    page.get_by_role("button", name="Full size").click()
-    assert large.bounding_box()["height"] > 700
+    page.get_by_role("button", name="Larger").click()
+    assert large.bounding_box()["width"] > 1.4 * box["width"]
     page.get_by_role("button", name="Fit to the window").click()
     assert large.bounding_box() == box
+    large.click(position={"x": 1000, "y": 500})  # which comes to the middle of the window
+    assert page.locator("dialog.enlarged").evaluate("dialog => dialog.scrollLeft") > 600
+    large.click()
+    assert large.bounding_box() == box
     page.keyboard.press("Escape")
+    assert page.locator("dialog.enlarged").count() == 0
     page.locator("#fig-dynamics button.enlarge").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
