@@ -176,23 +176,47 @@ def test_a_picture_is_as_large_as_the_window_or_as_it_is(browser, address):
     page.close()
 
 
-ENDS = """() => [...document.querySelectorAll('article .unbroken')].map(each => {
-    const last = each.lastChild, formula = each.querySelector('mjx-container')
-    if (last.nodeType !== Node.TEXT_NODE) return [0, 0]
-    const range = document.createRange()
-    range.selectNodeContents(last)
-    return [range.getBoundingClientRect().left, formula.getBoundingClientRect().right]
-})"""
+BESIDE_FORMULAS = r"""() => {
+    const place = (text, at) => {
+        const range = document.createRange()
+        range.setStart(text, at)
+        range.setEnd(text, at + 1)
+        return range.getBoundingClientRect()
+    }
+    const beside = []
+    for (const formula of document.querySelectorAll('article p span.math')) {
+        const texts = document.createTreeWalker(formula.closest('p'), NodeFilter.SHOW_TEXT), words = []
+        while (texts.nextNode())
+            if (!texts.currentNode.parentElement.closest('span.math')) words.push(texts.currentNode)
+        const on = (each, side) => each.data && formula.compareDocumentPosition(each) & side
+        const before = words.findLast(each => on(each, Node.DOCUMENT_POSITION_PRECEDING))
+        const after = words.find(each => on(each, Node.DOCUMENT_POSITION_FOLLOWING))
+        const box = formula.getBoundingClientRect()
+        if (/[(\[]$/.test(before?.data)) beside.push([before.data, box.left - place(before, before.length - 1).right])
+        if (/^[,.;:!?)\]]/.test(after?.data)) beside.push([after.data, place(after, 0).left - box.right])
+    }
+    return beside
+}"""
+
+
+SCROLLED = """() => [...document.querySelectorAll('article span.math')]
+    .filter(each => each.scrollWidth > each.clientWidth + 3).length"""
 
 
 def test_punctuation_stays_with_its_formula(browser, address):
     page = browser.new_page(viewport=PHONE)
-    page.goto(f"{address}/book/emergence.html", wait_until="networkidle")
-    for width in (360, 500, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        ends = page.evaluate(ENDS)
-        assert len(ends) > 15
-        assert all(abs(left - right) < 3 for left, right in ends), width
+    for chapter, least in (("invariant", 40), ("emergence", 25), ("glossary", 15)):
+        page.goto(f"{address}/book/{chapter}.html", wait_until="networkidle")
+        for width in (360, 500, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            beside = page.evaluate(BESIDE_FORMULAS)
+            assert len(beside) >= least
+            assert [each for each in beside if abs(each[1]) > 3] == [], (chapter, width)
+            assert page.evaluate(SCROLLED) == 0, (chapter, width)
+    page.goto(f"{address}/book/invariant.html", wait_until="networkidle")
+    page.add_style_tag(content=".unbroken { white-space: normal !important }")
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert any(abs(each[1]) > 3 for each in page.evaluate(BESIDE_FORMULAS))  # so that the test can fail
     page.close()
 
 
