@@ -1,5 +1,6 @@
 """What puts the book online: buttons that open chapters elsewhere, chapters that run there, workflows, citation."""
 
+import html
 import importlib.util
 import itertools
 import json
@@ -14,6 +15,7 @@ import nbformat
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 
 import gatedlib
 from tests.examples import ROOT
@@ -31,6 +33,21 @@ nb_execution_mode = "off"
 """
 
 
+START = "# Start\n\n![A picture](first.png)\n\n```{toctree}\nbook/model\nplain\n```\n"
+PLAIN = """# R & D
+
+With $\\tau_w$ it begins.
+
+Here "words" are plain & few, as in Fig. 5. This one goes on below:
+
+- there
+
+```{list-table}
+- * cell
+```
+"""
+
+
 @pytest.fixture(scope="module")
 def launch():
     spec = importlib.util.spec_from_file_location("launch", ROOT / "_ext" / "launch.py")
@@ -43,7 +60,9 @@ def built(folder, address):
     """A book of one chapter and one page, built where the repository has this address."""
     (folder / "book").mkdir()
     (folder / "conf.py").write_text(CONFIG.format(extensions=str(ROOT / "_ext")))
-    (folder / "index.md").write_text("# Start\n\n```{toctree}\nbook/model\n```\n")
+    Image.new("RGB", (3, 2)).save(folder / "first.png")
+    (folder / "index.md").write_text(START)
+    (folder / "plain.md").write_text(PLAIN)
     (folder / "book" / "model.ipynb").write_text((ROOT / "book" / "model.ipynb").read_text())
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -64,6 +83,10 @@ def test_chapters_can_be_opened_elsewhere_where_the_address_is_known(tmp_path):
     assert shared["og:title"] == "The model"
     assert shared["og:url"] == "https://someone.github.io/flexible-book/book/model.html"
     assert f'<meta name="description" content="{shared["og:description"]}"' in page
+    assert shared["og:image"] == "https://someone.github.io/flexible-book/_images/first.png"  # it has none of its own
+    assert shared["og:image:alt"] == "A picture"
+    assert '<meta name="twitter:card" content="summary_large_image" />' in page
+    assert f'<meta name="citation_public_url" content="{shared["og:url"]}"' in page
     there = nbformat.read(tmp_path / "html" / "colab" / "model.ipynb", 4)
     nbformat.validate(there)
     assert there.cells[0].source == f'%pip install --quiet "gatedlib[all] @ git+{ADDRESS}"'
@@ -75,6 +98,15 @@ def test_without_an_address_there_is_nothing_to_open(tmp_path):
     built(tmp_path, None).check_returncode()
     assert "mybinder" not in (tmp_path / "html" / "book" / "model.html").read_text()
     assert not (tmp_path / "html" / "colab").exists()
+
+
+def test_a_page_is_described_by_its_first_whole_sentences_of_words_alone(tmp_path):
+    built(tmp_path, None).check_returncode()
+    page = (tmp_path / "html" / "plain.html").read_text()
+    told = re.findall(r'<meta name="description" content="([^"]*)"', page)
+    assert [html.unescape(each) for each in told] == ["Here “words” are plain & few, as in Fig. 5."]
+    assert '<meta name="citation_title" content="R &amp; D" />' in page
+    assert "og:" not in page  # whose addresses must be whole
 
 
 def test_a_wrong_address_stops_the_build(tmp_path):

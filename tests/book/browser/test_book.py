@@ -145,6 +145,7 @@ def test_every_page_says_what_it_is_about_to_search_engines_and_reference_manage
         told[name] = tags["description"]
         assert 20 < len(told[name]) < 300, name
         assert not re.search(r"[\\$<>{}]|&lt;|\.\.\.$", told[name]), told[name]
+        assert re.search(r"(?<!Fig)[.?!]\W*$|, a page of ", told[name]), told[name]  # no sentence is cut
         assert tags["citation_title"] in page.split("<title>")[1].split("</title>")[0].replace("&#39;", "'"), name
         assert tags["citation_reference"].startswith("citation_title=Flexible task abstractions emerge")
         assert "og:image" not in page  # whose address must be whole, and is not known here
