@@ -79,7 +79,7 @@ PREPARE = """async ([width, height]) => {
             if (picture.offsetHeight > room) picture.style.cssText += `
                 ;width: auto !important; height: auto !important; max-height: ${room}px !important`
         }
-    for (const box of all('pre, div.cell_input, div.verdict, table, .admonition, details > ul'))
+    for (const box of all('pre, div.cell_input, div.verdict, table:not(.verdict *), .admonition'))
         if (box.getBoundingClientRect().height < 0.4 * height) box.classList.add('in-one-piece')
 
     return Array.from(all('section > h1, section > h2, section > h3'), heading => {
@@ -92,9 +92,9 @@ PREPARE = """async ([width, height]) => {
 FRONT = """<!doctype html><style>
 body { margin: 0; font: 10.5pt/1.5 sans-serif; font-variant-ligatures: none; color: #222; }
 h1 { font-size: 30pt; font-weight: 500; line-height: 1.2; margin: 70mm 0 6mm; }
-h2 { font-size: 17pt; font-weight: 500; margin: 0 0 3mm; break-before: page; }
-h3 { font-size: 10.5pt; margin: 3.2mm 0 0; break-after: avoid; }
-a { color: inherit; text-decoration: none; display: flex; line-height: 1.42; }
+h2 { font-size: 17pt; font-weight: 500; margin: 0 0 2mm; break-before: page; }
+h3 { font-size: 10.5pt; margin: 2.2mm 0 0; break-after: avoid; }
+a { color: inherit; text-decoration: none; display: flex; line-height: 1.3; }
 a::before { content: ""; order: 1; flex: 1; border-bottom: 1px dotted #999; margin: 0 2mm 1.3mm; }
 a span { order: 2; }
 p { max-width: 135mm; }
