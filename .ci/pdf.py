@@ -72,6 +72,10 @@ PREPARE = """async ([width, height]) => {
         table.style.width = ''
         if (narrowest > room) Object.assign(table.style, { zoom: room / narrowest, display: 'table' })
     }
+    for (const formula of all('mjx-container[display=true]')) {
+        const needed = formula.scrollWidth / formula.clientWidth, size = parseFloat(getComputedStyle(formula).fontSize)
+        if (needed > 1) formula.style.fontSize = `${size / needed}px`
+    }
     for (const figure of all('figure, .cell_output'))                       // with its caption on one page
         for (const picture of figure.querySelectorAll('img')) {
             const words = figure.matches('figure') ? figure.offsetHeight - picture.offsetHeight : 0

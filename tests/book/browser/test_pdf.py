@@ -106,9 +106,10 @@ def pdf():
     del sys.modules["pdf"]
 
 
-def test_no_table_is_wider_than_the_paper(browser, address, pdf):
-    tab, _ = pdf.laid_out(browser, ROOT / "_build" / "html", "book/sensitivity")
-    edges = tab.eval_on_selector_all("article table", "all => all.map(each => each.getBoundingClientRect().right)")
+@pytest.mark.parametrize(("page", "wide"), [("book/sensitivity", "table"), ("book/api_analysis", "mjx-math")])
+def test_nothing_is_wider_than_the_paper(browser, address, pdf, page, wide):
+    tab, _ = pdf.laid_out(browser, ROOT / "_build" / "html", page)
+    edges = tab.eval_on_selector_all(f"article {wide}", "all => all.map(each => each.getBoundingClientRect().right)")
     tab.close()
     assert len(edges) >= 2
     assert max(edges) <= pdf.WIDTH + 1
