@@ -4,7 +4,7 @@ import { Charts, drawingsOf } from "./bench_charts.js";
 import { CURRICULA, INPUTS, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
 import { Explorer } from "./explorer.js";
 import { alignment, alignmentOfUnits, assignment, cosines, productsOfRows, unitsAsPaths } from "./matching.js";
-import { learn, learnTwoLayers, randomNumbers, recoveries, seeSample } from "./model.js";
+import { drawSamples, learn, learnTwoLayers, randomNumbers, recoveries, seeSample } from "./model.js";
 import { crossingOf, drawn, network, networks, orthonormal, samplesOf, squaredDistance, startOf } from "./networks.js";
 import { html, linear, listed, number, ratios, symbol, words, zeroAndRatios } from "./parts.js";
 import { Run, said } from "./runs.js";
@@ -16,7 +16,7 @@ import { Background } from "./worker.js";
 
 const HELPERS = [
   ...[alignment, alignmentOfUnits, assignment, cosines, productsOfRows, unitsAsPaths],
-  ...[learn, learnTwoLayers, randomNumbers, recoveries, seeSample],
+  ...[drawSamples, learn, learnTwoLayers, randomNumbers, recoveries, seeSample],
   ...[crossingOf, drawn, network, orthonormal, samplesOf, squaredDistance, startOf, crossing, ratchet, spreading],
 ];
 const MOST_WORKERS = 8,

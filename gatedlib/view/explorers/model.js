@@ -262,6 +262,19 @@ export function shares(gates) {
   return open.map((each) => (sum > 0 ? each / sum : 1 / open.length));
 }
 
+/**
+ * Single inputs and the noise on the right answers to them, one pair for each call.
+ * @param {() => number} normal @param {number} inputs @param {number} outputs @param {number} noise
+ */
+export function drawSamples(normal, inputs, outputs, noise) {
+  const sample = { x: new Float64Array(inputs), noise: new Float64Array(outputs) };
+  return () => {
+    for (let j = 0; j < inputs; j++) sample.x[j] = normal();
+    for (let i = 0; i < outputs; i++) sample.noise[i] = noise * normal();
+    return sample;
+  };
+}
+
 /** Random numbers from a seed, the same everywhere (mulberry32): uniform, and normal. @param {number} seed */
 export function randomNumbers(seed) {
   let state = seed >>> 0;

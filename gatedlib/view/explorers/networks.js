@@ -4,7 +4,7 @@
  * drawn as the library draws them, by random numbers of their own.
  */
 import { alignment, alignmentOfUnits, cosines, unitsAsPaths } from "./matching.js";
-import { learn, learnTwoLayers, randomNumbers, recoveries } from "./model.js";
+import { drawSamples, learn, learnTwoLayers, randomNumbers, recoveries } from "./model.js";
 import { crossing, ratchet, spreading } from "./theory.js";
 
 /**
@@ -91,14 +91,7 @@ export function startOf({ components, student, noise }, { teachers, weights, gat
 
 /** Samples of noisy targets, one for each step. @param {Plan} plan @param {number} seed */
 export function samplesOf({ inputs, outputs, noise }, seed) {
-  if (noise === 0) return null;
-  const { normal } = randomNumbers(2 ** 31 + seed),
-    sample = { x: new Float64Array(inputs), noise: new Float64Array(outputs) };
-  return () => {
-    for (let j = 0; j < inputs; j++) sample.x[j] = normal();
-    for (let i = 0; i < outputs; i++) sample.noise[i] = noise * normal();
-    return sample;
-  };
+  return noise === 0 ? null : drawSamples(randomNumbers(2 ** 31 + seed).normal, inputs, outputs, noise);
 }
 
 /** The mean squared distance over all pairs. @param {ArrayLike<number>} flat @param {number} count of matrices in it */
@@ -165,26 +158,17 @@ export function network(plan, seed, looked) {
   } else {
     const first = { targets: whole.teachers, weights: whole.weights[0], gates: whole.gates };
     const run = learnTwoLayers(first, flow, tasks, { sample, watch });
-    const found = alignmentOfUnits(teachers, run.weights, late),
-      J = plan.inputs;
+    const found = alignmentOfUnits(teachers, run.weights, late);
     [loss, aligned] = [run.loss, found.cosine];
     serving = found.units.map((units) => units.map((unit, i) => (unit < 0 ? -1 : unit * O + i)));
     for (const w of hidden) {
+      const [table] = cosines(unitsAsPaths(teachers, w), w);
       let [sum, count] = [0, 0];
-      found.units.forEach((units, m) =>
-        units.forEach((unit, i) => {
-          if (unit < 0) return;
-          let [both, ours, theirs] = [0, 0, 0];
-          for (let j = 0; j < J; j++) {
-            const [u, v] = [teachers[m][i][j], w[unit * J + j]];
-            both += u * v;
-            ours += v * v;
-            theirs += u * u;
-          }
-          sum += ours > 0 ? both / Math.sqrt(ours * theirs) : 0;
-          count++;
-        }),
-      );
+      found.units.flat().forEach((unit, place) => {
+        if (unit < 0) return;
+        sum += table[place][unit];
+        count++;
+      });
       apart.push(sum / count);
     }
   }

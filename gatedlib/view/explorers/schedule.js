@@ -5,6 +5,7 @@ import { alignment } from "./matching.js";
 import {
   atRandom,
   boundaries,
+  drawSamples,
   inTurn,
   learn,
   posterior,
@@ -25,18 +26,10 @@ const WINDOW = 4,
 
 /** One noisy sample at a time, from a seed. @param {any} start @param {any} flow @param {any} tasks @param {number} noise @param {number} seed */
 function learnNoisy(start, flow, tasks, noise, seed) {
-  const samples = () => {
-    const { normal } = randomNumbers(seed),
-      x = new Float64Array(start.targets[0][0].length),
-      errors = new Float64Array(start.targets[0].length);
-    return () => {
-      for (let j = 0; j < x.length; j++) x[j] = normal();
-      for (let i = 0; i < errors.length; i++) errors[i] = noise * normal();
-      return { x, noise: errors };
-    };
-  };
+  const { targets } = start,
+    samples = () => drawSamples(randomNumbers(seed).normal, targets[0][0].length, targets[0].length, noise);
   const run = learn(inOneRow(start), flow, tasks, { sample: samples() });
-  return { ...run, teacherLosses: teacherLosses(start.targets, tasks, samples()) };
+  return { ...run, teacherLosses: teacherLosses(targets, tasks, samples()) };
 }
 
 /** Whole matrices with one gate per path, in the form of coordinates. @param {any} start */
@@ -65,7 +58,14 @@ export default {
       { style: "ink dashed", words: "first quarter" },
       { style: "ink", words: "last quarter" },
     ]);
-    const background = new Background(learnNoisy, [inOneRow, learn, randomNumbers, seeSample, teacherLosses]);
+    const background = new Background(learnNoisy, [
+      drawSamples,
+      inOneRow,
+      learn,
+      randomNumbers,
+      seeSample,
+      teacherLosses,
+    ]);
 
     /** @type {Record<string, (length: number) => Uint8Array>} */
     const PLANS = {
