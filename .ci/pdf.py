@@ -136,7 +136,7 @@ def contents(toc: Path) -> list[tuple[str, list[str]]]:
 def laid_out(browser: Browser, source: Path, page: str) -> tuple[Page, list[tuple[int, str, str]]]:
     """One page of the book, ready to be printed, and its headings."""
     tab = browser.new_page(color_scheme="light", viewport={"width": WIDTH, "height": HEIGHT})
-    tab.route("**/explorers.js*", lambda route: route.abort())
+    tab.route("**/_static/explorers/*", lambda route: route.abort())
     tab.goto((source / f"{page}.html").as_uri())
     tab.emulate_media(media="print", color_scheme="light")
     tab.add_style_tag(content=LOOKS)

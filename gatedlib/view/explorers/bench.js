@@ -1,7 +1,7 @@
 // @ts-check
 /** The bench: any experiment with gated linear networks, many of them at once, and another one beside it. */
-import { Charts, drawingsOf } from "./bench_charts.js";
-import { CURRICULA, INPUTS, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
+import { KINDS, chartsOf, drawAlike } from "./bench_charts.js";
+import { CURRICULA, INPUTS, MADE, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
 import { Explorer } from "./explorer.js";
 import { alignment, alignmentOfUnits, assignment, cosines, productsOfRows, unitsAsPaths } from "./matching.js";
 import { drawSamples, learn, learnTwoLayers, randomNumbers, recoveries, seeSample } from "./model.js";
@@ -21,7 +21,8 @@ const HELPERS = [
 ];
 const MOST_WORKERS = 8,
   AT_ONCE = 1e6, // multiplications, a few milliseconds
-  PAUSE = 150; // milliseconds of rest before a run begins, and between two pictures of one under way
+  PAUSE = 150, // milliseconds of rest before a run begins, and between two pictures of one under way
+  AT_A_TIME = 8; // milliseconds of drawing, then the page may do something else
 
 /** Some number of multiplications that one network takes. @param {import("./experiment.js").Plan} plan */
 const costOf = ({ student, noise, tasks, units, components, inputs, outputs }) =>
@@ -49,8 +50,15 @@ function controlsOf(values) {
     words(`Time constant of ${what}, `, symbol("τ", of));
   const dts = [...new Set([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, values.dt])].sort((one, other) => one - other);
   return {
-    tasks: { words: "Tasks", scale: linear(2, 5, 1), fold: tasks },
-    correlation: { words: "How alike tasks are (correlation)", scale: linear(0, 0.95, 0.05), told: two, fold: tasks },
+    made: { words: "Tasks are", options: MADE, fold: tasks },
+    tasks: { words: "Tasks", scale: linear(2, 5, 1), when: isIn("made", MADE[0]), fold: tasks },
+    mix: { words: "The tasks: parts, and mixtures of them", when: isIn("made", MADE[1]), fold: tasks },
+    correlation: {
+      words: "How alike tasks (or parts) are: correlation",
+      scale: linear(0, 0.95, 0.05),
+      told: two,
+      fold: tasks,
+    },
     d_in: { words: "Inputs", scale: linear(2, 60, 1), fold: tasks },
     d_out: { words: "Outputs", scale: linear(1, 12, 1), fold: tasks },
     length: { words: "Length of the teachers", scale: ratios(0.25, 4, 80), told: times, fold: tasks },
@@ -144,9 +152,9 @@ export default {
 
     /** @type {{kept: Run | null, now: Run | null}} */
     const runs = { kept: null, now: null };
-    /** @type {Record<string, Charts>} */
-    let charts = {};
-    let [timer, lastDrawn, looks] = [0, 0, ""];
+    /** @type {{of: "kept" | "now", charts: Record<string, import("./bench_charts.js").Shown>}[]} */
+    let columns = [];
+    let [timer, drawing, lastDrawn, looks] = [0, 0, 0, ""];
 
     /** Which charts there are depends on the settings. */
     const arrange = () => {
@@ -154,32 +162,44 @@ export default {
       const next = [kept, now].map((run) => run && [run.key, run.values.network]).join();
       if (next === looks) return;
       looks = next;
-      charts = {};
-      if (kept) charts.kept = new Charts(kept, "Kept");
-      if (now) charts.now = new Charts(now, kept ? "Now" : "");
-      const columns = Object.values(charts).map(({ all }) => Object.values(all).map(({ panel }) => panel));
-      const rows = Math.max(...columns.map((column) => column.length));
-      grid.replaceChildren(
-        ...(columns.length === 1
-          ? columns[0]
-          : Array.from({ length: rows }, (_, row) => columns.map((column) => column[row] ?? html("div"))).flat()),
-      );
+      columns = [];
+      if (kept) columns.push({ of: "kept", charts: chartsOf(kept, "Kept: ") });
+      if (now) columns.push({ of: "now", charts: chartsOf(now, kept ? "Now: " : "") });
+      const rows = Object.keys(KINDS).map((name) => columns.map(({ charts }) => charts[name]?.chart.panel));
+      const there = rows.filter((row) => row.some((panel) => panel));
+      grid.replaceChildren(...there.flatMap((row) => row.map((panel) => panel ?? html("div"))));
     };
     const tellAll = () => {
       const { kept, now } = runs,
         told = now ? said(now) : "";
       return kept ? `Kept: ${said(kept)} Now: ${told}` : told;
     };
-    const draw = () => {
-      lastDrawn = performance.now();
+    /** Draw chart after chart. @param {() => void} then @param {number} atATime how long the page may wait for it */
+    const draw = (then = () => {}, atATime = AT_A_TIME) => {
+      clearTimeout(drawing);
       arrange();
-      const drawings = Object.entries(runs).flatMap(([name, run]) => (run ? [{ name, run, of: drawingsOf(run) }] : []));
-      const beside = drawings.map(({ of }) => of);
-      for (const { name, run, of } of drawings) charts[name].draw(of, beside, said(run));
-      const all = [runs.kept, runs.now].flatMap((run) => (run ? [run.networks.length, run.values.seeds] : [0, 0]));
-      bar.value = (all[0] + all[2]) / Math.max(1, all[1] + all[3]);
+      const there = columns.map(({ of, charts }) => ({ run: /** @type {Run} */ (runs[of]), charts }));
+      const all = there.map(({ run, charts }) => ({ run, charts, told: said(run) }));
+      const sum = (/** @type {(run: Run) => number} */ of) => there.reduce((sum, { run }) => sum + of(run), 0);
+      bar.value = sum((run) => run.networks.length) / sum((run) => run.values.seeds);
+      const kinds = Object.entries(KINDS);
+      const go = () => {
+        const begun = performance.now();
+        while (kinds.length > 0) {
+          if (performance.now() - begun > atATime) return void (drawing = setTimeout(go));
+          const [name, kind] = /** @type {[string, import("./bench_charts.js").Kind]} */ (kinds.shift());
+          drawAlike(
+            kind,
+            all.flatMap(({ run, charts, told }) => (charts[name] ? [{ run, shown: charts[name], told }] : [])),
+          );
+        }
+        drawing = 0;
+        lastDrawn = performance.now();
+        then();
+      };
+      go();
     };
-    const each = () => performance.now() - lastDrawn > PAUSE && draw();
+    const each = () => drawing === 0 && performance.now() - lastDrawn > PAUSE && draw();
 
     /** What has not been learned yet is, one run after the other. */
     const work = () => {
@@ -190,22 +210,25 @@ export default {
         return;
       }
       if (looking) return looking.look(workers[0], looking.values.network, work);
+      draw(() => rest(tellAll()));
+    };
+    /** Nothing is left to do. @param {string} words */
+    const rest = (words) => {
       stop.disabled = true;
-      draw();
       explorer.busy = false;
-      explorer.tell(tellAll());
+      explorer.tell(words);
     };
     const halt = () => {
       clearTimeout(timer);
+      clearTimeout(drawing);
+      drawing = 0;
       for (const worker of workers) worker.stop();
     };
     stop.onclick = () => {
       halt();
       for (const run of [runs.kept, runs.now]) if (run) run.done = true;
-      stop.disabled = true;
+      rest(`Stopped. ${tellAll()}`);
       draw();
-      explorer.busy = false;
-      explorer.tell(`Stopped. ${tellAll()}`);
     };
     keep.onclick = () => {
       explorer.kept = explorer.kept ? null : { ...explorer.values };
@@ -225,7 +248,7 @@ export default {
       if (Object.keys(self.refusalsNow).length > 0) {
         halt();
         self.busy = false;
-        const drawn = charts.now ? " What is drawn is of the settings before." : "";
+        const drawn = columns.length > 0 ? " What is drawn is of the settings before." : "";
         return `These settings do not go together. ${Object.values(self.refusalsNow).join(" ")}${drawn}`;
       }
       halt();
@@ -234,13 +257,14 @@ export default {
       [runs.kept, runs.now] = [kept, now];
       self.busy = true;
       stop.disabled = false;
-      if (!charts.now && costOf(now.plan) < AT_ONCE) {
-        // the first picture does not wait for a worker to begin
-        now.networks.push(network(now.plan, values.network, true));
-        draw();
+      const first = columns.length === 0;
+      if (first) {
+        // the first picture does not wait for a worker to begin; of much work it is the frames of charts
+        if (costOf(now.plan) < AT_ONCE) now.networks.push(network(now.plan, values.network, true));
+        draw(undefined, Infinity);
       }
       Object.assign(self, { runs, workers });
-      timer = setTimeout(work, charts.now ? PAUSE : 0);
+      timer = setTimeout(work, first ? 0 : PAUSE);
       return self.status.textContent || "Learning …";
     };
     /** @param {string} kind @param {string} words @param {() => void} act */
@@ -254,12 +278,8 @@ export default {
         run ? [`${run === runs.kept ? "kept" : "now"}: ${listOf(run.values)}`] : [],
       );
     /** The charts as they stand: side by side where there are two runs. */
-    const inOrder = () => {
-      const [first, second] = Object.values(charts).map(({ all }) => all);
-      return Object.keys({ ...first, ...second }).flatMap((name) =>
-        [first[name], second?.[name]].filter((chart) => chart !== undefined),
-      );
-    };
+    const inOrder = () =>
+      Object.keys(KINDS).flatMap((name) => columns.flatMap(({ charts }) => (charts[name] ? [charts[name].chart] : [])));
 
     /** @type {any} */
     const explorer = new Explorer(el, {
@@ -274,8 +294,8 @@ export default {
     explorer.element.querySelector("details").open = true;
     explorer.element.querySelector(".buttons").append(
       button("csv", "Numbers (CSV)", () => {
-        const drawings = Object.entries(charts).flatMap(([run, charts]) =>
-          Object.values(charts.drawings).map((drawing) => /** @type {[string, any]} */ ([run, drawing])),
+        const drawings = columns.flatMap(({ of, charts }) =>
+          Object.values(charts).flatMap(({ drawing }) => (drawing ? [{ run: of, drawing }] : [])),
         );
         download("bench.csv", "text/csv", csvOf(settings(), drawings));
       }),

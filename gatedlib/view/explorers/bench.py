@@ -24,7 +24,10 @@ STUDENTS: dict[Any, str] = {
     NeuronGated: "a gate per path and output",
     TwoLayer: "two layers",
 }
-CHOICES = {"rare": 0.25, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4}
+CHOICES = {
+    **{"made": "each of its own", "mix": "1 2 1+2"},
+    **{"rare": 0.25, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4},
+}
 """What the bench begins with where an experiment does not say it."""
 
 PARTS = "teachers", "network", "curriculum", "flow"

@@ -4,14 +4,16 @@ import { atRandom, inTurn, randomNumbers, stepsOf } from "./model.js";
 
 /**
  * @typedef {Record<string, any>} Settings
- * @typedef {{components: number, mixtures: number[][], outputs: number, inputs: number, scale: number,
- *   correlation: number, student: string, units: number, gate_init: number, gate_spread: number, weight_scale: number,
+ * @typedef {{components: number, parts: number, made: number[][], outputs: number, inputs: number,
+ *   scale: number, correlation: number, student: string, units: number, gate_init: number, gate_spread: number, weight_scale: number,
  *   flow: import("./model.js").Flow, noise: number, tasks: Uint8Array, edges: number[], every: number,
  *   criterion: number, block: number | null}} Plan
- *   what a worker needs to know: `tasks` of all steps, `edges` of blocks, the steps between two frames; `block`: the length
+ *   what a worker needs to know: how many tasks are practised; of how many parts they are mixtures, 0 if each is one of
+ *   its own; how these tasks, mixtures of them that follow, and last the parts are `made`: shares of parts; `tasks` of all steps, `edges` of blocks, the steps between two frames; `block`: the length
  *   of all blocks where the ratchet can speak of them
  */
 
+export const MADE = ["each of its own", "mixtures of parts"];
 export const STUDENTS = ["a gate per path", "a gate per path and output", "two layers"];
 export const CURRICULA = [
   "in turn",
@@ -30,6 +32,45 @@ const pairs = (count) =>
   Array.from({ length: count }, (_, m) => Array.from({ length: count - m - 1 }, (_, n) => [m, m + n + 1])).flat();
 
 /**
+ * The shares of parts in each task, from a text such as "1+2 2+3"; null if a task is there twice, or a part left out.
+ * @param {string} text @returns {number[][] | null} (task, part)
+ */
+function mixturesOf(text) {
+  const tasks = text.trim().split(/[\s,]+/);
+  if (tasks.length < 2 || tasks.length > 5 || !tasks.every((task) => /^[1-5](\+[1-5])*$/.test(task))) return null;
+  const parts = tasks.map((task) =>
+    task
+      .split("+")
+      .map((part) => Number(part) - 1)
+      .sort(),
+  );
+  const used = new Set(parts.flat()),
+    inOrder = Math.max(...used) === used.size - 1;
+  const once = parts.every((task) => new Set(task).size === task.length);
+  if (!inOrder || !once || new Set(parts.map(String)).size < parts.length) return null;
+  return parts.map((task) =>
+    Array.from({ length: used.size }, (_, part) => (task.includes(part) ? 1 / task.length : 0)),
+  );
+}
+
+/** Shares where each has itself as its only part. @param {number} count */
+const own = (count) =>
+  Array.from({ length: count }, (_, task) => Array.from({ length: count }, (_, part) => Number(part === task)));
+
+/** The shares of parts in each task. @param {Settings} settings */
+function tasksOf({ made, mix, tasks }) {
+  return made === MADE[1] ? (mixturesOf(mix) ?? own(2)) : own(tasks);
+}
+
+/** The shares of parts in the mixtures of any two tasks. @param {number[][]} tasks */
+const mixturesOfTasks = (tasks) =>
+  pairs(tasks.length).map(([m, n]) => tasks[m].map((share, part) => (share + tasks[n][part]) / 2));
+
+/** The smallest of tasks, in squares, relative to one part, where parts are alike. @param {number[][]} tasks @param {number} alike */
+const leastOf = (tasks, alike) =>
+  Math.min(...tasks.map((shares) => shares.reduce((sum, share) => sum + (1 - alike) * share ** 2, alike)));
+
+/**
  * The blocks of a round that was written down, such as "A1 B0.5": tasks and lengths; null if it is none.
  * @param {string} text @param {number} count of tasks @returns {[number, number][] | null}
  */
@@ -45,9 +86,11 @@ function roundOf(text, count) {
 }
 
 /** The blocks of one round, where rounds are written out. @param {Settings} settings @returns {[number, number][]} */
-function blocksOf({ curriculum, tasks, block_length, rare, round }) {
-  if (curriculum === "a round of your own") return roundOf(round, tasks) ?? [[0, block_length]];
-  return Array.from({ length: tasks }, (_, task) => [task, task === tasks - 1 ? rare : block_length]);
+function blocksOf(settings) {
+  const { curriculum, block_length, rare, round } = settings,
+    count = tasksOf(settings).length;
+  if (curriculum === "a round of your own") return roundOf(round, count) ?? [[0, block_length]];
+  return Array.from({ length: count }, (_, task) => [task, task === count - 1 ? rare : block_length]);
 }
 
 /** How often a round is repeated. @param {Settings} settings @param {[number, number][]} blocks */
@@ -56,7 +99,8 @@ const roundsOf = ({ duration }, blocks) =>
 
 /** The task of every step, and the first step of every block, and the end. @param {Settings} settings */
 function scheduleOf(settings) {
-  const { curriculum, tasks: count, dt, duration, block_length } = settings;
+  const { curriculum, dt, duration, block_length } = settings,
+    count = tasksOf(settings).length;
   const all = Array.from({ length: count }, (_, task) => task),
     block = stepsOf(block_length, dt);
   const evenly = (/** @type {number} */ from, /** @type {number} */ steps) =>
@@ -98,21 +142,29 @@ function spacing(edges) {
 /** How long the rows of a teacher are. @param {Settings} settings */
 const scaleOf = ({ length, d_in }) => length / Math.sqrt(d_in);
 
-/** The loss below which a network has recovered. @param {Settings} settings */
-export const criterionOf = (settings) =>
-  Number(((settings.criterion * settings.d_out * scaleOf(settings) ** 2) / 2).toPrecision(3));
+/** The loss of giving no answer at all, on a teacher of its own. @param {Settings} settings */
+const silentLossOf = (settings) => (settings.d_out * scaleOf(settings) ** 2) / 2;
+
+/** The loss below which a network has recovered: a share of that of no answer, on the smallest task. @param {Settings} settings */
+export function criterionOf(settings) {
+  const least = leastOf(tasksOf(settings), settings.correlation);
+  return Number((settings.criterion * least * silentLossOf(settings)).toPrecision(3));
+}
 
 /** @param {Settings} settings @returns {Plan} */
 export function planOf(settings) {
-  const { tau_w, tau_c, dt, a, b, curriculum, tasks: count } = settings,
+  const { tau_w, tau_c, dt, a, b, curriculum } = settings,
+    ofParts = tasksOf(settings),
+    parts = settings.made === MADE[1] ? ofParts[0].length : 0,
     layers = settings.student === "two layers";
   const schedule = scheduleOf(settings),
     noise = settings.inputs === "all at once" ? 0 : settings.noise;
   const inTheRatchet = settings.student === "a gate per path" && curriculum === "in turn" && noise === 0;
   return {
     ...schedule,
-    components: count,
-    mixtures: curriculum === "practice, then mixtures" ? pairs(count) : [],
+    components: ofParts.length,
+    parts,
+    made: [...ofParts, ...(curriculum === "practice, then mixtures" ? mixturesOfTasks(ofParts) : []), ...own(parts)],
     outputs: settings.d_out,
     inputs: settings.d_in,
     scale: scaleOf(settings),
@@ -138,12 +190,16 @@ const asFloat = (value) => (Number.isInteger(value) ? `${value}.0` : String(valu
 
 /** What the library would say of settings that it refuses, by the name of the control. @param {Settings} settings */
 export function refusalsOf(settings) {
-  const { tasks, d_in, d_out, dt, tau_c, b, norm, student, curriculum, block_length, duration, network, seeds } =
-    settings;
+  const { d_in, d_out, dt, tau_c, b, norm, student, curriculum, block_length, duration, network, seeds } = settings;
+  const ofParts = tasksOf(settings),
+    [count, parts] = [ofParts.length, ofParts[0].length];
   const refusals = /** @type {Record<string, string>} */ ({});
-  const needed = tasks * d_out;
+  if (settings.made === MADE[1] && !mixturesOf(settings.mix))
+    refusals.mix =
+      "Write 2 to 5 different tasks, each of parts from 1 to 5 of which none is left out, such as 1 2 1+2.";
+  const needed = parts * d_out;
   if (d_in < needed)
-    refusals.d_in = `d_in = ${d_in}: orthogonal teachers need d_in >= tasks * d_out = ${tasks} * ${d_out} = ${needed}. Use d_in = ${needed} or more, or fewer tasks or outputs.`;
+    refusals.d_in = `d_in = ${d_in}: orthogonal teachers need d_in >= tasks * d_out = ${parts} * ${d_out} = ${needed}. Use d_in = ${needed} or more, or fewer tasks or outputs.`;
   const gates =
     student === "two layers" ? settings.hidden * d_out : settings.paths * (student === STUDENTS[0] ? 1 : d_out);
   const stiffness = norm === "1" ? b * gates : b,
@@ -152,9 +208,9 @@ export function refusalsOf(settings) {
     refusals.dt = `dt = ${dt}: gates under these penalties are stable only for dt < 2 tau_c / stiffness = ${short(longest)}. Reduce dt, weaken the penalty, or slow the gates.`;
   const lengths = /** @type {[string, string, number][]} */ ([]); // control, name in the library, length
   if (curriculum === "a round of your own") {
-    const round = roundOf(settings.round, tasks);
+    const round = roundOf(settings.round, count);
     if (!round)
-      refusals.round = `Name every task from A to ${"ABCDE"[tasks - 1]}, each with a length, such as A1 B0.5.`;
+      refusals.round = `Name every task from A to ${"ABCDE"[count - 1]}, each with a length, such as A1 B0.5.`;
     for (const [, length] of round ?? []) lengths.push(["round", "block_length", length]);
   } else if (curriculum === "at random moments") {
     if (block_length < dt)
@@ -176,7 +232,8 @@ export function refusalsOf(settings) {
   }
   const mixed = curriculum === "practice, then mixtures",
     theta = criterionOf(settings);
-  const silent = ((mixed ? (1 + settings.correlation) / 2 : 1) * d_out * scaleOf(settings) ** 2) / 2;
+  const all = [...ofParts, ...(mixed ? mixturesOfTasks(ofParts) : [])];
+  const silent = leastOf(all, settings.correlation) * silentLossOf(settings);
   if (theta >= silent)
     refusals.criterion = `theta = ${theta}: giving no answer at all has a loss of ${short(silent)} on one of the tasks, which would count as recovered. Use a criterion of this task's own scale, such as ${short(0.4 * silent, 2)}.`;
   if (network >= seeds) refusals.network = `There are ${seeds} networks, counted from 0.`;
@@ -192,7 +249,8 @@ const call = (name, ...given) =>
 
 /** @param {Settings} settings */
 function curriculumCode(settings) {
-  const { curriculum, tasks, duration, block_length } = settings;
+  const { curriculum, duration, block_length } = settings,
+    tasks = tasksOf(settings).length;
   const inTurn = (/** @type {number} */ time, order = `range(${tasks})`) =>
     call("Blocked", ["duration", time], ["block_length", block_length], ["order", order]);
   if (curriculum === "in turn") return inTurn(duration);
@@ -211,19 +269,26 @@ function curriculumCode(settings) {
 
 /** An experiment in Python. @param {Settings} settings */
 function experimentCode(settings) {
-  const { tasks, d_in, d_out, length, correlation, curriculum, student } = settings;
+  const { d_in, d_out, length, correlation, curriculum, student } = settings,
+    ofParts = tasksOf(settings);
   const scale = length === 1 ? "None" : `${length} * ${d_in}**-0.5`;
-  const singles = call(
+  const drawn = call(
     correlation > 0 ? "Correlated" : "Orthogonal",
-    ["tasks", tasks],
+    ["tasks", ofParts[0].length],
     ["d_in", d_in],
     ["d_out", d_out],
     ["scale", scale, "None"],
     ["correlation", correlation, 0],
   );
-  const weights = pairs(tasks).map(
-    (pair) => `(${Array.from({ length: tasks }, (_, task) => (pair.includes(task) ? 0.5 : 0)).join(", ")})`,
-  );
+  const rows = (/** @type {number[][]} */ all) => `[${all.map((row) => `(${row.join(", ")})`).join(", ")}]`;
+  // first weights have no direction of their own, so that all networks may have the same tasks
+  const singles =
+    settings.made === MADE[1]
+      ? `gl.Given(np.tensordot(
+        ${rows(ofParts)},
+        ${drawn}.sample(jax.random.key(0)), axes=1,
+    ))`
+      : drawn;
   const mixed = curriculum === "practice, then mixtures";
   const size = ["weight_scale", settings.weight_scale, 0.01];
   const network =
@@ -239,7 +304,7 @@ function experimentCode(settings) {
   const norm = call("UnitNorm", ["", settings.b], ["ord", Number(settings.norm), 1]);
   const inputs = settings.inputs === "all at once" ? "" : `inputs=gl.Noisy(batch=1, noise=${settings.noise}),`;
   return `gl.Experiment(
-    teachers=${mixed ? `gl.Sums(${singles}, weights=[${weights.join(", ")}])` : singles},
+    teachers=${mixed ? `gl.Sums(${singles}, weights=${rows(mixturesOfTasks(own(ofParts.length)))})` : singles},
     network=${network},
     curriculum=${curriculumCode(settings)},
     flow=gl.Flow(
@@ -251,11 +316,12 @@ function experimentCode(settings) {
 
 /** The Python that does the same, with networks of the library's own. @param {Settings} settings @param {Settings | null} kept */
 export function pythonOf(settings, kept) {
-  const noisy = [settings, kept].some((each) => each && each.inputs !== "all at once");
+  const noisy = [settings, kept].some((each) => each && each.inputs !== "all at once"),
+    mixed = [settings, kept].some((each) => each && each.made === MADE[1]);
   const named = kept
     ? `kept = ${experimentCode(kept)}\nnow = ${experimentCode(settings)}`
     : `now = ${experimentCode(settings)}`;
-  return `import gatedlib as gl
+  return `import gatedlib as gl${mixed ? "\nimport jax\nimport numpy as np" : ""}
 
 ${named}
 keep = [gl.record.loss, gl.record.gates, gl.record.alignment${noisy ? ", gl.record.population_loss" : ""}]

@@ -12,12 +12,13 @@ import { crossing, ratchet, spreading } from "./theory.js";
  * @typedef {{teachers: number[][][], weights: number[][][], gates: number[][]}} Drawn whole matrices:
  *   teachers (task, out, in), weights (path, out, in), of two layers (1, hidden, in), gates (unit, 1 or out)
  * @typedef {{seed: number, failed: boolean, recoveries: number[], on: Float32Array, off: Float32Array,
- *   apart: Float32Array, aligned: number, specialized: number,
+ *   apart: Float32Array, aligned: number, withParts: number, specialized: number,
  *   ratchet: {zero: number, specialized: number} | null, crossing: number | null,
  *   loss: Float64Array | null, gates: Float32Array[]}} Network
- *   `on`: the gate that serves the task that is on, `off`: the mean of the others, `apart`: how far paths are apart,
- *   relative to teachers, or for two layers how far units are aligned; all at frames. `loss` of every step and `gates`
- *   of each task, and of paths that serve none, of the network that is looked at
+ *   how well paths are `aligned` with tasks, and `withParts` of these, in the end; `on`: the gate that serves the task that
+ *   is on, `off`: the mean of the others, `apart`: how far paths are apart, relative to teachers, or for two layers how far
+ *   units are aligned; all at frames. `loss` of every step and `gates` of each task, and of paths that serve none, of the
+ *   network that is looked at
  */
 
 /** Rows made orthonormal, one after the other; those that depend on others become zero. @param {number[][]} rows */
@@ -39,7 +40,8 @@ export function orthonormal(rows) {
 
 /** What a seed draws. @param {Plan} plan @param {number} seed @returns {Drawn} */
 export function drawn(plan, seed) {
-  const { components: M, outputs: O, inputs: J, correlation: rho, units } = plan;
+  const { made, outputs: O, inputs: J, correlation: rho, units } = plan,
+    M = made[0].length; // parts
   const { normal } = randomNumbers(seed + 1),
     table = (/** @type {number} */ rows, /** @type {number} */ columns, /** @type {number} */ size, mean = 0) =>
       Array.from({ length: rows }, () => Array.from({ length: columns }, () => mean + size * normal()));
@@ -51,11 +53,11 @@ export function drawn(plan, seed) {
     for (let n = 0; n < M; n++) sum += rows[n * O + i][j];
     return plan.scale * (own * rows[m * O + i][j] + shared * sum);
   };
-  const matrix = (/** @type {number[]} */ parts) =>
+  const matrix = (/** @type {number[]} */ shares) =>
     Array.from({ length: O }, (_, i) =>
-      Array.from({ length: J }, (_, j) => parts.reduce((sum, m) => sum + component(m, i, j) / parts.length, 0)),
+      Array.from({ length: J }, (_, j) => shares.reduce((sum, share, m) => sum + share * component(m, i, j), 0)),
     );
-  const teachers = [...Array.from({ length: M }, (_, m) => [m]), ...plan.mixtures].map(matrix);
+  const teachers = made.map(matrix);
   const size = plan.weight_scale / Math.sqrt(J);
   if (plan.student === "two layers")
     return { teachers, weights: [table(units, J, size)], gates: table(units, O, plan.gate_spread) };
@@ -68,7 +70,7 @@ export function drawn(plan, seed) {
  * The same in the coordinates in which paths learn: of all inputs at once, in the span of teachers and first weights.
  * @param {Plan} plan @param {Drawn} whole @returns {import("./model.js").Start}
  */
-export function startOf({ components, student, noise }, { teachers, weights, gates }) {
+export function startOf({ components, parts, student, noise }, { teachers, weights, gates }) {
   const perOutput = student !== "a gate per path";
   const dot = (/** @type {number[]} */ u, /** @type {number[]} */ v) =>
     u.reduce((sum, each, d) => sum + each * v[d], 0);
@@ -77,7 +79,9 @@ export function startOf({ components, student, noise }, { teachers, weights, gat
   const [targets, first] = perOutput ? [teachers, weights] : [flat(teachers), flat(weights)];
   if (noise > 0) return { targets, weights: first, gates, outputs: teachers[0].length };
   const bases = targets[0].map((_, row) =>
-    orthonormal([...targets.slice(0, components), ...first].map((rows) => rows[row])),
+    orthonormal(
+      [...targets.slice(0, components), ...targets.slice(targets.length - parts), ...first].map((rows) => rows[row]),
+    ),
   );
   const within = (/** @type {number[][][]} */ all) =>
     all.map((rows) => rows.map((row, i) => bases[i].map((basis) => dot(basis, row))));
@@ -115,15 +119,22 @@ export function squaredDistance(flat, count) {
  * @returns {Network}
  */
 export function network(plan, seed, looked) {
-  const { tasks, edges, every, flow, units, components: M } = plan,
+  const { tasks, edges, every, flow, units, components: M, parts } = plan,
     { dt } = flow;
   const whole = drawn(plan, seed),
     sample = samplesOf(plan, seed),
     layers = plan.student === "two layers";
   const start = layers ? null : startOf(plan, whole);
-  const components = /** @type {any} */ (start && { ...start, targets: start.targets.slice(0, M) }),
-    teachers = whole.teachers.slice(0, M);
-  let late = /** @type {number[][][] | undefined} */ (undefined);
+  // what paths may have learned: the tasks, and the parts of which these are made
+  const [ofTasks, ofParts] = [
+    [0, M],
+    [whole.teachers.length - parts, whole.teachers.length],
+  ].map(([from, to]) => ({
+    teachers: whole.teachers.slice(from, to),
+    start: /** @type {any} */ (start && { ...start, targets: start.targets.slice(from, to) }),
+    late: /** @type {number[][][] | undefined} */ (undefined),
+  }));
+  const kinds = parts > 0 ? [ofTasks, ofParts] : [ofTasks];
   const between = start ? squaredDistance(start.targets.slice(0, M).flat(2), M) : 1;
   const frames = /** @type {Float32Array[]} */ ([]),
     hidden = /** @type {Float32Array[]} */ ([]),
@@ -134,10 +145,12 @@ export function network(plan, seed, looked) {
     if (t % every !== 0) return;
     frames.push(Float32Array.from(c));
     // which path serves which task is found over the last tenth, as the library does
-    if (t >= 0.9 * tasks.length) {
-      const now = cosines(start ? components : unitsAsPaths(teachers, w), w);
-      late = late ? late.map((table, i) => table.map((row, m) => row.map((each, p) => each + now[i][m][p]))) : now;
-    }
+    if (t >= 0.9 * tasks.length)
+      for (const kind of kinds) {
+        const now = cosines(kind.start ?? unitsAsPaths(kind.teachers, w), w);
+        kind.late =
+          kind.late?.map((table, i) => table.map((row, m) => row.map((each, p) => each + now[i][m][p]))) ?? now;
+      }
     if (!start) hidden.push(Float32Array.from(w));
     else if (units > 1) {
       apart.push(squaredDistance(w, units) / between);
@@ -145,21 +158,24 @@ export function network(plan, seed, looked) {
     }
   };
   const O = whole.gates[0].length;
-  let loss = /** @type {Float64Array} */ (new Float64Array(0)),
-    aligned = NaN;
+  let loss = /** @type {Float64Array} */ (new Float64Array(0));
+  let [aligned, withParts] = [NaN, NaN];
   let serving = /** @type {number[][]} */ ([]); // for each task, the place of the gate that serves it at each output
   if (start) {
     const run = learn(start, flow, tasks, { sample, watch });
-    const found = alignment(components, run.final, late);
+    const found = alignment(ofTasks.start, run.final, ofTasks.late);
     [loss, aligned] = [run.loss, found.cosine];
+    if (parts > 0) withParts = alignment(ofParts.start, run.final, ofParts.late).cosine;
     serving = Array.from({ length: M }, (_, m) =>
       found.orders.map((order, i) => (order[m] < 0 ? -1 : order[m] * O + i)),
     );
   } else {
     const first = { targets: whole.teachers, weights: whole.weights[0], gates: whole.gates };
     const run = learnTwoLayers(first, flow, tasks, { sample, watch });
-    const found = alignmentOfUnits(teachers, run.weights, late);
+    const { teachers, late } = ofTasks,
+      found = alignmentOfUnits(teachers, run.weights, late);
     [loss, aligned] = [run.loss, found.cosine];
+    if (parts > 0) withParts = alignmentOfUnits(ofParts.teachers, run.weights, ofParts.late).cosine;
     serving = found.units.map((units) => units.map((unit, i) => (unit < 0 ? -1 : unit * O + i)));
     for (const w of hidden) {
       const [table] = cosines(unitsAsPaths(teachers, w), w);
@@ -202,12 +218,18 @@ export function network(plan, seed, looked) {
     off,
     apart: Float32Array.from(apart),
     aligned,
+    withParts,
     specialized,
     ratchet:
       start && begins
-        ? ratchet(start, { tau_w: flow.tau_w, tau_c: flow.tau_c, b: flow.b ?? 0 }, plan.block ?? 1, tasks.length * dt)
+        ? ratchet(
+            ofTasks.start,
+            { tau_w: flow.tau_w, tau_c: flow.tau_c, b: flow.b ?? 0 },
+            plan.block ?? 1,
+            tasks.length * dt,
+          )
         : null,
-    crossing: start && begins && M === 2 && units === 2 ? crossingOf(plan, start) : null,
+    crossing: start && begins && M === 2 && units === 2 ? crossingOf(plan, ofTasks.start) : null,
     loss: looked ? loss : null,
     gates: looked ? [...serving, ...spare].map((places) => Float32Array.from(frames, (c) => mean(c, places))) : [],
   };

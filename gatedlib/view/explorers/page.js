@@ -1,30 +1,16 @@
 // @ts-check
-/* Explorers in pages: where no kernel is, the data that a cell left beside its still picture are all they need. */
-(function () {
-  "use strict";
-  const { files, modules } = /** @type {any} */ (window).gatedlibExplorers;
+/** Explorers in pages. */
 
-  /** @type {Record<string, string>} */
-  const addresses = {};
-  const load = (/** @type {string} */ name) => {
-    // from the text: a page that is opened from a folder may load no module from a file
-    addresses[name] ??= URL.createObjectURL(
-      new Blob(
-        modules[name].map((/** @type {string} */ file) => files[file]),
-        { type: "text/javascript" },
-      ),
-    );
-    return import(addresses[name]);
-  };
-
-  document.addEventListener("DOMContentLoaded", () => {
-    for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".explorer-place"))) {
-      const data = JSON.parse(place.querySelector("script[type='application/json']")?.textContent ?? "");
-      const model = { get: (/** @type {string} */ name) => data[name], set() {}, on() {}, off() {}, save_changes() {} };
-      load(place.dataset.explorer ?? "").then(({ default: { render } }) => {
-        render({ model, el: place });
-        place.dataset.live = "";
-      });
-    }
-  });
-})();
+/**
+ * Bring an explorer to its places in the page: where no kernel is, the data that a cell left beside its still picture are
+ * all that it needs.
+ * @param {string} name @param {{render: (host: {model: import("./parts.js").Model, el: HTMLElement}) => void}} explorer
+ */
+export function bring(name, { render }) {
+  const places = `.explorer-place[data-explorer="${name}"]`;
+  for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(places))) {
+    const data = JSON.parse(place.querySelector("script[type='application/json']")?.textContent ?? "");
+    render({ model: { get: (/** @type {string} */ name) => data[name] }, el: place });
+    place.dataset.live = "";
+  }
+}

@@ -8,6 +8,8 @@ import { SPECIALIZED, number } from "./parts.js";
  * @typedef {import("./networks.js").Network} Network
  */
 
+const MIXTURE = 9; // the shade of all mixtures
+
 /** The 10, 50 and 90 % quantiles over rows, at each place, of what is known. @param {ArrayLike<number>[]} rows */
 export function quantilesOf(rows) {
   const size = rows[0]?.length ?? 0,
@@ -38,6 +40,10 @@ export class Run {
   constructor(values) {
     this.values = values;
     this.plan = planOf(values);
+    const { tasks, components, every } = this.plan;
+    /** The task of every step, for its shade; of every frame. */
+    this.shown = tasks.map((task) => (task < components ? task : MIXTURE));
+    this.frames = this.shown.filter((_, t) => t % every === 0);
     this.networks = /** @type {Network[]} */ ([]);
     this.key = JSON.stringify({ ...values, network: 0 });
     this.done = false;
@@ -109,6 +115,10 @@ export function said({ plan, values, networks, whole, done }) {
   parts.push(
     `${count(flexible)} ${ends} with a ${plan.student === "two layers" ? "unit for each output of each task" : "path for each task"} (alignment above ${SPECIALIZED})`,
   );
+  if (plan.parts > 0) {
+    const held = whole.filter((each) => each.withParts > SPECIALIZED).length;
+    parts[0] += `, ${held === 0 ? "none" : held === all && all > 1 ? "all" : held} with one for each part`;
+  }
   const times = whole.map((each) => each.specialized).filter(Number.isFinite);
   if (times.length > 0)
     parts[0] += `; paths come half as far apart as tasks ${times.length < all ? `in ${times.length}, ` : ""}at a median time of ${number(medianOf(times), 1)}`;

@@ -9,11 +9,12 @@ const [WIDTH, HEIGHT, MARGIN, HEAD] = [600, 180, 20, 34]; // of a chart, and aro
 
 /**
  * Numbers in long form, a line for each; the settings stand above as comments.
- * @param {string[]} settings @param {[string, import("./bench_charts.js").Drawing][]} drawings each with the name of its run
+ * @param {string[]} settings @param {{run: string, drawing: import("./bench_charts.js").Drawing}[]} drawings each with the name of its run
  */
 export function csvOf(settings, drawings) {
   const lines = /** @type {string[]} */ ([]);
-  for (const [run, { names, series, bands = [], x, from, step }] of drawings)
+  for (const { run, drawing } of drawings) {
+    const { names, series, bands = [], x, from, step } = drawing;
     names.forEach((name, n) => {
       const between = bands[n];
       /** @type {[string, ArrayLike<number>][]} */
@@ -31,6 +32,7 @@ export function csvOf(settings, drawings) {
               [run, quantity, x, Number((from + t * step).toPrecision(9)), Number(values[t].toPrecision(7))].join(),
             );
     });
+  }
   return [...settings.map((each) => `# ${each}`), "run,quantity,axis,x,value", ...lines, ""].join("\n");
 }
 

@@ -14,6 +14,7 @@ from tests.book.browser.test_living_pages import SCREENS, opened, settled, unfol
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
+WRITTEN = {"round": "0.5 ", "mix": "1+2+3 "}
 BASE = "dt=0.005&seeds=8"
 ASKED = {
     "plain": "",
@@ -24,6 +25,7 @@ ASKED = {
     "three tasks, the last one rare": "tasks=3&paths=3&d_out=4&curriculum=the+last+one+rare&rare=0.25",
     "at random moments": "curriculum=at+random+moments&tasks=3&d_out=4",
     "a round": "curriculum=a+round+of+your+own&round=A1+B0.5,A0.25+b.25",
+    "mixed parts": "made=mixtures+of+parts&mix=1%2B2,1+3+1%2B2%2B3&paths=3&d_out=4&d_in=12&correlation=0.2",
     "mixtures": "curriculum=practice,+then+mixtures&tasks=3&paths=3&d_out=5&block_length=0.5",
     "noisy samples": "inputs=single+noisy+samples&noise=0.2&d_out=4&d_in=8",
 }
@@ -70,9 +72,18 @@ RUN = """() => {
         every: plan.every,
         recoveries: whole.map(each => [...each.recoveries]),
         aligned: whole.map(each => each.aligned),
+        withParts: whole.map(each => each.withParts),
         apart: whole.map(each => each.apart[each.apart.length - 1]),
     }
 }"""
+
+
+def alignment_with_parts(experiment):
+    """In the library the parts are tasks that never come alone, and what comes are sums of them."""
+    parts = gl.Correlated(tasks=3, d_in=12, d_out=4, correlation=0.2)
+    sums = gl.Sums(parts, weights=[(1 / 2, 1 / 2, 0), (1, 0, 0), (0, 0, 1), (1 / 3, 1 / 3, 1 / 3)])
+    curriculum = gl.Blocked(duration=8, block_length=1, order=range(3, 7))
+    return gl.metrics.total_alignment(gl.simulate(experiment.replace(teachers=sums, curriculum=curriculum), 24))
 
 
 @pytest.mark.parametrize("asked", ASKED)
@@ -115,6 +126,8 @@ def test_networks_of_the_page_are_those_of_its_python(bench, asked):
         "recoveries": (np.mean(here["recoveries"], 1), times.mean("block")),
         "aligned": (np.array(here["aligned"]), gl.metrics.total_alignment(results)),
     }
+    if "parts" in asked:
+        measured["with parts"] = np.array(here["withParts"]), alignment_with_parts(experiment)
     for name, (ours, theirs) in measured.items():
         low, high = np.quantile(theirs, [0.1, 0.9])
         assert low - 0.02 <= np.median(ours) <= high + 0.02, (name, np.median(ours), low, high)
@@ -140,6 +153,11 @@ def test_the_whole_code_runs_for_one_setting_and_for_two(bench, capsys):
         ("dt=0.05", "dt"),
         ("student=a+gate+per+path+and+output&b=10", "dt"),
         ("student=two+layers&norm=2&b=50&dt=0.005", "dt"),
+        ("made=mixtures+of+parts&mix=1+2+1%2B3", "d_in"),
+        (
+            "made=mixtures+of+parts&criterion=0.8&mix=1%2B2+2%2B3&d_in=30&curriculum=practice,+then+mixtures&seeds=2",
+            "criterion",
+        ),
         ("curriculum=a+round+of+your+own&round=A1+B0.3333", "round"),
         ("curriculum=practice,+then+mixtures&criterion=0.5&duration=1&dt=0.005&block_length=0.25&seeds=2", "criterion"),
     ],
@@ -193,6 +211,14 @@ def test_a_round_names_every_task_with_a_length(bench):
     )
 
 
+@pytest.mark.parametrize("wrong", ["", "1", "1 1", "1+2 2+1", "1 3", "1+1 2", "1 6", "A B", "1 2 3 4 5 1+2", "1 + 2"])
+def test_tasks_of_parts_are_different_and_leave_no_part_out(bench, wrong):
+    page = bench(f"made=mixtures+of+parts&mix={wrong.replace('+', '%2B')}")
+    assert (
+        page.locator(".explorer label:has([data-setting=mix]) .why").text_content().startswith("Write 2 to 5 different")
+    )
+
+
 def test_every_control_changes_the_code_or_what_is_looked_at(bench):
     page = bench("curriculum=a+round+of+your+own&inputs=single+noisy+samples")
     unfolded(page)
@@ -201,12 +227,13 @@ def test_every_control_changes_the_code_or_what_is_looked_at(bench):
     for asked in (
         "curriculum=a+round+of+your+own&inputs=single+noisy+samples&duration=8",
         "curriculum=the+last+one+rare&student=two+layers&hidden=4&d_out=2&duration=2",
+        "made=mixtures+of+parts&duration=4&criterion=0.2",
     ):
         page = bench(asked)
         for control in page.locator(".explorer [data-setting]:visible").all():
             name, before, was = control.get_attribute("data-setting"), code.text_content(), page.evaluate(values)
             control.focus()
-            page.keyboard.type("0.5 ") if name == "round" else page.keyboard.press("ArrowRight")
+            page.keyboard.type(WRITTEN[name]) if name in WRITTEN else page.keyboard.press("ArrowRight")
             if page.evaluate(values) == was:
                 page.keyboard.press("ArrowLeft")
             drawn(page)
