@@ -29,11 +29,18 @@ LOOKS = """
   display: block !important; max-width: none !important; padding: 0 !important; margin: 0 !important;
 }
 body, article { font-size: 10pt; font-variant-ligatures: none; } /* so that words can be searched for */
+article h1 { margin-bottom: 6mm; text-align: left; }
+article :is(p, li) { orphans: 3; widows: 3; }
 article pre { white-space: pre-wrap !important; overflow-wrap: anywhere; font-size: 7.8pt; orphans: 3; widows: 3; }
 article :is(table, div.highlight, [class*="highlight-"], .admonition) { break-inside: auto !important; }
 article div.highlight { display: block; }
-:is(figure, .cell_output img, tr, dt) { break-inside: avoid; }
+:is(figure, .cell_output img, tr, dt, .sd-card, div.verdict details) { break-inside: avoid; }
 :is(h1, h2, h3, h4, summary, dt, thead, .rubric) { break-after: avoid; }
+:is(div.verdict > p, div.verdict tr:first-child) { break-after: avoid; }
+div.verdict tr:last-child, div.verdict details { break-before: avoid; }
+div.verdict summary { margin-top: 1mm; font-size: 8pt; }
+div.verdict details p { font-size: 8pt; }
+.explorer-place::after { content: "As it begins. In the page it can be moved."; font-size: 8pt; color: #555; }
 article .in-one-piece.in-one-piece { break-inside: avoid !important; }
 article table { font-size: 8pt; }
 table.scorecard { display: table !important; width: 100%; font-size: 7pt !important; }
@@ -42,10 +49,10 @@ table.scorecard td:first-child { min-width: 0 !important; width: 30%; }
 table.scorecard td:nth-child(3) { width: 52%; }
 article img { max-width: 100%; }
 
-:is(.cell_output, div.math, div.verdict, div.verdict details pre) { overflow: visible !important; max-height: none; }
+:is(.cell_output, div.math, div.verdict) { overflow: visible !important; max-height: none; }
 
 /* Code that draws a figure is left out, and so is what boxes of claims said before; what else is folded is open. */
-:is(.tag_hide-input details.hide, div.verdict details pre, table.scorecard details) { display: none; }
+:is(.tag_hide-input details.hide, div.verdict details div.highlight, table.scorecard details) { display: none; }
 div.cell.tag_hide-cell details.hide > summary { display: none !important; }
 details > summary { list-style: none; }
 article * { animation: none !important; }
@@ -65,6 +72,14 @@ PREPARE = """async ([width, height]) => {
     for (const { id } of all('[id]')) links.append(Object.assign(document.createElement('a'), { href: '#' + id }))
     article.append(links)
 
+    for (const link of all('a[href^="#"]'))                                 // to settings of an explorer: no place
+        if (!document.getElementById(decodeURIComponent(link.hash.slice(1)))) link.removeAttribute('href')
+    for (const code of all('pre')) {                                        // smaller, where no line then breaks
+        code.style.setProperty('white-space', 'pre', 'important')
+        const share = Math.max(0.75, code.clientWidth / code.scrollWidth)
+        if (share < 1) code.style.fontSize = `${share * parseFloat(getComputedStyle(code).fontSize)}px`
+        code.style.setProperty('white-space', '')
+    }
     for (const table of all('table')) {                                     // paper cannot be scrolled
         const style = getComputedStyle(table.parentElement)
         const room = table.parentElement.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)

@@ -32,12 +32,16 @@ def kind(thing):
     return "function" if inspect.isroutine(thing) else "data"
 
 
+def below(module, name):
+    """What stands below plain data in the module, line by line."""
+    return ModuleAnalyzer.for_module(module.__name__).find_attr_docs().get(("", name), [])
+
+
 def described(module, name):
-    """What is written of it: its docstring, or for plain data what stands below it in the module."""
-    thing = getattr(module, name)
-    if kind(thing) != "data" or type(thing).__module__.startswith("gatedlib"):
-        return inspect.getdoc(thing) or ""
-    return "\n".join(ModuleAnalyzer.for_module(module.__name__).find_attr_docs().get(("", name), []))
+    """What is written of it: below it, or in its own docstring, which is not that of its type."""
+    thing, lines = getattr(module, name), below(module, name)
+    own = kind(thing) != "data" or thing.__doc__ != type(thing).__doc__
+    return "\n".join(lines) or (inspect.getdoc(thing) if own else "") or ""
 
 
 class Reference(SphinxDirective):
@@ -65,6 +69,9 @@ class Reference(SphinxDirective):
             if text:  # colours and the like have no words of their own
                 first = " ".join(text.split("\n\n")[0].split())
                 rows += [f"   * - :py:obj:`~{where}.{name}`", f"     - {first}"]
+                if lines := below(module, name):
+                    entries += [f".. py:data:: {where}.{name}", "", *(f"   {line}" for line in lines), ""]
+                    continue
                 sort = kind(getattr(module, name))
                 options = {"class": ["   :no-members:"], "data": ["   :no-value:"]}.get(sort, [])
                 options = [f"   :members: {members}"] if members else options

@@ -2,9 +2,13 @@
 
 
 def untyped(app, what, name, obj, options, lines):
-    """Begin the docstring of a value with the colon that the style looks for, and no type before it."""
+    """Begin the words on a value, or on what is returned, with the colon that the style looks for, and no type."""
     if what in ("data", "attribute", "property") and lines:
         lines[0] = f": {lines[0]}"
+    for n, line in enumerate(lines[:-1]):
+        if line.strip() == "Returns:":
+            words = lines[n + 1].lstrip()
+            lines[n + 1] = f"{lines[n + 1].removesuffix(words)}: {words}"
 
 
 def setup(app):

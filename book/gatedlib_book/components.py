@@ -41,8 +41,10 @@ FOUND_ALIGNMENT = 0.9
 
 Course = tuple[float, float, float]
 
-COURSES: tuple[Course, ...] = ((10.0, 0.02, 8**-0.5), (20.0, 0.02, 8**-0.5), (40.0, 0.02, 8**-0.5))
-COURSES += ((15.0, 0.03, 0.3), (30.0, 0.03, 0.3))
+COURSES: tuple[Course, ...] = (
+    *((10.0, 0.02, 8**-0.5), (20.0, 0.02, 8**-0.5), (40.0, 0.02, 8**-0.5)),
+    *((15.0, 0.03, 0.3), (30.0, 0.03, 0.3)),
+)
 """Networks whose course is followed: v, how many times as fast as weights gates are; tau_c; length of the rows."""
 
 CLOCKED = 100

@@ -37,6 +37,7 @@ ROWS = gl.Experiment(
 """Fig. 3D: new tasks that take every other output from one of two known ones; one norm for all gates."""
 
 ROWS_FORGETFUL = ROWS.replace(penalties=())
+"""The same without penalties: the forgetful network of Fig. A.12."""
 
 
 @cached

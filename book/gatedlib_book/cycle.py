@@ -51,6 +51,7 @@ def curves(tau_w: float = 1.0, formula: float = 1.0) -> Measured:
 
 
 CYCLE = TOY.replace(tau_w=2.0, tau_c=0.02, blocks=100)
+"""A network in one mode that goes round its two tasks until every round is like the one before."""
 
 
 def cycle_distances(results: xr.Dataset) -> np.ndarray:
@@ -82,6 +83,7 @@ def cycle(experiment: gl.Experiment = CYCLE) -> Measured:
 
 
 EQUAL_TIME = FLEXIBLE.replace(curriculum=gl.Blocked(duration=20.0), inputs=gl.Population())
+"""The network of Fig. 2 on all inputs at once, for 20 time units whatever the length of its blocks."""
 
 
 @claim("4E", "4", counterfactual={"experiment": EQUAL_TIME.replace(b=0.0)})

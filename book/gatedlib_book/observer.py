@@ -207,6 +207,7 @@ NOISY = gl.Noisy(batch=1, noise=0.2)
 """Targets with noise as large as the signal, one sample a step."""
 
 LESIONED = REGULAR.replace(curriculum=gl.Blocked(blocks=AFTER))
+"""The blocks that follow a lesion of trained networks: their gates are slowed, or their penalties scaled."""
 
 
 @cached

@@ -140,6 +140,7 @@ def one_switch(experiment: gl.Experiment, start: gl.Params) -> xr.Dataset:
 
 
 FORGETFUL_TOY = TOY.replace(tau_c=1.3, penalties=())
+"""The forgetful network in one mode: slow gates that nothing bounds."""
 
 
 @claim("4", "4", swap=(TOY, FORGETFUL_TOY))

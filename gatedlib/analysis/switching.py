@@ -238,7 +238,7 @@ def post_switch_loss(results: xr.Dataset, steps: int = 5) -> xr.DataArray:
 
     Args:
         results: a run with `loss` recorded at every step.
-        steps: N.
+        steps: how many steps, N.
 
     Returns:
         Losses, dims seed, block and step_since; nan beyond the end of a block.
@@ -270,7 +270,7 @@ def switch_cost(results: xr.Dataset, steps: int | None = 5) -> xr.DataArray:
 
     .. math::
 
-        C_k = \frac 1N \sum_{n=0}^{N-1} L_k(n) - L_k(\text{last 5 \%})
+        C_k = \frac 1N \sum_{n=0}^{N-1} L_k(n) - L_k(\text{last }5\,\%)
 
     One step, N = 1, gives its *depth*: how much worse the first answer is.
 

@@ -269,7 +269,7 @@ def steady_spread(
         block_length: :math:`\tau_B`.
         tau_w: time constant of the weights.
         tau_c: time constant of the gates.
-        distance: D.
+        distance: the distance D of the teachers.
         apart: :math:`\delta`, the difference of the paths along the difference of the teachers.
         gates: :math:`\Delta c_0`, the difference of the gates at the start of the block.
 
@@ -315,7 +315,7 @@ def crossing(spread: Given, block_length: Given, tau_w: Given, tau_c: Given, dis
         block_length: :math:`\tau_B`.
         tau_w: time constant of the weights.
         tau_c: time constant of the gates.
-        distance: D.
+        distance: the distance D of the teachers.
 
     Returns:
         The number, of the shape to which the arguments broadcast; 0 where the spread is below 1, for no gate closes.
@@ -377,7 +377,7 @@ def next_block(
         block_length: :math:`\tau_B`.
         tau_w: time constant of the weights.
         tau_c: time constant of the gates.
-        distance: D.
+        distance: the distance D of the teachers.
 
     Returns:
         `new` and `old` after the block, and :math:`t_s`; all nan where the block is too short for the gates to
@@ -441,7 +441,7 @@ def alternation_loss(run_length: Given, tau_c: float, distance: float, dt: float
     Args:
         run_length: R, in time units.
         tau_c: time constant of the gates.
-        distance: D.
+        distance: the distance D of the teachers.
         dt: the length of a step.
 
     Returns:

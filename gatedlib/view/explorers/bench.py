@@ -65,7 +65,7 @@ def bench(experiment: Experiment, seeds: int = 20) -> Explorer:
     plotting.loss(results, loss, color="#222222", linewidth=1)
     for gate, label in ((metrics.gate_on, "of the task on"), (metrics.gate_off, "others")):
         gates.plot(results.time, gate(results).isel(seed=0), label=label)
-    gates.legend()
+    gates.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)  # above the curves
     for ax, name in ((loss, "loss"), (gates, "gates")):
         ax.set(xlabel="time", ylabel=name, xlim=(0, float(results.time[-1])))
         plotting.shade_blocks(results, ax, names=False)

@@ -19,7 +19,7 @@ import { quantilesOf } from "./runs.js";
 /** A round number that is not below. @param {number} value */
 function roundUp(value) {
   const unit = 10 ** Math.floor(Math.log10(value) - 0.3);
-  return Number((unit * Math.ceil(value / unit)).toPrecision(3));
+  return Number((unit * Math.ceil(value / unit - 1e-9)).toPrecision(3));
 }
 
 /** The largest of all numbers in some series, and of one more. @param {Series[]} all @param {number} least */
@@ -56,7 +56,7 @@ const banded = (rows) => {
 const hasLayers = ({ plan }) => plan.student === "two layers";
 
 /** @param {Run} run @param {Series[]} all @returns {[number, number]} */
-const rangeOfGates = (run, all) => [bottom(all, -0.1), hasLayers(run) ? roundUp(top(all, 0.1)) : top(all, 1.1)];
+const rangeOfGates = (run, all) => [bottom(all, -0.1), roundUp(top(all, hasLayers(run) ? 0.1 : 1.1))];
 
 const MEDIAN = [{ style: "ink", words: "median, middle 80 %" }];
 
@@ -152,7 +152,7 @@ export const KINDS = {
       return {
         ...overTime(run),
         ...apart,
-        range: [bottom([apart.bands[0][0]], 0), top([apart.bands[0][1]], 1.1)],
+        range: [bottom([apart.bands[0][0]], 0), roundUp(top([apart.bands[0][1]], 1.1))],
         words: hasLayers(run)
           ? "How far units are aligned with the outputs of tasks, over time."
           : "How far paths are apart, relative to tasks, over time.",

@@ -62,7 +62,7 @@ def choices(
         right_panel.plot(trials, gates[:-1, option], color=color, label=f"for {plotting.task_name(option)}")
     left.set(yticks=(0.4, 1.4), yticklabels=("B", "A"), xlabel="trial", title="choices, pale if not rewarded")
     right_panel.set(xlabel="trial", title="gates before each choice")
-    right_panel.legend()
+    right_panel.legend(frameon=True, framealpha=0.9)
     state = {
         "names": list(names),
         "chosen": _digits(table),

@@ -91,12 +91,13 @@ export const highest = (values) => Array.from(values).reduce((most, value) => Ma
 export const lowest = (values) => Array.from(values).reduce((least, value) => Math.min(least, value), Infinity);
 
 /**
- * The path of a curve over equal steps: for every bucket of steps its lowest and highest value, as they come.
+ * The path of a curve over equal steps: for every bucket of steps its lowest and highest value, as they come; in pieces
+ * where values are missing.
  * @param {ArrayLike<number>} values @param {(t: number) => number} x @param {(value: number) => number} y
  */
 function trace(values, x, y) {
-  const size = Math.max(1, Math.floor(values.length / POINTS)),
-    points = [];
+  const size = Math.max(1, Math.floor(values.length / POINTS));
+  let [path, next] = ["", "M"];
   for (let start = 0; start < values.length; start += size) {
     let low = start,
       high = start;
@@ -104,10 +105,13 @@ function trace(values, x, y) {
       if (values[t] < values[low]) low = t;
       if (values[t] > values[high]) high = t;
     }
-    for (const t of new Set(low < high ? [low, high] : [high, low]))
-      if (Number.isFinite(values[t])) points.push(`${x(t).toFixed(1)},${y(values[t]).toFixed(1)}`);
+    for (const t of new Set(low < high ? [low, high] : [high, low])) {
+      const there = Number.isFinite(values[t]);
+      if (there) path += `${next}${x(t).toFixed(1)},${y(values[t]).toFixed(1)}`;
+      next = there ? "L" : "M";
+    }
   }
-  return points.length > 0 ? `M${points.join("L")}` : "";
+  return path;
 }
 
 /**
