@@ -29,7 +29,7 @@ LOOKS = """
   display: block !important; max-width: none !important; padding: 0 !important; margin: 0 !important;
 }
 body, article { font-size: 10pt; font-variant-ligatures: none; } /* so that words can be searched for */
-article h1 { margin-bottom: 6mm; text-align: left; }
+#jb-print-docs-body h1 { margin: 0 0 6mm !important; text-align: left !important; }
 article :is(p, li) { orphans: 3; widows: 3; }
 article pre { white-space: pre-wrap !important; overflow-wrap: anywhere; font-size: 7.8pt; orphans: 3; widows: 3; }
 article :is(table, div.highlight, [class*="highlight-"], .admonition) { break-inside: auto !important; }

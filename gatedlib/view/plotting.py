@@ -252,7 +252,7 @@ def recoveries(results: xr.Dataset, ax: Axes | None = None, until: float = 1.0) 
     ax = ax or plt.gca()
     dt = dt_of(run)
     typical = run.loss.median("seed")
-    shades = plt.get_cmap("viridis_r")(np.linspace(0.08, 1.0, run.sizes["block"]))
+    shades = plt.get_cmap("viridis_r")(np.linspace(0.3, 1.0, run.sizes["block"]))
     blocks = zip(run.block_start.values, run.block_stop.values, shades, strict=True)
     for number, (start, stop, shade) in enumerate(blocks, start=1):
         inside = typical.where((typical.step >= start) & (typical.step < stop), drop=True)

@@ -8,7 +8,7 @@ import { drawSamples, learn, learnTwoLayers, randomNumbers, recoveries, seeSampl
 import { crossingOf, drawn, network, networks, orthonormal, samplesOf, squaredDistance, startOf } from "./networks.js";
 import { html, linear, listed, number, ratios, symbol, words, zeroAndRatios } from "./parts.js";
 import { Run, said } from "./runs.js";
-import { csvOf, download, svgOf } from "./save.js";
+import { csvOf, download, listOf } from "./save.js";
 import { crossing, ratchet, spreading } from "./theory.js";
 import { Background } from "./worker.js";
 
@@ -27,12 +27,6 @@ const MOST_WORKERS = 8,
 /** Some number of multiplications that one network takes. @param {import("./experiment.js").Plan} plan */
 const costOf = ({ student, noise, tasks, units, components, inputs, outputs }) =>
   tasks.length * units * (student === "a gate per path" && noise === 0 ? components + units : inputs * outputs);
-
-/** Settings as they stand in files. @param {Values} values */
-const listOf = (values) =>
-  Object.entries(values)
-    .map(([name, value]) => `${name} = ${value}`)
-    .join(", ");
 
 /** @param {Values} values @returns {Record<string, import("./parts.js").Control>} */
 function controlsOf(values) {
@@ -96,6 +90,13 @@ function controlsOf(values) {
       when: isIn("curriculum", CURRICULA[1]),
       fold: order,
     },
+    draw: {
+      words: "Which random order",
+      scale: linear(0, 49, 1),
+      told: (v) => `number ${v}`,
+      when: isIn("curriculum", CURRICULA[2]),
+      fold: order,
+    },
     round: { words: "The round: tasks and lengths", when: isIn("curriculum", CURRICULA[3]), fold: order },
     duration: { words: "Duration", scale: linear(1, 80, 1), fold: order },
     tau_w: { words: tau("w", "the weights"), scale: ratios(0.01, 100, 200), told: plain, fold: learning },
@@ -107,7 +108,7 @@ function controlsOf(values) {
       fold: learning,
     },
     b: {
-      words: words("Bound on the norm, ", html("i", {}, "b")),
+      words: words("Bound on the norm of all gates together, ", html("i", {}, "b")),
       scale: zeroAndRatios(0.001, 50),
       told: plain,
       fold: learning,
@@ -132,11 +133,30 @@ function controlsOf(values) {
     criterion: {
       words: "Recovered below",
       scale: linear(0.05, 0.95, 0.05),
-      told: (v) => `${two(v)} of the first loss`,
+      told: (v) => `${two(v)} of the loss of no answer`,
       fold: networks,
     },
   };
 }
+
+const THREE = { tasks: 3, d_in: 20, d_out: 6, paths: 3, tau_w: 0.2, duration: 30 };
+/** Where other students and questions may begin: with the settings of their chapters. @type {Record<string, Values>} */
+const PRESETS = {
+  Forgetful: { tau_c: 1.3, a: 0, b: 0 },
+  "Practice, then mixtures": { ...THREE, a: 0.5, b: 2.5, curriculum: CURRICULA[4], criterion: 0.15 },
+  "A gate for each output": { ...THREE, student: STUDENTS[1], tau_c: 0.005, a: 0.0227, b: 0.0227, norm: "2" },
+  "Two layers": {
+    student: STUDENTS[2],
+    hidden: 20,
+    tau_w: 0.06,
+    tau_c: 0.01,
+    a: 0.2,
+    b: 0.2,
+    norm: "2",
+    dt: 0.01,
+    duration: 30,
+  },
+};
 
 export default {
   /** @param {{model: Model, el: HTMLElement}} host */
@@ -245,7 +265,10 @@ export default {
     };
     const update = (/** @type {Values} */ values, /** @type {any} */ self) => {
       keep.textContent = self.kept ? "Let go of the kept one" : "Keep this one, change that";
-      if (Object.keys(self.refusalsNow).length > 0) {
+      const refused = Object.keys(self.refusalsNow).length > 0;
+      keep.disabled = refused && !self.kept;
+      grid.classList.toggle("stale", refused);
+      if (refused) {
         halt();
         self.busy = false;
         const drawn = columns.length > 0 ? " What is drawn is of the settings before." : "";
@@ -260,47 +283,40 @@ export default {
       const first = columns.length === 0;
       if (first) {
         // the first picture does not wait for a worker to begin; of much work it is the frames of charts
-        if (costOf(now.plan) < AT_ONCE) now.networks.push(network(now.plan, values.network, true));
+        if (costOf(now.plan) < AT_ONCE) now.networks.push(network(now.plan, now.values.network, true));
         draw(undefined, Infinity);
       }
       Object.assign(self, { runs, workers });
       timer = setTimeout(work, first ? 0 : PAUSE);
       return self.status.textContent || "Learning …";
     };
-    /** @param {string} kind @param {string} words @param {() => void} act */
-    const button = (kind, words, act) => {
-      const made = html("button", { type: "button", class: kind }, words);
-      made.onclick = act;
-      return made;
-    };
+    /** Those of what is drawn. */
     const settings = () =>
       [runs.kept, runs.now].flatMap((run) =>
         run ? [`${run === runs.kept ? "kept" : "now"}: ${listOf(run.values)}`] : [],
       );
-    /** The charts as they stand: side by side where there are two runs. */
-    const inOrder = () =>
-      Object.keys(KINDS).flatMap((name) => columns.flatMap(({ charts }) => (charts[name] ? [charts[name].chart] : [])));
 
     /** @type {any} */
     const explorer = new Explorer(el, {
       label: "The bench: an experiment of your own",
       values,
       controls: controlsOf(values),
+      presets: PRESETS,
       plots: [above, grid],
       update,
       refusals: refusalsOf,
+      settings,
       code: (values, self) => pythonOf(values, self.kept),
     });
     explorer.element.querySelector("details").open = true;
-    explorer.element.querySelector(".buttons").append(
-      button("csv", "Numbers (CSV)", () => {
-        const drawings = columns.flatMap(({ of, charts }) =>
-          Object.values(charts).flatMap(({ drawing }) => (drawing ? [{ run: of, drawing }] : [])),
-        );
-        download("bench.csv", "text/csv", csvOf(settings(), drawings));
-      }),
-      button("svg", "Picture (SVG)", () => download("bench.svg", "image/svg+xml", svgOf(inOrder(), settings()))),
-    );
+    const numbers = html("button", { type: "button", class: "csv" }, "Numbers (CSV)");
+    numbers.onclick = () => {
+      const drawings = columns.flatMap(({ of, charts }) =>
+        Object.values(charts).flatMap(({ drawing }) => (drawing ? [{ run: of, drawing }] : [])),
+      );
+      download("bench.csv", "text/csv", csvOf(settings(), drawings));
+    };
+    explorer.element.querySelector(".buttons").append(numbers);
     explorer.drawn = drawn; // for whom wants to let the library begin from the same numbers
   },
 };

@@ -26,7 +26,7 @@ STUDENTS: dict[Any, str] = {
 }
 CHOICES = {
     **{"made": "each of its own", "mix": "1 2 1+2"},
-    **{"rare": 0.25, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4},
+    **{"rare": 0.25, "draw": 0, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4},
 }
 """What the bench begins with where an experiment does not say it."""
 

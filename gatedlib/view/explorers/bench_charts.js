@@ -105,9 +105,14 @@ export const KINDS = {
     chart: (_, before) => new Chart("recovery", `${before}Time to recover, by block`, MEDIAN),
     drawing({ plan, whole }) {
       if (whole.length === 0) return null;
+      const lengths = plan.edges.slice(1).map((edge, block) => (edge - plan.edges[block]) * plan.flow.dt),
+        longest = Math.max(...lengths);
+      // where the loss stays above, no block should seem quicker than one in which it does not
+      const shown = (/** @type {number[]} */ each) =>
+        each.map((time, block) => (time < 0.999 * lengths[block] ? time : longest));
       // a single block is drawn as a line
       const twice = (/** @type {number[]} */ each) => (each.length > 1 ? each : [each[0], each[0]]);
-      const times = banded({ "time to recover": whole.map((each) => twice(each.recoveries)) });
+      const times = banded({ "time to recover": whole.map((each) => twice(shown(each.recoveries))) });
       return {
         ...times,
         range: [0, roundUp(top([times.bands[0][1]], plan.flow.dt))],
@@ -161,9 +166,9 @@ export const KINDS = {
   },
   share: {
     chart: (run, before) =>
-      hasLayers(run)
-        ? null
-        : new Chart("share", `${before}Share that has specialized`, [
+      hasLayers(run) || run.plan.units > run.plan.components
+        ? null // paths that serve no task stay where they are
+        : new Chart("share", `${before}Share with paths apart`, [
             { style: "ink", words: "learned" },
             ...(run.plan.block === null ? [] : [{ style: "flexible dashed", words: "ratchet" }]),
           ]),
@@ -177,10 +182,10 @@ export const KINDS = {
       const known = plan.block !== null && byRatchet.length === whole.length;
       return {
         ...over,
-        names: ["share specialized", ...(known ? ["share specialized by the ratchet"] : [])],
+        names: ["share with paths apart", ...(known ? ["the same by the ratchet"] : [])],
         series: [soFar(whole.map((each) => each.specialized)), ...(known ? [soFar(byRatchet)] : [])],
         range: [0, 1.05],
-        words: "The share of networks that have specialized, over time.",
+        words: "The share of networks whose paths have come apart, over time.",
         tasks: undefined,
       };
     },

@@ -58,7 +58,7 @@ export default {
     const explorer = new Explorer(el, {
       label: "A change of mind, step by step",
       values: { step },
-      presets: { "at the switch": { step: 0 }, "a few steps on": {}, "at the end": { step: last } },
+      presets: { "at the switch": { step: 0 }, "a few steps on": {}, [`after ${last} steps`]: { step: last } },
       controls: {},
       plots: [html("div", { class: "charts wide" }, ...rows.map((each) => each.whole))],
       transport,

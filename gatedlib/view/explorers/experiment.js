@@ -4,12 +4,12 @@ import { atRandom, inTurn, randomNumbers, stepsOf } from "./model.js";
 
 /**
  * @typedef {Record<string, any>} Settings
- * @typedef {{components: number, parts: number, made: number[][], outputs: number, inputs: number,
+ * @typedef {{components: number, parts: number, made: number[][], met: number[], partsMet: number[], outputs: number, inputs: number,
  *   scale: number, correlation: number, student: string, units: number, gate_init: number, gate_spread: number, weight_scale: number,
  *   flow: import("./model.js").Flow, noise: number, tasks: Uint8Array, edges: number[], every: number,
  *   criterion: number, block: number | null}} Plan
  *   what a worker needs to know: how many tasks are practised; of how many parts they are mixtures, 0 if each is one of
- *   its own; how these tasks, mixtures of them that follow, and last the parts are `made`: shares of parts; `tasks` of all steps, `edges` of blocks, the steps between two frames; `block`: the length
+ *   its own; how these tasks, mixtures of them that follow, and last the parts are `made`: shares of parts; which tasks, and parts, are `met`, alone or in a mixture; `tasks` of all steps, `edges` of blocks, the steps between two frames; `block`: the length
  *   of all blocks where the ratchet can speak of them
  */
 
@@ -24,8 +24,7 @@ export const CURRICULA = [
 ];
 export const INPUTS = ["all at once", "single noisy samples"];
 const PRACTICE = 0.75, // of the time, where mixtures follow
-  FRAMES = 500, // of a run, about
-  SEQUENCE = 0; // of the random numbers that decide on switches
+  FRAMES = 500; // of a run, about
 
 /** All pairs of tasks. @param {number} count */
 const pairs = (count) =>
@@ -107,7 +106,7 @@ function scheduleOf(settings) {
     Array.from({ length: Math.ceil(steps / block) }, (_, n) => from + n * block);
   const steps = stepsOf(duration, dt);
   if (curriculum === "at random moments") {
-    const tasks = atRandom(steps, block_length / dt, randomNumbers(SEQUENCE).uniform, count);
+    const tasks = atRandom(steps, block_length / dt, randomNumbers(settings.draw + 1).uniform, count);
     const edges = [...tasks.keys()].filter((t) => t === 0 || tasks[t] !== tasks[t - 1]);
     return { tasks, edges: [...edges, steps] };
   }
@@ -157,14 +156,23 @@ export function planOf(settings) {
     ofParts = tasksOf(settings),
     parts = settings.made === MADE[1] ? ofParts[0].length : 0,
     layers = settings.student === "two layers";
+  const made = [
+    ...ofParts,
+    ...(curriculum === "practice, then mixtures" ? mixturesOfTasks(ofParts) : []),
+    ...own(parts),
+  ];
   const schedule = scheduleOf(settings),
-    noise = settings.inputs === "all at once" ? 0 : settings.noise;
+    on = [...new Set(schedule.tasks)],
+    both = pairs(ofParts.length);
+  const noise = settings.inputs === "all at once" ? 0 : settings.noise;
   const inTheRatchet = settings.student === "a gate per path" && curriculum === "in turn" && noise === 0;
   return {
     ...schedule,
     components: ofParts.length,
     parts,
-    made: [...ofParts, ...(curriculum === "practice, then mixtures" ? mixturesOfTasks(ofParts) : []), ...own(parts)],
+    made,
+    met: [...ofParts.keys()].filter((m) => on.some((task) => task === m || both[task - ofParts.length]?.includes(m))),
+    partsMet: [...own(parts).keys()].filter((part) => on.some((task) => made[task][part] > 0)),
     outputs: settings.d_out,
     inputs: settings.d_in,
     scale: scaleOf(settings),
@@ -178,7 +186,10 @@ export function planOf(settings) {
     noise,
     every: spacing(schedule.edges),
     criterion: criterionOf(settings),
-    block: inTheRatchet && settings.paths > 1 && settings.norm === "1" && b > 0 ? settings.block_length : null,
+    block:
+      inTheRatchet && settings.paths > 1 && settings.paths <= ofParts.length && settings.norm === "1" && b > 0
+        ? settings.block_length
+        : null,
   };
 }
 
@@ -190,7 +201,7 @@ const asFloat = (value) => (Number.isInteger(value) ? `${value}.0` : String(valu
 
 /** What the library would say of settings that it refuses, by the name of the control. @param {Settings} settings */
 export function refusalsOf(settings) {
-  const { d_in, d_out, dt, tau_c, b, norm, student, curriculum, block_length, duration, network, seeds } = settings;
+  const { d_in, d_out, dt, tau_c, b, norm, student, curriculum, block_length, duration } = settings;
   const ofParts = tasksOf(settings),
     [count, parts] = [ofParts.length, ofParts[0].length];
   const refusals = /** @type {Record<string, string>} */ ({});
@@ -236,7 +247,6 @@ export function refusalsOf(settings) {
   const silent = leastOf(all, settings.correlation) * silentLossOf(settings);
   if (theta >= silent)
     refusals.criterion = `theta = ${theta}: giving no answer at all has a loss of ${short(silent)} on one of the tasks, which would count as recovered. Use a criterion of this task's own scale, such as ${short(0.4 * silent, 2)}.`;
-  if (network >= seeds) refusals.network = `There are ${seeds} networks, counted from 0.`;
   return refusals;
 }
 
@@ -255,7 +265,13 @@ function curriculumCode(settings) {
     call("Blocked", ["duration", time], ["block_length", block_length], ["order", order]);
   if (curriculum === "in turn") return inTurn(duration);
   if (curriculum === "at random moments")
-    return call("RandomSwitches", ["duration", duration], ["mean_length", block_length], ["tasks", tasks]);
+    return call(
+      "RandomSwitches",
+      ["duration", duration],
+      ["mean_length", block_length],
+      ["tasks", tasks],
+      ["draw", settings.draw, 0],
+    );
   if (curriculum === "practice, then mixtures")
     return `gl.Phases((
         ${inTurn(PRACTICE * duration)},
@@ -329,7 +345,7 @@ for experiment${kept ? `, theta, seeds in ((kept, ${criterionOf(kept)}, ${kept.s
     results = gl.simulate(experiment, seeds=${kept ? "seeds" : settings.seeds}, record=keep)
 ${noisy ? "    results = results.assign(loss=results.population_loss)  # on all inputs, not on the sample\n" : ""}    times = gl.metrics.time_to_criterion(results, theta=${kept ? "theta" : criterionOf(settings)})
     aligned = gl.metrics.total_alignment(results)
-    print(int((aligned > 0.95).sum()), "of", results.sizes["seed"], "networks specialized")
+    print(int((aligned > 0.95).sum()), "of", results.sizes["seed"], "networks with a path for each task")
     print("time to recover, block by block:", times.median("seed").values.round(3))
     gl.plotting.loss(results)
 `;

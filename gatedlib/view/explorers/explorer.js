@@ -1,10 +1,11 @@
 // @ts-check
 /** The frame that all explorers share: controls, words, buttons, and the address of the page, which holds the settings. */
 import { html, unlessScrolled } from "./parts.js";
+import { download, listOf, svgOf } from "./save.js";
 
 /**
  * @typedef {import("./parts.js").Values} Values @typedef {import("./parts.js").Control} Control
- * @typedef {import("./parts.js").Transport} Transport
+ * @typedef {import("./parts.js").Transport} Transport @typedef {import("./parts.js").Scale} Scale
  */
 
 /** Code with the values of controls in the places of their names. @param {string} template @param {Values} values */
@@ -108,12 +109,25 @@ export class Explorer {
    * @param {HTMLElement} el its place; in a page it says by which name the address knows it
    * @param {{label: string, controls: Record<string, Control>, values: Values, presets?: Record<string, Values>,
    *   plots: Node[], transport?: Transport, update: (values: Values, explorer: any) => string, code: (values: Values, explorer: any) => string,
-   *   version?: number, refusals?: (values: Values) => Record<string, string>}} parts
-   *   refusals: of values that cannot be, what is said beside the controls of these names
+   *   version?: number, refusals?: (values: Values) => Record<string, string>, settings?: () => string[]}} parts
+   *   refusals: of values that cannot be, what is said beside the controls of these names; settings: of what is drawn,
+   *   where this may be another thing than what the controls say
    */
   constructor(
     el,
-    { label, controls, values, presets = {}, plots, transport, update, code, version = 1, refusals = () => ({}) },
+    {
+      label,
+      controls,
+      values,
+      presets = {},
+      plots,
+      transport,
+      update,
+      code,
+      version = 1,
+      refusals = () => ({}),
+      settings,
+    },
   ) {
     this.transport = transport;
     this.first = values;
@@ -122,6 +136,7 @@ export class Explorer {
     this.kept = null;
     this.update = update;
     this.code = code;
+    this.settings = settings ?? (() => [listOf(this.values)]);
     this.controls = controls;
     this.refusals = refusals;
     /** @type {Record<string, string>} */
@@ -195,8 +210,10 @@ export class Explorer {
       () => this.values,
       (values) => this.choose(values),
     );
-    field.oninput = () =>
-      this.choose({ ...this.values, [name]: scale ? scale.value(Number(field.value)) : field.value });
+    const first = this.first[name]; // which need not be one of the scale's own values
+    const chosen = (/** @type {Scale} */ scale, place = Number(field.value)) =>
+      place === scale.place(first) ? first : scale.value(place);
+    field.oninput = () => this.choose({ ...this.values, [name]: scale ? chosen(scale) : field.value });
     const zero = scale?.place(0) ?? NaN;
     const mark = html("datalist", { id: `zero-${Math.random().toString(36).slice(2)}` });
     if (scale && zero > 0 && zero < scale.last && scale.value(zero) === 0) {
@@ -230,6 +247,7 @@ export class Explorer {
     const copying = (/** @type {string} */ kind, /** @type {string} */ words, /** @type {() => string} */ text) => {
       const button = html("button", { type: "button", class: kind }, words);
       button.onclick = () => {
+        button.style.minWidth = `${button.offsetWidth}px`; // so that what stands beside it stays where it is
         const say = (/** @type {string} */ said) => {
           button.textContent = said;
           setTimeout(() => (button.textContent = words), 1500);
@@ -248,7 +266,12 @@ export class Explorer {
       this.remember();
       return location.href;
     });
-    return html("div", { class: "bar buttons" }, reset, code, ...(this.address ? [link] : []));
+    const picture = html("button", { type: "button", class: "svg" }, "Picture (SVG)");
+    picture.onclick = () => {
+      const drawn = svgOf(this.element, this.settings());
+      download(`${this.address?.name ?? "explorer"}.svg`, "image/svg+xml", drawn);
+    };
+    return html("div", { class: "bar buttons" }, reset, code, ...(this.address ? [link] : []), picture);
   }
 
   /** What the address of the page asks for; whether it is about this explorer. */
@@ -259,6 +282,8 @@ export class Explorer {
       const asked = this.address?.read(location.hash);
       if (!asked && location.hash !== "") return false; // a place in the page
       this.transport?.pause();
+      const [refused] = Object.values(asked?.kept ? this.refusals(asked.kept) : {});
+      if (refused) throw new Refusal(`The link keeps settings that do not go together: ${refused.replace(/\.$/, "")}`);
       this.kept = asked?.kept ?? null;
       this.values = asked?.values ?? { ...this.first };
     } catch (refusal) {

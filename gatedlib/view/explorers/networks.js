@@ -125,15 +125,15 @@ export function network(plan, seed, looked) {
     sample = samplesOf(plan, seed),
     layers = plan.student === "two layers";
   const start = layers ? null : startOf(plan, whole);
-  // what paths may have learned: the tasks, and the parts of which these are made
-  const [ofTasks, ofParts] = [
-    [0, M],
-    [whole.teachers.length - parts, whole.teachers.length],
-  ].map(([from, to]) => ({
-    teachers: whole.teachers.slice(from, to),
-    start: /** @type {any} */ (start && { ...start, targets: start.targets.slice(from, to) }),
-    late: /** @type {number[][][] | undefined} */ (undefined),
-  }));
+  const components = /** @type {any} */ (start && { ...start, targets: start.targets.slice(0, M) });
+  // what paths may have learned: the tasks that were met, and the parts of which these are made
+  const [ofTasks, ofParts] = [plan.met, plan.partsMet.map((part) => whole.teachers.length - parts + part)].map(
+    (met) => ({
+      teachers: met.map((m) => whole.teachers[m]),
+      start: /** @type {any} */ (start && { ...start, targets: met.map((m) => start.targets[m]) }),
+      late: /** @type {number[][][] | undefined} */ (undefined),
+    }),
+  );
   const kinds = parts > 0 ? [ofTasks, ofParts] : [ofTasks];
   const between = start ? squaredDistance(start.targets.slice(0, M).flat(2), M) : 1;
   const frames = /** @type {Float32Array[]} */ ([]),
@@ -160,15 +160,16 @@ export function network(plan, seed, looked) {
   const O = whole.gates[0].length;
   let loss = /** @type {Float64Array} */ (new Float64Array(0));
   let [aligned, withParts] = [NaN, NaN];
-  let serving = /** @type {number[][]} */ ([]); // for each task, the place of the gate that serves it at each output
+  // for each task, the place of the gate that serves it at each output; nothing of those that were not met
+  const serving = /** @type {number[][]} */ (Array.from({ length: M }, () => []));
   if (start) {
     const run = learn(start, flow, tasks, { sample, watch });
     const found = alignment(ofTasks.start, run.final, ofTasks.late);
     [loss, aligned] = [run.loss, found.cosine];
     if (parts > 0) withParts = alignment(ofParts.start, run.final, ofParts.late).cosine;
-    serving = Array.from({ length: M }, (_, m) =>
-      found.orders.map((order, i) => (order[m] < 0 ? -1 : order[m] * O + i)),
-    );
+    plan.met.forEach((m, n) => {
+      serving[m] = found.orders.map((order, i) => (order[n] < 0 ? -1 : order[n] * O + i));
+    });
   } else {
     const first = { targets: whole.teachers, weights: whole.weights[0], gates: whole.gates };
     const run = learnTwoLayers(first, flow, tasks, { sample, watch });
@@ -176,7 +177,9 @@ export function network(plan, seed, looked) {
       found = alignmentOfUnits(teachers, run.weights, late);
     [loss, aligned] = [run.loss, found.cosine];
     if (parts > 0) withParts = alignmentOfUnits(ofParts.teachers, run.weights, ofParts.late).cosine;
-    serving = found.units.map((units) => units.map((unit, i) => (unit < 0 ? -1 : unit * O + i)));
+    plan.met.forEach((m, n) => {
+      serving[m] = found.units[n].map((unit, i) => (unit < 0 ? -1 : unit * O + i));
+    });
     for (const w of hidden) {
       const [table] = cosines(unitsAsPaths(teachers, w), w);
       let [sum, count] = [0, 0];
@@ -223,13 +226,13 @@ export function network(plan, seed, looked) {
     ratchet:
       start && begins
         ? ratchet(
-            ofTasks.start,
+            components,
             { tau_w: flow.tau_w, tau_c: flow.tau_c, b: flow.b ?? 0 },
             plan.block ?? 1,
             tasks.length * dt,
           )
         : null,
-    crossing: start && begins && M === 2 && units === 2 ? crossingOf(plan, ofTasks.start) : null,
+    crossing: start && begins && M === 2 && units === 2 ? crossingOf(plan, components) : null,
     loss: looked ? loss : null,
     gates: looked ? [...serving, ...spare].map((places) => Float32Array.from(frames, (c) => mean(c, places))) : [],
   };

@@ -1,7 +1,7 @@
 // @ts-check
 /** Runs: many networks of one setting, learning in all workers that there are, and what happened to them, in words. */
 import { planOf } from "./experiment.js";
-import { SPECIALIZED, number } from "./parts.js";
+import { SPECIALIZED, letter, number } from "./parts.js";
 
 /**
  * @typedef {import("./parts.js").Values} Values @typedef {import("./worker.js").Background} Background
@@ -38,7 +38,7 @@ const medianOf = (values) => quantilesOf(values.map((value) => [value])).middle[
 export class Run {
   /** @param {Values} values */
   constructor(values) {
-    this.values = values;
+    this.values = /** @type {Values} */ ({ ...values, network: Math.min(values.network, values.seeds - 1) });
     this.plan = planOf(values);
     const { tasks, components, every } = this.plan;
     /** The task of every step, for its shade; of every frame. */
@@ -95,49 +95,89 @@ export class Run {
   }
 }
 
+/**
+ * The last block of each task: of those that are practised, and of the mixtures that follow.
+ * @param {import("./experiment.js").Plan} plan @returns {{practised: number[], mixed: number[]}} numbers of blocks
+ */
+function lastBlocks({ tasks, edges, components }) {
+  const last = new Map(edges.slice(0, -1).map((edge, block) => [tasks[edge], block]));
+  const of = (/** @type {(task: number) => boolean} */ kind) =>
+    [...last].flatMap(([task, block]) => (kind(task) ? [block] : []));
+  return { practised: of((task) => task < components), mixed: of((task) => task >= components) };
+}
+
+/** Times in words: the least and the most of them. @param {number[]} times infinite where the loss stays above */
+function times(times) {
+  const one = (/** @type {number} */ time) => (time < Infinity ? number(time) : "not at all");
+  const [least, most] = [Math.min(...times), Math.max(...times)].map(one);
+  if (most === number(0)) return "no time (a switch does not raise it so far)";
+  return least === most ? least : `${least} to ${most}`;
+}
+
+/** The interval of 95 % for a share, by Wilson's formula. @param {number} some @param {number} all */
+function intervalOf(some, all) {
+  const square = 1.959964 ** 2,
+    middle = (some + square / 2) / (all + square);
+  const half = (Math.sqrt(square) / (all + square)) * Math.sqrt((some * (all - some)) / all + square / 4);
+  return [some === 0 ? 0 : middle - half, some === all ? 1 : middle + half].map((share) => number(share)).join(" to ");
+}
+
 /** What happened, in words that are true in every case. @param {Run} run */
 export function said({ plan, values, networks, whole, done }) {
-  const failed = networks.length - whole.length;
-  if (whole.length === 0)
+  const failed = networks.length - whole.length,
+    all = whole.length;
+  if (all === 0)
     return failed > 0
       ? `In ${failed === 1 ? "one network" : `all ${failed} networks`}${done ? "" : " so far"} numbers grow without bounds: the steps are too long for them. Use a smaller dt.`
       : "Learning …";
-  const all = whole.length,
-    count = (/** @type {number} */ some) =>
-      some === all
-        ? all === 1
-          ? "The network"
-          : `All ${all} networks`
-        : `${some === 0 ? "None" : some} of ${all} ${all === 1 ? "network" : "networks"}`;
-  const parts = [];
-  const flexible = whole.filter((each) => each.aligned > SPECIALIZED).length;
-  const ends = all === 1 || (flexible === 1 && all > 1) ? "ends" : "end";
-  parts.push(
-    `${count(flexible)} ${ends} with a ${plan.student === "two layers" ? "unit for each output of each task" : "path for each task"} (alignment above ${SPECIALIZED})`,
-  );
+  const count = (/** @type {number} */ some) =>
+    some === all
+      ? all === 1
+        ? "The network"
+        : `All ${all} networks`
+      : `${some === 0 ? "None" : some} of ${all} ${all === 1 ? "network" : "networks"}`;
+  const flexible = whole.filter((each) => each.aligned > SPECIALIZED).length,
+    ends = all === 1 || flexible === 1 ? "ends" : "end";
+  const parts = [
+    `${count(flexible)} ${ends} with a ${plan.student === "two layers" ? "unit for each output of each task" : "path for each task"} after ${number(plan.tasks.length * plan.flow.dt, 1).replace(".0", "")} time units (alignment above ${SPECIALIZED}; median ${number(medianOf(whole.map((each) => each.aligned)))}${all > 1 ? `; 95 % interval of the share ${intervalOf(flexible, all)}` : ""})`,
+  ];
   if (plan.parts > 0) {
     const held = whole.filter((each) => each.withParts > SPECIALIZED).length;
     parts[0] += `, ${held === 0 ? "none" : held === all && all > 1 ? "all" : held} with one for each part`;
   }
-  const times = whole.map((each) => each.specialized).filter(Number.isFinite);
-  if (times.length > 0)
-    parts[0] += `; paths come half as far apart as tasks ${times.length < all ? `in ${times.length}, ` : ""}at a median time of ${number(medianOf(times), 1)}`;
-  const recover = (/** @type {number} */ block) => medianOf(whole.map((each) => each.recoveries[block]));
-  const blocks = plan.edges.length - 1,
-    took = (/** @type {number} */ block) => {
-      const time = recover(block),
-        long = (plan.edges[block + 1] - plan.edges[block]) * plan.flow.dt;
-      return time < 0.999 * long ? number(time) : "more than the block";
-    };
+  const never = Array.from({ length: plan.components }, (_, m) => m).filter((m) => !plan.met.includes(m));
+  if (never.length > 0) parts[0] += `; task ${never.map(letter).join(", ")} never came and does not count`;
+  const when = whole.map((each) => each.specialized).filter(Number.isFinite),
+    begun = when.filter((time) => time === 0).length;
+  const inSome = (/** @type {number} */ some) => (some < all ? ` in ${some}` : "");
+  if (begun > 0) parts.push(`Paths are so far apart from the start that distance says nothing${inSome(begun)}`);
+  else if (when.length > 0)
+    parts.push(
+      `Paths come half as far apart as tasks${inSome(when.length)}, at a median time of ${number(medianOf(when), 1)}`,
+    );
+  const recover = (/** @type {number} */ block) => {
+    const time = medianOf(whole.map((each) => each.recoveries[block]));
+    return time < 0.999 * (plan.edges[block + 1] - plan.edges[block]) * plan.flow.dt ? time : Infinity;
+  };
+  const { practised, mixed } = lastBlocks(plan),
+    first = plan.tasks.findIndex((task) => task >= plan.components);
+  const took = [
+    `${times([recover(0)])} in the first block`,
+    `${times(practised.map(recover))} in the last block of each task`,
+  ];
+  if (mixed.length > 0) {
+    took.push(`${times([recover(plan.edges.indexOf(first))])} in the first of a mixture`);
+    took.push(`${times(mixed.map(recover))} in the last of each mixture`);
+  }
   parts.push(
-    `Time until the loss is below ${plan.criterion}: ${took(0)} in ${blocks > 1 ? `the first block, ${took(blocks - 1)} in the last of ${blocks}` : "the only block"} (median)`,
+    `Median time until the loss is below ${plan.criterion} (${values.criterion} of that of no answer): ${took.join(", ")}`,
   );
-  if (plan.block !== null && whole.every((each) => each.ratchet)) {
+  if (plan.block !== null && begun === 0 && whole.every((each) => each.ratchet)) {
     const by = whole.filter((each) => Number.isFinite(each.ratchet?.specialized)).length;
     const across = whole.every((each) => each.crossing !== null)
-      ? `, the closed form says it of ${whole.filter((each) => (each.crossing ?? 0) >= 1).length}`
+      ? `, the closed form in ${whole.filter((each) => (each.crossing ?? 0) >= 1).length}`
       : "";
-    parts.push(`The ratchet says that paths come apart in ${by}${across}`);
+    parts.push(`The ratchet foretells that paths come apart in ${by}${across}`);
   }
   if (failed > 0) parts.push(`${failed} more grew without bounds`);
   if (!done) parts.push(`${networks.length} of ${values.seeds} have learned so far`);

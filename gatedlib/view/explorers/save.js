@@ -1,11 +1,18 @@
 // @ts-check
-/** Files of what is shown: numbers as CSV, charts as one SVG, both with the settings that made them. */
+/** Files of what is shown: numbers as CSV, a picture as SVG, both with the settings that made them. */
 import { svg } from "./parts.js";
 
-/** @typedef {import("./parts.js").Chart} Chart */
+const LOOKS = [
+  ...["stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "fill", "fill-opacity", "opacity", "visibility"],
+  ...["vector-effect", "font-size"],
+];
+const [MARGIN, GAP, LINE] = [16, 6, 15]; // pixels around a picture, between rows, and from one line of settings to the next
 
-const LOOKS = ["stroke", "stroke-width", "stroke-dasharray", "fill", "fill-opacity", "opacity"];
-const [WIDTH, HEIGHT, MARGIN, HEAD] = [600, 180, 20, 34]; // of a chart, and around it
+/** Settings as they stand in files. @param {import("./parts.js").Values} values */
+export const listOf = (values) =>
+  Object.entries(values)
+    .map(([name, value]) => `${name} = ${value}`)
+    .join(", ");
 
 /**
  * Numbers in long form, a line for each; the settings stand above as comments.
@@ -36,61 +43,136 @@ export function csvOf(settings, drawings) {
   return [...settings.map((each) => `# ${each}`), "run,quantity,axis,x,value", ...lines, ""].join("\n");
 }
 
-/** One picture of some charts, side by side, with the settings below. @param {Chart[]} charts @param {string[]} settings */
-export function svgOf(charts, settings) {
-  const columns = 2,
-    rows = Math.ceil(charts.length / columns);
-  const [wide, high] = [WIDTH + MARGIN, HEIGHT + HEAD + MARGIN];
-  const lines = settings.flatMap((each) => each.match(/.{1,170}(?:, |$)/g) ?? []);
-  const whole = svg("svg", {
-    viewBox: `0 0 ${columns * wide + MARGIN} ${rows * high + MARGIN + 18 * lines.length}`,
-    "font-family": "sans-serif",
-    "font-size": 13,
-  });
-  const style = getComputedStyle(charts[0].panel);
-  const text = (
-    /** @type {number} */ x,
-    /** @type {number} */ y,
-    /** @type {string} */ words,
-    anchor = "start",
-    fill = style.color,
-  ) => svg("text", { x, y, fill, "text-anchor": anchor }, words);
-  whole.append(
-    svg("title", {}, charts.map((chart) => chart.title.textContent).join("; ")),
-    svg("desc", {}, settings.join("\n")),
-    svg("rect", { width: "100%", height: "100%", fill: backgroundOf(charts[0].panel) }),
-  );
-  charts.forEach((chart, n) => {
-    const [x, y] = [MARGIN + (n % columns) * wide, Math.floor(n / columns) * high + HEAD];
-    let along = x;
-    for (const part of chart.title.children) {
-      whole.append(text(along, y - 8, part.textContent ?? "", "start", getComputedStyle(part).color));
-      along += 7.2 * (part.textContent ?? "").length + 18;
+/**
+ * Lines of text, where they stand.
+ * @param {Element} within @returns {{words: string, box: DOMRect, style: CSSStyleDeclaration}[]}
+ */
+function linesOf(within) {
+  const lines = [];
+  const walker = document.createTreeWalker(within, NodeFilter.SHOW_TEXT),
+    range = document.createRange();
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const parent = node.parentElement;
+    if (!parent || parent.closest("svg")) continue;
+    let line = null;
+    for (const word of (node.textContent ?? "").matchAll(/\S+/g)) {
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const box = range.getBoundingClientRect();
+      if (box.width === 0) continue; // not shown
+      if (line && Math.abs(line.box.top - box.top) < 1) line.words += ` ${word[0]}`;
+      else lines.push((line = { words: word[0], box, style: getComputedStyle(parent) }));
     }
-    const drawn = /** @type {SVGSVGElement} */ (chart.element.cloneNode(true));
-    const originals = chart.element.querySelectorAll("*");
-    drawn.querySelectorAll("*").forEach((each, place) => {
-      const looks = getComputedStyle(originals[place]);
-      for (const look of LOOKS) each.setAttribute(look, looks.getPropertyValue(look));
-      each.setAttribute("vector-effect", "non-scaling-stroke");
-      each.removeAttribute("class");
-    });
-    for (const [key, value] of Object.entries({ x, y, width: WIDTH, height: HEIGHT }))
-      drawn.setAttribute(key, String(value));
-    drawn.removeAttribute("style");
-    whole.append(
-      drawn,
-      svg("rect", { x, y, width: WIDTH, height: HEIGHT, fill: "none", stroke: style.color, "stroke-width": 0.5 }),
-    );
-    const [top, bottom] = chart.ticks.map((/** @type {HTMLElement} */ tick) => tick.textContent ?? "");
-    whole.append(text(x + 4, y + 14, top), text(x + 4, y + HEIGHT - 5, bottom));
-    const ends = chart.ends.map((/** @type {HTMLElement} */ end) => end.textContent ?? "");
-    ["start", "middle", "end"].forEach((anchor, place) =>
-      whole.append(text(x + (place * WIDTH) / 2, y + HEIGHT + 15, ends[place], anchor)),
-    );
+  }
+  return lines;
+}
+
+/** A drawing as it looks in the page, whatever the style of where it goes. @param {Element} drawing */
+function withLooks(drawing) {
+  const copy = /** @type {SVGSVGElement} */ (drawing.cloneNode(true)),
+    originals = drawing.querySelectorAll("*");
+  copy.querySelectorAll("*").forEach((each, place) => {
+    const looks = getComputedStyle(originals[place]);
+    for (const look of LOOKS) each.setAttribute(look, looks.getPropertyValue(look));
+    each.removeAttribute("class");
   });
-  lines.forEach((line, n) => whole.append(text(MARGIN, rows * high + MARGIN + 18 * n, line)));
-  return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(whole)}\n`;
+  copy.removeAttribute("style");
+  return copy;
+}
+
+/**
+ * Where panels stand in a picture: as in the page, without what is between them there.
+ * @param {Element[]} panels @returns {{ups: Map<Element, number>, left: number, width: number, height: number}}
+ *   `ups`: by how much each is moved upwards
+ */
+function packed(panels) {
+  const boxes = panels.map((panel) => ({ panel, box: panel.getBoundingClientRect() }));
+  boxes.sort((one, other) => one.box.top - other.box.top);
+  const ups = new Map();
+  let [height, bottom, up] = [0, -Infinity, 0];
+  for (const { panel, box } of boxes) {
+    if (box.top > bottom - 1) up = box.top - height; // a new row
+    ups.set(panel, up);
+    bottom = Math.max(bottom, box.bottom);
+    height = bottom - up + GAP;
+  }
+  const left = Math.min(...boxes.map(({ box }) => box.left)),
+    right = Math.max(...boxes.map(({ box }) => box.right));
+  return { ups, left, width: right - left, height };
+}
+
+/** What an explorer shows, as one picture, with its settings below. @param {Element} element @param {string[]} settings */
+export function svgOf(element, settings) {
+  const panels = [...element.querySelectorAll(".panel")],
+    { ups, left, width, height } = packed(panels);
+  const lines = settings.flatMap(
+    (each) => each.match(new RegExp(`.{1,${Math.floor(width / 5.5)}}(?:, |$)`, "g")) ?? [],
+  );
+  const whole = [width + 2 * MARGIN, height + 2 * MARGIN + LINE * (lines.length + 1)];
+  const picture = svg("svg", {
+    viewBox: `0 0 ${whole.join(" ")}`,
+    width: whole[0],
+    height: whole[1],
+    "font-family": "sans-serif",
+  });
+  picture.append(svg("desc", {}, settings.join("\n")));
+  picture.append(svg("rect", { width: "100%", height: "100%", fill: backgroundOf(element) }));
+  for (const panel of panels) {
+    const place = (/** @type {DOMRect} */ box) => ({
+      x: box.left - left + MARGIN,
+      y: box.top - (ups.get(panel) ?? 0) + MARGIN,
+      width: box.width,
+      height: box.height,
+    });
+    for (const image of panel.querySelectorAll("canvas, img"))
+      picture.append(
+        svg("image", {
+          ...place(image.getBoundingClientRect()),
+          href: image instanceof HTMLCanvasElement ? image.toDataURL() : /** @type {HTMLImageElement} */ (image).src,
+          preserveAspectRatio: "none",
+          style: `image-rendering: pixelated; filter: ${getComputedStyle(image).filter}`,
+        }),
+      );
+    for (const drawing of panel.querySelectorAll("svg")) {
+      const at = place(drawing.getBoundingClientRect()),
+        stroke = getComputedStyle(drawing).borderTopColor;
+      const copy = withLooks(drawing);
+      for (const [key, value] of Object.entries(at)) copy.setAttribute(key, String(value));
+      picture.append(copy);
+      if (drawing.closest(".frame")) picture.append(svg("rect", { ...at, fill: "none", stroke }));
+    }
+    for (const key of panel.querySelectorAll(".key")) {
+      const { x, y, height } = place(key.getBoundingClientRect()),
+        looks = getComputedStyle(key, "::before");
+      picture.append(
+        svg("line", {
+          x1: x,
+          x2: x + parseFloat(looks.width),
+          y1: y + height / 2,
+          y2: y + height / 2,
+          stroke: looks.borderTopColor,
+          "stroke-width": parseFloat(looks.borderTopWidth),
+          ...(looks.borderTopStyle === "solid" ? {} : { "stroke-dasharray": "5 3" }),
+        }),
+      );
+    }
+    for (const point of panel.querySelectorAll(".point")) {
+      const { x, y, width, height } = place(point.getBoundingClientRect());
+      const ring = { cx: x + width / 2, cy: y + height / 2, fill: "none" };
+      picture.append(svg("circle", { ...ring, r: 7.5, stroke: "#000", "stroke-width": 6 }));
+      picture.append(svg("circle", { ...ring, r: 7.5, stroke: "#fff", "stroke-width": 3 }));
+    }
+    for (const { words, box, style } of linesOf(panel)) {
+      const { x, y, height } = place(box);
+      const looks = { fill: style.color, "font-size": style.fontSize, "font-style": style.fontStyle };
+      picture.append(svg("text", { x, y: y + 0.79 * height, ...looks }, words));
+    }
+  }
+  const fill = getComputedStyle(element).color;
+  lines.forEach((line, n) =>
+    picture.append(svg("text", { x: MARGIN, y: height + 2 * MARGIN + LINE * (n + 0.5), fill, "font-size": 11 }, line)),
+  );
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(picture)}\n`;
 }
 
 /** The colour behind an element. @param {Element | null} element */

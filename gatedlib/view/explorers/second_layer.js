@@ -67,26 +67,19 @@ export default {
         self.busy = false;
         const order = sorted(result.frames),
           times = recoveries(result.loss, tasks, flow.dt);
-        const strong = result.frames.map((layer, n) => {
-          let [own, whole] = [0, 0];
-          order.forEach((h, place) =>
-            layer[h].forEach((gate) => {
-              whole += Math.abs(gate);
-              if (Math.floor(place / O) === ends[n]) own += Math.abs(gate);
-            }),
-          );
-          return whole > 0 ? own / whole : 0;
+        // of the squares of each output's gates: what is on a single unit, and on the units of the task that is on
+        const sum = (/** @type {number[]} */ values) => values.reduce((sum, each) => sum + each, 0);
+        const [alone, own] = [[], []].map(() => /** @type {number[]} */ ([]));
+        result.frames.forEach((layer, n) => {
+          for (let i = 0; i < O; i++) {
+            const squares = order.map((h) => layer[h][i] ** 2),
+              whole = sum(squares);
+            alone.push(highest(squares) / whole);
+            own.push(sum(squares.filter((_, place) => Math.floor(place / O) === ends[n])) / whole);
+          }
         });
-        // of each output, the largest square over the sum of all
-        const alone = result.frames.flatMap((layer) =>
-          Array.from({ length: O }, (_, i) => {
-            const squares = layer.map((row) => row[i] ** 2);
-            return highest(squares) / squares.reduce((sum, each) => sum + each, 0);
-          }),
-        );
-        const single = Math.round((100 * alone.reduce((sum, each) => sum + each, 0)) / alone.length);
-        const share = Math.round(50 * (strong[0] + strong[1]));
-        const told = `${single} % of each output's gates is on a single unit, and ${share} % on units of the task that is on (by chance 50 %). Recovery at the last switch takes ${number(times[times.length - 1])}.`;
+        const [single, share] = [alone, own].map((shares) => Math.round((100 * sum(shares)) / shares.length));
+        const told = `${single} % of each output's gates (squared) is on a single unit, and ${share} % on units of the task that is on (by chance 50 %). Recovery at the last switch takes ${number(times[times.length - 1])}.`;
         result.frames.forEach((layer, n) => {
           const rows = Array.from({ length: O }, (_, i) => order.map((h) => Math.abs(layer[h][i]) / STRONG));
           layers[n].draw(

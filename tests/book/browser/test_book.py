@@ -1,5 +1,6 @@
 """The built book in a real browser: complete, quiet, legible, and asking nothing of the network."""
 
+import html
 import os
 import re
 from importlib.resources import files
@@ -300,3 +301,20 @@ def test_the_readme_counts_what_the_scorecard_counts():
     page = " ".join((BOOK / "book" / "scorecard.html").read_text(encoding="utf-8").split())
     near = re.search(r"within a tenth of the reference: (\d+ of \d+ numbers)", page)[1]
     assert f"- {near} that the authors' code gave are within a tenth of ours" in (ROOT / "README.md").read_text("utf-8")
+
+
+REFERENCE = [name for name in PAGES if name.startswith("api")]
+TYPE = re.compile(r'<dt[^>]*>(?:Type|Return type)<span class="colon">:</span></dt>\s*<dd[^>]*>(.*?)</dd>', re.DOTALL)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_no_sentence_of_the_reference_is_taken_for_a_type(address, name):
+    page = (BOOK / "book" / f"{name}.html").read_text(encoding="utf-8")
+    types = [html.unescape(re.sub("<[^>]+>", "", found)).strip() for found in TYPE.findall(page)]
+    shapes = r"[‘'][\w .]*[’']"  # such as 'task out in'
+    assert not [each for each in types if re.search(r"\b[a-z]+ [a-z]+\b", re.sub(shapes, "", each))]
+
+
+def test_what_has_no_words_of_its_own_does_not_get_those_of_its_type(address):
+    experiments = "Everything that defines a run but its seeds"
+    assert sum((BOOK / "book" / f"{name}.html").read_text().count(experiments) for name in REFERENCE) == 2

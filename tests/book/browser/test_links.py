@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.examples import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 EXPLORER = "document.querySelector('.explorer').explorer"
+SVG = "{http://www.w3.org/2000/svg}"
 VALUES = f"{EXPLORER}.values"
 
 
@@ -126,3 +128,26 @@ def test_links_stay_true_or_their_version_rises(browser):
         page.context.close()
     known = json.loads(file.read_text(encoding="utf-8"))
     assert found == known, "Raise the version of an explorer whose first values changed, and write both into this file"
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_what_is_shown_can_be_taken_along_as_a_picture_with_its_settings(browser, name):
+    for screen in ("desktop", "phone"):
+        page = opened(browser, name, **SCREENS[screen])
+        settled(page)
+        with page.expect_download() as picture:
+            page.locator(".explorer .svg").click()
+        drawn = ElementTree.fromstring(picture.value.path().read_text(encoding="utf-8"))
+        assert picture.value.suggested_filename == f"{ALL_PAGES[name]}.svg"
+        shown = page.locator(".explorer .panel :is(svg, canvas, img):visible").count()
+        assert len(drawn.findall(f"{SVG}svg")) + len(drawn.findall(f"{SVG}image")) == shown > 0
+        first = page.evaluate(VALUES)
+        said = drawn.find(f"{SVG}desc").text
+        assert all(f"{setting} = " in said for setting in first)
+        texts = "".join(text.text for text in drawn.iter(f"{SVG}text"))
+        titles = page.locator(".explorer .panel .title > span:visible").all_inner_texts()
+        assert titles
+        assert all(word in texts for title in titles for word in title.split())
+        assert all(float(text.get("x")) >= 0 and float(text.get("y")) >= 0 for text in drawn.findall(f"{SVG}text"))
+        assert not page.problems
+        page.context.close()
