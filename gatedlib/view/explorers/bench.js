@@ -21,8 +21,7 @@ const HELPERS = [
 ];
 const MOST_WORKERS = 8,
   AT_ONCE = 1e6, // multiplications, a few milliseconds
-  PAUSE = 150, // milliseconds of rest before a run begins, and between two pictures of one under way
-  AT_A_TIME = 8; // milliseconds of drawing, then the page may do something else
+  PAUSE = 150; // milliseconds of rest before a run begins, and between two pictures of one under way
 
 /** Some number of multiplications that one network takes. @param {import("./experiment.js").Plan} plan */
 const costOf = ({ student, noise, tasks, units, components, inputs, outputs }) =>
@@ -48,7 +47,7 @@ function controlsOf(values) {
     tasks: { words: "Tasks", scale: linear(2, 5, 1), when: isIn("made", MADE[0]), fold: tasks },
     mix: { words: "The tasks: parts, and mixtures of them", when: isIn("made", MADE[1]), fold: tasks },
     correlation: {
-      words: "How alike tasks (or parts) are: correlation",
+      words: "How alike (correlation)",
       scale: linear(0, 0.95, 0.05),
       told: two,
       fold: tasks,
@@ -108,7 +107,7 @@ function controlsOf(values) {
       fold: learning,
     },
     b: {
-      words: words("Bound on the norm of all gates together, ", html("i", {}, "b")),
+      words: words("Bound on all gates together, ", html("i", {}, "b")),
       scale: zeroAndRatios(0.001, 50),
       told: plain,
       fold: learning,
@@ -131,9 +130,9 @@ function controlsOf(values) {
       fold: networks,
     },
     criterion: {
-      words: "Recovered below",
+      words: "Recovered below this share of the loss of no answer",
       scale: linear(0.05, 0.95, 0.05),
-      told: (v) => `${two(v)} of the loss of no answer`,
+      told: two,
       fold: networks,
     },
   };
@@ -194,8 +193,8 @@ export default {
         told = now ? said(now) : "";
       return kept ? `Kept: ${said(kept)} Now: ${told}` : told;
     };
-    /** Draw chart after chart. @param {() => void} then @param {number} atATime how long the page may wait for it */
-    const draw = (then = () => {}, atATime = AT_A_TIME) => {
+    /** Draw chart after chart, so that the page may do other things between two. @param {() => void} then @param {boolean} atOnce */
+    const draw = (then = () => {}, atOnce = false) => {
       clearTimeout(drawing);
       arrange();
       const there = columns.map(({ of, charts }) => ({ run: /** @type {Run} */ (runs[of]), charts }));
@@ -203,21 +202,22 @@ export default {
       const sum = (/** @type {(run: Run) => number} */ of) => there.reduce((sum, { run }) => sum + of(run), 0);
       bar.value = sum((run) => run.networks.length) / sum((run) => run.values.seeds);
       const kinds = Object.entries(KINDS);
+      const later = () => void (drawing = setTimeout(go));
       const go = () => {
-        const begun = performance.now();
-        while (kinds.length > 0) {
-          if (performance.now() - begun > atATime) return void (drawing = setTimeout(go));
-          const [name, kind] = /** @type {[string, import("./bench_charts.js").Kind]} */ (kinds.shift());
+        for (let next = kinds.shift(); next; next = kinds.shift()) {
+          const [name, kind] = next;
           drawAlike(
             kind,
             all.flatMap(({ run, charts, told }) => (charts[name] ? [{ run, shown: charts[name], told }] : [])),
           );
+          if (!atOnce) return later();
         }
         drawing = 0;
         lastDrawn = performance.now();
         then();
       };
-      go();
+      if (atOnce) go();
+      else later();
     };
     const each = () => drawing === 0 && performance.now() - lastDrawn > PAUSE && draw();
 
@@ -284,7 +284,7 @@ export default {
       if (first) {
         // the first picture does not wait for a worker to begin; of much work it is the frames of charts
         if (costOf(now.plan) < AT_ONCE) now.networks.push(network(now.plan, now.values.network, true));
-        draw(undefined, Infinity);
+        draw(undefined, true);
       }
       Object.assign(self, { runs, workers });
       timer = setTimeout(work, first ? 0 : PAUSE);
