@@ -26,12 +26,12 @@ STUDENTS: dict[Any, str] = {
 }
 CHOICES = {
     **{"made": "each of its own", "mix": "1 2 1+2"},
-    **{"rare": 0.25, "draw": 0, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4},
+    **{"rare": 0.25, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4},
 }
 """What the bench begins with where an experiment does not say it."""
 
 PARTS = "teachers", "network", "curriculum", "flow"
-MOST = {"tasks": 5, "d_in": 60, "d_out": 12, "paths": 8, "hidden": 40, "seeds": 50}
+MOST = {"tasks": 5, "d_in": 60, "d_out": 12, "paths": 8, "hidden": 40, "draw": 49, "seeds": 50}
 
 
 def bench(experiment: Experiment, seeds: int = 20) -> Explorer:
@@ -95,6 +95,7 @@ def _settings_of(experiment: Experiment) -> dict[str, Any]:
         "weight_scale": float(network.weight_scale),
         "curriculum": "in turn" if in_turn else "at random moments",
         "block_length": float(curriculum.block_length if in_turn else curriculum.mean_length),
+        "draw": int(getattr(curriculum, "draw", 0)),
         "duration": duration_of(experiment),
         **{name: settings[name] for name in ("tau_w", "tau_c", "a", "b")},
         "norm": str(settings["k"]),

@@ -159,7 +159,7 @@ def test_the_bench_begins_with_the_settings_of_an_experiment():
     experiment = gl.Experiment(
         gl.Correlated(tasks=3, d_in=12, d_out=2, scale=0.5, correlation=0.25),
         gl.TwoLayer(hidden=8, gate_spread=0.1, weight_scale=0.2),
-        gl.RandomSwitches(duration=3.0, mean_length=0.5, tasks=3),
+        gl.RandomSwitches(duration=3.0, mean_length=0.5, tasks=3, draw=4),
         gl.Flow(0.7, 0.2, 0.01, (gl.UnitNorm(0.3, ord=2),), gl.Noisy(1, 0.4)),
     )
     values = explore.bench(experiment, seeds=3).state["values"]
@@ -167,6 +167,7 @@ def test_the_bench_begins_with_the_settings_of_an_experiment():
         **{"tasks": 3, "correlation": 0.25, "d_in": 12, "d_out": 2, "length": pytest.approx(0.5 * 12**0.5)},
         **{"student": "two layers", "paths": 3, "hidden": 8, "layer_spread": 0.1, "weight_scale": 0.2},
         **{"gate_init": 0.5, "gate_spread": 0.0, "curriculum": "at random moments", "block_length": 0.5},
+        **{"made": "each of its own", "mix": "1 2 1+2", "draw": 4},
         **{"duration": 3.0, "tau_w": 0.7, "tau_c": 0.2, "a": 0.0, "b": 0.3, "norm": "2", "dt": 0.01},
         **{"inputs": "single noisy samples", "noise": 0.4, "seeds": 3},
         **{"rare": 0.25, "round": "A1 B1 A0.5 B0.5", "network": 0, "criterion": 0.4},
