@@ -270,6 +270,7 @@ export default {
       grid.classList.toggle("stale", refused);
       if (refused) {
         halt();
+        stop.disabled = true;
         self.busy = false;
         const drawn = columns.length > 0 ? " What is drawn is of the settings before." : "";
         return `These settings do not go together. ${Object.values(self.refusalsNow).join(" ")}${drawn}`;

@@ -76,7 +76,7 @@ export default {
         ),
       );
       const rewarded = outcome.filter((each) => each === 1).length;
-      const told = `${series}: ${number(loss, 1)} nats of surprise in ${count} choices, where chance has ${number(count * Math.LN2, 1)}. In ${Math.round((100 * better) / count)} % of trials the choice was the likelier one.`;
+      const told = `${series[0].toUpperCase()}${series.slice(1)}: ${number(loss, 1)} nats of surprise in ${count} choices, where chance has ${number(count * Math.LN2, 1)}. In ${Math.round((100 * better) / count)} % of trials the choice was the likelier one.`;
       row.setAttribute("aria-label", `${count} choices between A and B, of which ${rewarded} were rewarded.`);
       const ends = /** @type {[string, string, string]} */ (["trial 1", "", `trial ${count}`]);
       const tasks = right ? digits(right[place]) : undefined;
