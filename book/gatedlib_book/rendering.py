@@ -50,10 +50,11 @@ def _elements(estimate: Estimate, mean: np.ndarray, known: dict[str, np.ndarray]
     for i in shown:
         at = tuple(int(place) for place in np.unravel_index(i, np.shape(estimate.value)))
         named = estimate.place(at) if estimate.axes else f"{i + 1} of {len(value)}"
-        place = f"{named}: " if len(value) > len(shown) else ""
+        place = f"{named}: " if len(value) > 1 and (estimate.axes or len(value) > len(shown)) else ""
         beside = f", mean {mean[i]:.3g}" if estimate.mean is not None and i in compared else ""
         beside += "".join(f", {word} {each[i]:.3g}" for word, each in known.items() if not np.isnan(each[i]))
-        elements.append(f"{place}{value[i]:.3g} [{low[i]:.3g}, {high[i]:.3g}]{beside}")
+        interval = f" [{low[i]:.3g}, {high[i]:.3g}]" if estimate.seeds else ""  # what was chosen has none
+        elements.append(f"{place}{value[i]:.3g}{interval}{beside}")
     return elements
 
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The bench: any experiment with gated linear networks, many of them at once, and another one beside it. */
 import { KINDS, chartsOf, drawAlike } from "./bench_charts.js";
-import { CURRICULA, INPUTS, MADE, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
+import { CURRICULA, INPUTS, LONGEST, MADE, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
 import { Explorer } from "./explorer.js";
 import { alignment, alignmentOfUnits, assignment, cosines, productsOfRows, unitsAsPaths } from "./matching.js";
 import { drawSamples, learn, learnTwoLayers, randomNumbers, recoveries, seeSample } from "./model.js";
@@ -97,7 +97,7 @@ function controlsOf(values) {
       fold: order,
     },
     round: { words: "The round: tasks and lengths", when: isIn("curriculum", CURRICULA[3]), fold: order },
-    duration: { words: "Duration", scale: linear(1, 80, 1), fold: order },
+    duration: { words: "Duration", scale: linear(1, LONGEST, 1), fold: order },
     tau_w: { words: tau("w", "the weights"), scale: ratios(0.01, 100, 200), told: plain, fold: learning },
     tau_c: { words: tau("c", "the gates"), scale: ratios(0.001, 100, 200), told: plain, fold: learning },
     a: {
@@ -171,19 +171,25 @@ export default {
 
     /** @type {{kept: Run | null, now: Run | null}} */
     const runs = { kept: null, now: null };
-    /** @type {{of: "kept" | "now", charts: Record<string, import("./bench_charts.js").Shown>}[]} */
+    /** What is drawn. @type {{of: "kept" | "now", run: Run, charts: Record<string, import("./bench_charts.js").Shown>}[]} */
     let columns = [];
+    /** @type {any} */
+    let explorer = null;
     let [timer, drawing, lastDrawn, looks] = [0, 0, 0, ""];
 
     /** Which charts there are depends on the settings. */
     const arrange = () => {
       const { kept, now } = runs;
       const next = [kept, now].map((run) => run && [run.key, run.values.network]).join();
-      if (next === looks) return;
+      grid.classList.remove("stale");
+      if (next === looks) {
+        for (const column of columns) column.run = runs[column.of] ?? column.run;
+        return;
+      }
       looks = next;
       columns = [];
-      if (kept) columns.push({ of: "kept", charts: chartsOf(kept, "Kept: ") });
-      if (now) columns.push({ of: "now", charts: chartsOf(now, kept ? "Now: " : "") });
+      if (kept) columns.push({ of: "kept", run: kept, charts: chartsOf(kept, "Kept: ") });
+      if (now) columns.push({ of: "now", run: now, charts: chartsOf(now, kept ? "Now: " : "") });
       const rows = Object.keys(KINDS).map((name) => columns.map(({ charts }) => charts[name]?.chart.panel));
       const there = rows.filter((row) => row.some((panel) => panel));
       grid.replaceChildren(...there.flatMap((row) => row.map((panel) => panel ?? html("div"))));
@@ -197,9 +203,8 @@ export default {
     const draw = (then = () => {}, atOnce = false) => {
       clearTimeout(drawing);
       arrange();
-      const there = columns.map(({ of, charts }) => ({ run: /** @type {Run} */ (runs[of]), charts }));
-      const all = there.map(({ run, charts }) => ({ run, charts, told: said(run) }));
-      const sum = (/** @type {(run: Run) => number} */ of) => there.reduce((sum, { run }) => sum + of(run), 0);
+      const all = columns.map(({ run, charts }) => ({ run, charts, told: said(run) }));
+      const sum = (/** @type {(run: Run) => number} */ of) => all.reduce((sum, { run }) => sum + of(run), 0);
       bar.value = sum((run) => run.networks.length) / sum((run) => run.values.seeds);
       const kinds = Object.entries(KINDS);
       const later = () => void (drawing = setTimeout(go));
@@ -214,6 +219,7 @@ export default {
         }
         drawing = 0;
         lastDrawn = performance.now();
+        explorer?.tell(tellAll());
         then();
       };
       if (atOnce) go();
@@ -247,8 +253,9 @@ export default {
     stop.onclick = () => {
       halt();
       for (const run of [runs.kept, runs.now]) if (run) run.done = true;
-      rest(`Stopped. ${tellAll()}`);
-      draw();
+      const stopped = () => rest(`Stopped. ${tellAll()}`);
+      stopped();
+      draw(stopped);
     };
     keep.onclick = () => {
       explorer.kept = explorer.kept ? null : { ...explorer.values };
@@ -267,7 +274,7 @@ export default {
       keep.textContent = self.kept ? "Let go of the kept one" : "Keep this one, change that";
       const refused = Object.keys(self.refusalsNow).length > 0;
       keep.disabled = refused && !self.kept;
-      grid.classList.toggle("stale", refused);
+      grid.classList.add("stale"); // until the first picture of these settings
       if (refused) {
         halt();
         stop.disabled = true;
@@ -289,16 +296,12 @@ export default {
       }
       Object.assign(self, { runs, workers });
       timer = setTimeout(work, first ? 0 : PAUSE);
-      return self.status.textContent || "Learning …";
+      return tellAll();
     };
     /** Those of what is drawn. */
-    const settings = () =>
-      [runs.kept, runs.now].flatMap((run) =>
-        run ? [`${run === runs.kept ? "kept" : "now"}: ${listOf(run.values)}`] : [],
-      );
+    const settings = () => columns.map(({ of, run }) => `${of}: ${listOf(run.values)}`);
 
-    /** @type {any} */
-    const explorer = new Explorer(el, {
+    explorer = new Explorer(el, {
       label: "The bench: an experiment of your own",
       values,
       controls: controlsOf(values),
@@ -312,6 +315,7 @@ export default {
     explorer.element.querySelector("details").open = true;
     const numbers = html("button", { type: "button", class: "csv" }, "Numbers (CSV)");
     numbers.onclick = () => {
+      if (columns.length === 0) return; // nothing is shown
       const drawings = columns.flatMap(({ of, charts }) =>
         Object.values(charts).flatMap(({ drawing }) => (drawing ? [{ run: of, drawing }] : [])),
       );

@@ -81,7 +81,7 @@ export const KINDS = {
   gates: {
     chart(run, before) {
       const { plan } = run,
-        spare = plan.student === STUDENTS[0] ? Math.max(0, plan.units - plan.components) : 0;
+        spare = plan.student === STUDENTS[0] ? Math.max(0, plan.units - plan.met.length) : 0;
       return new Chart("gates", `${before}Its ${hasLayers(run) ? "second layer" : "gates"}, by the task served`, [
         ...Array.from({ length: plan.components }, (_, task) => ({ style: `task-${task}`, words: letter(task) })),
         ...Array.from({ length: spare }, (_, n) => ({ style: "muted dashed", words: n === 0 ? "no task" : "" })),

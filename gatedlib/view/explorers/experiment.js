@@ -6,10 +6,11 @@ import { atRandom, inTurn, randomNumbers, stepsOf } from "./model.js";
  * @typedef {Record<string, any>} Settings
  * @typedef {{components: number, parts: number, made: number[][], met: number[], partsMet: number[], outputs: number, inputs: number,
  *   scale: number, correlation: number, student: string, units: number, gate_init: number, gate_spread: number, weight_scale: number,
- *   flow: import("./model.js").Flow, noise: number, tasks: Uint8Array, edges: number[], every: number,
+ *   flow: import("./model.js").Flow, noise: number, tasks: Uint8Array, edges: number[], cut: number[], every: number, same: number,
  *   criterion: number, block: number | null}} Plan
  *   what a worker needs to know: how many tasks are practised; of how many parts they are mixtures, 0 if each is one of
- *   its own; how these tasks, mixtures of them that follow, and last the parts are `made`: shares of parts; which tasks, and parts, are `met`, alone or in a mixture; `tasks` of all steps, `edges` of blocks, the steps between two frames; `block`: the length
+ *   its own; how these tasks, mixtures of them that follow, and last the parts are `made`: shares of parts; which tasks, and parts, are `met`, alone or in a mixture; `tasks` of all steps, `edges` of blocks, those that the end
+ *   has `cut` short, the steps between two frames; the alignment of paths that are all the `same`; `block`: the length
  *   of all blocks where the ratchet can speak of them
  */
 
@@ -23,6 +24,7 @@ export const CURRICULA = [
   "practice, then mixtures",
 ];
 export const INPUTS = ["all at once", "single noisy samples"];
+export const LONGEST = 80; // time units
 const PRACTICE = 0.75, // of the time, where mixtures follow
   FRAMES = 500; // of a run, about
 
@@ -65,9 +67,21 @@ function tasksOf({ made, mix, tasks }) {
 const mixturesOfTasks = (tasks) =>
   pairs(tasks.length).map(([m, n]) => tasks[m].map((share, part) => (share + tasks[n][part]) / 2));
 
-/** The smallest of tasks, in squares, relative to one part, where parts are alike. @param {number[][]} tasks @param {number} alike */
-const leastOf = (tasks, alike) =>
-  Math.min(...tasks.map((shares) => shares.reduce((sum, share) => sum + (1 - alike) * share ** 2, alike)));
+/** Inner products of tasks, relative to the square of one part, where parts are alike. @param {number[][]} tasks @param {number} alike */
+const productsOf = (tasks, alike) =>
+  tasks.map((one) =>
+    tasks.map((other) => one.reduce((sum, share, part) => sum + (1 - alike) * share * other[part], alike)),
+  );
+
+/** The smallest of tasks, in squares. @param {number[][]} tasks @param {number} alike */
+const leastOf = (tasks, alike) => Math.min(...productsOf(tasks, alike).map((row, m) => row[m]));
+
+/** The alignment of paths that are all the same, the mean of tasks. @param {number[][]} tasks @param {number} alike */
+function alignmentOfSame(tasks, alike) {
+  const products = productsOf(tasks, alike),
+    squares = products.reduce((sum, row, m) => sum + row[m], 0);
+  return Math.sqrt(products.flat().reduce((sum, each) => sum + each, 0) / (tasks.length * squares));
+}
 
 /**
  * The blocks of a round that was written down, such as "A1 B0.5": tasks and lengths; null if it is none.
@@ -96,7 +110,7 @@ function blocksOf(settings) {
 const roundsOf = ({ duration }, blocks) =>
   Math.max(1, Math.floor(duration / blocks.reduce((sum, [, length]) => sum + length, 0) + 1e-9));
 
-/** The task of every step, and the first step of every block, and the end. @param {Settings} settings */
+/** The task of every step, the first step of every block, and the end, and which blocks the end cuts short. @param {Settings} settings */
 function scheduleOf(settings) {
   const { curriculum, dt, duration, block_length } = settings,
     count = tasksOf(settings).length;
@@ -108,7 +122,7 @@ function scheduleOf(settings) {
   if (curriculum === "at random moments") {
     const tasks = atRandom(steps, block_length / dt, randomNumbers(settings.draw + 1).uniform, count);
     const edges = [...tasks.keys()].filter((t) => t === 0 || tasks[t] !== tasks[t - 1]);
-    return { tasks, edges: [...edges, steps] };
+    return { tasks, edges: [...edges, steps], cut: [edges.length - 1] };
   }
   if (curriculum === "practice, then mixtures") {
     const practice = stepsOf(PRACTICE * duration, dt),
@@ -116,16 +130,24 @@ function scheduleOf(settings) {
     const mixtures = pairs(count).map((_, n) => count + n);
     tasks.set(inTurn(practice, block, all));
     tasks.set(inTurn(steps - practice, block, mixtures), practice);
-    return { tasks, edges: [...evenly(0, practice), ...evenly(practice, steps - practice), steps] };
+    const [single, mixed] = [evenly(0, practice), evenly(practice, steps - practice)];
+    const cut = [
+      ...(practice % block ? [single.length - 1] : []),
+      ...((steps - practice) % block ? [single.length + mixed.length - 1] : []),
+    ];
+    return { tasks, edges: [...single, ...mixed, steps], cut };
   }
-  if (curriculum === "in turn") return { tasks: inTurn(steps, block, all), edges: [...evenly(0, steps), steps] };
+  if (curriculum === "in turn") {
+    const edges = evenly(0, steps);
+    return { tasks: inTurn(steps, block, all), edges: [...edges, steps], cut: steps % block ? [edges.length - 1] : [] };
+  }
   const round = blocksOf(settings),
     blocks = Array.from({ length: roundsOf(settings, round) }, () => round).flat();
   const edges = [0];
   for (const [, length] of blocks) edges.push(edges[edges.length - 1] + stepsOf(length, dt));
   const tasks = new Uint8Array(edges[edges.length - 1]);
   blocks.forEach(([task], n) => tasks.fill(task, edges[n], edges[n + 1]));
-  return { tasks, edges };
+  return { tasks, edges, cut: [] };
 }
 
 /** The steps between two frames: where blocks allow it, so that each begins with one. @param {number[]} edges */
@@ -163,7 +185,8 @@ export function planOf(settings) {
   ];
   const schedule = scheduleOf(settings),
     on = [...new Set(schedule.tasks)],
-    both = pairs(ofParts.length);
+    both = pairs(ofParts.length),
+    met = [...ofParts.keys()].filter((m) => on.some((task) => task === m || both[task - ofParts.length]?.includes(m)));
   const noise = settings.inputs === "all at once" ? 0 : settings.noise;
   const inTheRatchet = settings.student === "a gate per path" && curriculum === "in turn" && noise === 0;
   return {
@@ -171,7 +194,7 @@ export function planOf(settings) {
     components: ofParts.length,
     parts,
     made,
-    met: [...ofParts.keys()].filter((m) => on.some((task) => task === m || both[task - ofParts.length]?.includes(m))),
+    met,
     partsMet: [...own(parts).keys()].filter((part) => on.some((task) => made[task][part] > 0)),
     outputs: settings.d_out,
     inputs: settings.d_in,
@@ -186,6 +209,10 @@ export function planOf(settings) {
     noise,
     every: spacing(schedule.edges),
     criterion: criterionOf(settings),
+    same: alignmentOfSame(
+      met.map((m) => ofParts[m]),
+      settings.correlation,
+    ),
     block:
       inTheRatchet && settings.paths > 1 && settings.paths <= ofParts.length && settings.norm === "1" && b > 0
         ? settings.block_length
@@ -199,7 +226,11 @@ const short = (value, digits = 3) => String(Number(value.toPrecision(digits)));
 /** A number as Python writes it where it is no whole one by its kind. @param {number} value */
 const asFloat = (value) => (Number.isInteger(value) ? `${value}.0` : String(value));
 
-/** What the library would say of settings that it refuses, by the name of the control. @param {Settings} settings */
+/**
+ * What the library would say of settings that it refuses, by the name of the control. With noise, which is part of its loss,
+ * the library allows a criterion that is refused here, where the loss is that on all inputs.
+ * @param {Settings} settings
+ */
 export function refusalsOf(settings) {
   const { d_in, d_out, dt, tau_c, b, norm, student, curriculum, block_length, duration } = settings;
   const ofParts = tasksOf(settings),
@@ -222,6 +253,9 @@ export function refusalsOf(settings) {
     const round = roundOf(settings.round, count);
     if (!round)
       refusals.round = `Name every task from A to ${"ABCDE"[count - 1]}, each with a length, such as A1 B0.5.`;
+    const long = (round ?? []).reduce((sum, [, length]) => sum + length, 0);
+    if (long > LONGEST)
+      refusals.round = `A round of ${short(long)} time units: there is room for ${LONGEST}. Use shorter blocks.`;
     for (const [, length] of round ?? []) lengths.push(["round", "block_length", length]);
   } else if (curriculum === "at random moments") {
     if (block_length < dt)
@@ -332,6 +366,12 @@ function experimentCode(settings) {
 
 /** The Python that does the same, with networks of the library's own. @param {Settings} settings @param {Settings | null} kept */
 export function pythonOf(settings, kept) {
+  const { mix, round, made, curriculum } = settings;
+  if (
+    (made === MADE[1] && !mixturesOf(mix)) ||
+    (curriculum === CURRICULA[3] && !roundOf(round, tasksOf(settings).length))
+  )
+    return "# No experiment can be read from these settings: see what is said beside them.\n";
   const noisy = [settings, kept].some((each) => each && each.inputs !== "all at once"),
     mixed = [settings, kept].some((each) => each && each.made === MADE[1]);
   const named = kept

@@ -268,6 +268,7 @@ export class Explorer {
     });
     const picture = html("button", { type: "button", class: "svg" }, "Picture (SVG)");
     picture.onclick = () => {
+      if (!this.element.querySelector(".panel")) return; // nothing is shown
       const drawn = svgOf(this.element, this.settings());
       download(`${this.address?.name ?? "explorer"}.svg`, "image/svg+xml", drawn);
     };

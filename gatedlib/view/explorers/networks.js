@@ -208,7 +208,9 @@ export function network(plan, seed, looked) {
     return mean(c, others);
   });
   const spare =
-    O === 1 ? [...whole.gates.keys()].filter((path) => !serving.flat().includes(path)).map((path) => [path]) : [];
+    plan.student === "a gate per path"
+      ? [...whole.gates.keys()].filter((path) => !serving.flat().includes(path)).map((path) => [path])
+      : [];
   const failed = !(loss[loss.length - 1] < 1e12);
   // the ratchet begins with gates of which none is below zero, and one is open
   const first = whole.gates.map(([gate]) => gate);

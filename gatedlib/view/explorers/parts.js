@@ -183,7 +183,8 @@ export class Chart {
    */
   draw(series, [low, high], { words, tasks, ends, bands = [] }) {
     const y = (/** @type {number} */ value) => (this.height * (high - value)) / (high - low);
-    series.forEach((values, n) => {
+    this.lines.forEach((_, n) => {
+      const values = series[n] ?? []; // nothing where there is no such curve now
       const x = (/** @type {number} */ t) => (600 * t) / Math.max(1, values.length - 1),
         path = trace(values, x, y);
       this.bands[n].setAttribute("d", bands[n] ? area(...bands[n], x, y) : "");

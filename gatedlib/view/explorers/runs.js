@@ -96,21 +96,31 @@ export class Run {
 }
 
 /**
- * The last block of each task: of those that are practised, and of the mixtures that follow.
+ * The last block of each task that the end has not cut short, if it has another one: of tasks that are practised, and of
+ * mixtures that follow.
  * @param {import("./experiment.js").Plan} plan @returns {{practised: number[], mixed: number[]}} numbers of blocks
  */
-function lastBlocks({ tasks, edges, components }) {
-  const last = new Map(edges.slice(0, -1).map((edge, block) => [tasks[edge], block]));
+function lastBlocks({ tasks, edges, cut, components }) {
+  const last = new Map(),
+    all = edges.slice(0, -1).map((edge, block) => /** @type {[number, number]} */ ([tasks[edge], block]));
+  for (const [task, block] of all) if (!cut.includes(block) || !last.has(task)) last.set(task, block);
   const of = (/** @type {(task: number) => boolean} */ kind) =>
     [...last].flatMap(([task, block]) => (kind(task) ? [block] : []));
   return { practised: of((task) => task < components), mixed: of((task) => task >= components) };
 }
 
+/** The median; infinite where it lies between two of which one is. @param {number[]} values */
+function middleOf(values) {
+  const sorted = [...values].sort((one, other) => (one < other ? -1 : 1)),
+    [below, above] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return above === Infinity ? Infinity : (below + above) / 2;
+}
+
 /** Times in words: the least and the most of them. @param {number[]} times infinite where the loss stays above */
-function times(times) {
-  const one = (/** @type {number} */ time) => (time < Infinity ? number(time) : "not at all");
+function inWords(times) {
+  const one = (/** @type {number} */ time) =>
+    time === Infinity ? "not at all" : time === 0 ? "no time" : time < 0.005 ? "less than 0.01" : number(time);
   const [least, most] = [Math.min(...times), Math.max(...times)].map(one);
-  if (most === number(0)) return "no time (a switch does not raise it so far)";
   return least === most ? least : `${least} to ${most}`;
 }
 
@@ -122,64 +132,87 @@ function intervalOf(some, all) {
   return [some === 0 ? 0 : middle - half, some === all ? 1 : middle + half].map((share) => number(share)).join(" to ");
 }
 
-/** What happened, in words that are true in every case. @param {Run} run */
-export function said({ plan, values, networks, whole, done }) {
-  const failed = networks.length - whole.length,
-    all = whole.length;
-  if (all === 0)
-    return failed > 0
-      ? `In ${failed === 1 ? "one network" : `all ${failed} networks`}${done ? "" : " so far"} numbers grow without bounds: the steps are too long for them. Use a smaller dt.`
-      : "Learning …";
-  const count = (/** @type {number} */ some) =>
-    some === all
-      ? all === 1
-        ? "The network"
-        : `All ${all} networks`
-      : `${some === 0 ? "None" : some} of ${all} ${all === 1 ? "network" : "networks"}`;
-  const flexible = whole.filter((each) => each.aligned > SPECIALIZED).length,
-    ends = all === 1 || flexible === 1 ? "ends" : "end";
-  const parts = [
-    `${count(flexible)} ${ends} with a ${plan.student === "two layers" ? "unit for each output of each task" : "path for each task"} after ${number(plan.tasks.length * plan.flow.dt, 1).replace(".0", "")} time units (alignment above ${SPECIALIZED}; median ${number(medianOf(whole.map((each) => each.aligned)))}${all > 1 ? `; 95 % interval of the share ${intervalOf(flexible, all)}` : ""})`,
-  ];
-  if (plan.parts > 0) {
-    const held = whole.filter((each) => each.withParts > SPECIALIZED).length;
-    parts[0] += `, ${held === 0 ? "none" : held === all && all > 1 ? "all" : held} with one for each part`;
-  }
+/** How many networks end with a path for each task, in words. @param {Run} run */
+function pathsInWords({ plan, whole }) {
+  const all = whole.length,
+    [what, part] =
+      plan.student === "two layers"
+        ? ["unit for each output of each task", "output of each part"]
+        : ["path for each task", "part"];
+  const length = number(plan.tasks.length * plan.flow.dt, 1).replace(".0", ""),
+    after = `after ${length} time ${length === "1" ? "unit" : "units"}`;
   const never = Array.from({ length: plan.components }, (_, m) => m).filter((m) => !plan.met.includes(m));
-  if (never.length > 0) parts[0] += `; task ${never.map(letter).join(", ")} never came and does not count`;
+  const without =
+    never.length > 0
+      ? `; ${never.length > 1 ? "tasks" : "task"} ${never.map(letter).join(", ")} never came and ${never.length > 1 ? "do" : "does"} not count`
+      : "";
+  if (plan.met.length === 1) return `Only task ${letter(plan.met[0])} came: there is nothing to tell apart`;
+  if (plan.same > SPECIALIZED)
+    return `Tasks are so much alike that paths which are all the same have an alignment of ${number(plan.same)}: it does not tell whether each task has one of its own (median ${number(medianOf(whole.map((each) => each.aligned)))} ${after})${without}`;
+  const flexible = whole.filter((each) => each.aligned > SPECIALIZED).length,
+    held = whole.filter((each) => each.withParts > SPECIALIZED).length;
+  const median = `alignment above ${SPECIALIZED}; median ${number(medianOf(whole.map((each) => each.aligned)))}`;
+  if (all === 1) {
+    const parts =
+      plan.parts === 0 ? "" : `, ${held === flexible ? "and" : "but"} ${held ? "" : "not "}with one for each ${part}`;
+    return `The network ${flexible === 1 ? "ends" : "does not end"} with a ${what} ${after} (alignment ${number(whole[0].aligned)}, and it takes ${SPECIALIZED})${parts}${without}`;
+  }
+  const some =
+    flexible === all ? (all === 2 ? "Both" : `All ${all}`) : `${flexible === 0 ? "None" : flexible} of ${all}`;
+  const parts =
+    plan.parts === 0 ? "" : `, ${held === 0 ? "none" : held === all ? "all" : held} with one for each ${part}`;
+  return `${some} networks ${flexible === 1 ? "ends" : "end"} with a ${what} ${after} (${median}; 95 % interval of the share ${intervalOf(flexible, all)})${parts}${without}`;
+}
+
+/** How soon networks recover, in words. @param {Run} run */
+function timesInWords({ plan, values, whole }) {
+  const recover = (/** @type {number} */ block) => {
+    const length = (plan.edges[block + 1] - plan.edges[block]) * plan.flow.dt;
+    return middleOf(whole.map(({ recoveries }) => (recoveries[block] < 0.999 * length ? recoveries[block] : Infinity)));
+  };
+  const { practised, mixed } = lastBlocks(plan),
+    first = plan.tasks.findIndex((task) => task >= plan.components);
+  const took = [
+    `${inWords([recover(0)])} in the first block`,
+    `${inWords(practised.map(recover))} in the last block of each task`,
+  ];
+  if (mixed.length > 0) {
+    took.push(`${inWords([recover(plan.edges.indexOf(first))])} in the first of a mixture`);
+    took.push(`${inWords(mixed.map(recover))} in the last of each mixture`);
+  }
+  const idle = practised.map(recover).every((time) => time === 0) ? ". A switch does not raise it so far" : "";
+  const smallest = plan.parts > 0 ? " to the smallest task" : "";
+  return `Median time until the loss is below ${plan.criterion} (${values.criterion} of that of no answer${smallest}): ${took.join(", ")}${idle}`;
+}
+
+/** What happened, in words that are true in every case. @param {Run} run */
+export function said(run) {
+  const { plan, values, networks, whole, done } = run,
+    failed = networks.length - whole.length,
+    all = whole.length;
+  if (all === 0) {
+    if (failed === 0) return done ? "No network has learned." : "Learning …";
+    const those = failed === 1 ? "one network" : `all ${failed} networks`;
+    return `In ${those}${done ? "" : " so far"} numbers grow without bounds: the steps are too long for them. Use a smaller dt.`;
+  }
+  const parts = [pathsInWords(run)];
   const when = whole.map((each) => each.specialized).filter(Number.isFinite),
     begun = when.filter((time) => time === 0).length;
   const inSome = (/** @type {number} */ some) => (some < all ? ` in ${some}` : "");
   if (begun > 0) parts.push(`Paths are so far apart from the start that distance says nothing${inSome(begun)}`);
   else if (when.length > 0)
     parts.push(
-      `Paths come half as far apart as tasks${inSome(when.length)}, at a median time of ${number(medianOf(when), 1)}`,
+      `Paths come half as far apart as tasks (in squares)${inSome(when.length)}, at a median time of ${number(medianOf(when), 1)}`,
     );
-  const recover = (/** @type {number} */ block) => {
-    const time = medianOf(whole.map((each) => each.recoveries[block]));
-    return time < 0.999 * (plan.edges[block + 1] - plan.edges[block]) * plan.flow.dt ? time : Infinity;
-  };
-  const { practised, mixed } = lastBlocks(plan),
-    first = plan.tasks.findIndex((task) => task >= plan.components);
-  const took = [
-    `${times([recover(0)])} in the first block`,
-    `${times(practised.map(recover))} in the last block of each task`,
-  ];
-  if (mixed.length > 0) {
-    took.push(`${times([recover(plan.edges.indexOf(first))])} in the first of a mixture`);
-    took.push(`${times(mixed.map(recover))} in the last of each mixture`);
-  }
-  parts.push(
-    `Median time until the loss is below ${plan.criterion} (${values.criterion} of that of no answer): ${took.join(", ")}`,
-  );
+  parts.push(timesInWords(run));
   if (plan.block !== null && begun === 0 && whole.every((each) => each.ratchet)) {
     const by = whole.filter((each) => Number.isFinite(each.ratchet?.specialized)).length;
-    const across = whole.every((each) => each.crossing !== null)
-      ? `, the closed form in ${whole.filter((each) => (each.crossing ?? 0) >= 1).length}`
-      : "";
+    const known = whole.every((each) => each.crossing !== null && !Number.isNaN(each.crossing));
+    const across = known ? `, the closed form in ${whole.filter((each) => (each.crossing ?? 0) >= 1).length}` : "";
     parts.push(`The ratchet foretells that paths come apart in ${by}${across}`);
   }
   if (failed > 0) parts.push(`${failed} more grew without bounds`);
-  if (!done) parts.push(`${networks.length} of ${values.seeds} have learned so far`);
+  if (networks.length < values.seeds)
+    parts.push(`${networks.length} of ${values.seeds} have learned${done ? "" : " so far"}`);
   return `${parts.join(". ")}.`;
 }

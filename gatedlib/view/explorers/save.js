@@ -44,8 +44,8 @@ export function csvOf(settings, drawings) {
 }
 
 /**
- * Lines of text, where they stand.
- * @param {Element} within @returns {{words: string, box: DOMRect, style: CSSStyleDeclaration}[]}
+ * Lines of text, where they stand, and which of them stand above curves.
+ * @param {Element} within @returns {{words: string, box: DOMRect, style: CSSStyleDeclaration, above: boolean}[]}
  */
 function linesOf(within) {
   const lines = [];
@@ -61,7 +61,10 @@ function linesOf(within) {
       const box = range.getBoundingClientRect();
       if (box.width === 0) continue; // not shown
       if (line && Math.abs(line.box.top - box.top) < 1) line.words += ` ${word[0]}`;
-      else lines.push((line = { words: word[0], box, style: getComputedStyle(parent) }));
+      else {
+        line = { words: word[0], box, style: getComputedStyle(parent), above: parent.matches(".tick") };
+        lines.push(line);
+      }
     }
   }
   return lines;
@@ -105,9 +108,9 @@ function packed(panels) {
 export function svgOf(element, settings) {
   const panels = [...element.querySelectorAll(".panel")],
     { ups, left, width, height } = packed(panels);
-  const lines = settings.flatMap(
-    (each) => each.match(new RegExp(`.{1,${Math.floor(width / 5.5)}}(?:, |$)`, "g")) ?? [],
-  );
+  const wide = Math.floor(width / 5.5), // letters in a line
+    line = new RegExp(`.{1,${wide}}(?:, | |$)|.{1,${wide}}`, "g");
+  const lines = settings.flatMap((each) => each.match(line) ?? []);
   const whole = [width + 2 * MARGIN, height + 2 * MARGIN + LINE * (lines.length + 1)];
   const picture = svg("svg", {
     viewBox: `0 0 ${whole.join(" ")}`,
@@ -162,8 +165,9 @@ export function svgOf(element, settings) {
       picture.append(svg("circle", { ...ring, r: 7.5, stroke: "#000", "stroke-width": 6 }));
       picture.append(svg("circle", { ...ring, r: 7.5, stroke: "#fff", "stroke-width": 3 }));
     }
-    for (const { words, box, style } of linesOf(panel)) {
+    for (const { words, box, style, above } of linesOf(panel)) {
       const { x, y, height } = place(box);
+      if (above) picture.append(svg("rect", { ...place(box), fill: backgroundOf(element), "fill-opacity": 0.8 }));
       const looks = { fill: style.color, "font-size": style.fontSize, "font-style": style.fontStyle };
       picture.append(svg("text", { x, y: y + 0.79 * height, ...looks }, words));
     }

@@ -374,7 +374,7 @@ def test_the_words_say_when_there_was_nothing_to_learn_or_nothing_was_learned(be
         "correlation=0.8", "tau_w=100&tau_c=100&duration=4", "weight_scale=1&seeds=4", "tasks=3&d_in=30&duration=60"
     )}  # fmt: skip
     alike, slow, large, more = words.values()
-    assert "no time (a switch does not raise it so far) in the last block of each task" in alike
+    assert "no time in the last block of each task. A switch does not raise it so far." in alike
     assert "not at all in the first block, not at all in the last block of each task" in slow
     assert "Paths are so far apart from the start that distance says nothing." in large
     assert "ratchet" not in large
@@ -383,6 +383,69 @@ def test_the_words_say_when_there_was_nothing_to_learn_or_nothing_was_learned(be
     )
     low, high = map(float, re.search(r"([\d.]+) to ([\d.]+) in the last block of each task", more).groups())
     assert low < 0.5 * high
+
+
+ODD = {
+    "student=two+layers&norm=2&b=0.1&d_out=1&seeds=2&duration=3": "None of 2 networks",
+    "student=a+gate+per+path+and+output&d_out=1&paths=3&seeds=2&duration=3": "None of 2 networks",
+    "tasks=3&d_in=30&paths=3&duration=1&block_length=5&seeds=3": "Only task A came",
+    "curriculum=practice,+then+mixtures&tasks=5&d_in=50&paths=5&duration=4&seeds=2": "tasks D, E never came and do not",
+    "correlation=0.95&seeds=2&duration=2": "paths which are all the same have an alignment of 0.99",
+    "block_length=0.95&seeds=3": "0.05 to 0.06 in the last block of each task",  # not the very last, of 0.05 time units
+    "length=4&tau_w=0.01&tau_c=0.001&a=0.01&b=0.1&seeds=2&duration=4": "less than 0.01 in the first block",
+    "seeds=1&duration=2": "The network does not end with a path for each task after 2 time units (alignment 0.",
+    "seeds=1&duration=1&block_length=0.5": "after 1 time unit (",
+    "seeds=1&made=mixtures+of+parts": ", but with one for each part.",
+    "seeds=2": "Both networks end with",
+    "curriculum=a+round+of+your+own&round=A99999999+B1": "A round of 100000000 time units: there is room for 80.",
+}
+
+
+@pytest.mark.parametrize("asked", ODD)
+def test_words_fit_what_is_odd(bench, asked):
+    assert ODD[asked] in bench(asked).locator(".explorer .status").inner_text()
+
+
+ANY = """([random]) => {
+    const { explorer } = document.querySelector('.explorer')
+    const chosen = { ...explorer.first }
+    for (const [name, { scale, options }] of Object.entries(explorer.controls)) {
+        if (scale) chosen[name] = scale.value(Math.floor(random[name] * (scale.last + 1)))
+        if (options) chosen[name] = options[Math.floor(random[name] * options.length)]
+    }
+    explorer.choose({ ...chosen, dt: 0.005, seeds: 2, duration: 1 + Math.floor(3 * random.duration) })
+}"""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_settings_are_drawn_or_refused(bench, seed):
+    page = bench("seeds=1&duration=1")
+    random = np.random.default_rng(seed)
+    names = page.evaluate("Object.keys(document.querySelector('.explorer').explorer.controls)")
+    page.evaluate(ANY, [dict(zip(names, random.random(len(names)).tolist(), strict=True))])
+    drawn(page)
+    settled(page)
+    assert not page.problems
+    words, code = page.locator(".explorer .status").inner_text(), page.locator(".explorer .source").text_content()
+    if words.startswith("These settings do not go together"):
+        assert page.locator(".explorer .why:not(:empty)").count() > 0
+    else:
+        assert "undefined" not in words + code
+        assert "NaN" not in words + code
+        assert "2 of 2" not in words
+        assert experiment_of(page)
+
+
+def test_files_say_the_settings_of_what_they_hold(bench):
+    page = bench("duration=3&seeds=2")
+    page.evaluate("location.hash = '#bench=1&seeds=2&student=two+layers&hidden=40&norm=2&duration=80'")
+    page.wait_for_function("document.querySelector('.explorer .stale')")
+    with page.expect_download() as numbers:
+        page.locator(".explorer .csv").click()
+    text = numbers.value.path().read_text(encoding="utf-8")
+    assert "duration = 3," in text
+    assert pd.read_csv(io.StringIO(text), comment="#").x.max() <= 3
+    bench("seeds=2&duration=1")
 
 
 def test_blocks_that_are_too_short_to_recover_stand_at_the_top(bench):
