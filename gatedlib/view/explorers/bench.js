@@ -1,7 +1,8 @@
 // @ts-check
 /** The bench: any experiment with gated linear networks, many of them at once, and another one beside it. */
 import { KINDS, chartsOf, drawAlike } from "./bench_charts.js";
-import { CURRICULA, INPUTS, LONGEST, MADE, STUDENTS, pythonOf, refusalsOf } from "./experiment.js";
+import { pythonOf } from "./bench_code.js";
+import { CURRICULA, INPUTS, LONGEST, MADE, STUDENTS, refusalsOf } from "./experiment.js";
 import { Explorer } from "./explorer.js";
 import { alignment, alignmentOfUnits, assignment, cosines, productsOfRows, unitsAsPaths } from "./matching.js";
 import { drawSamples, learn, learnTwoLayers, randomNumbers, recoveries, seeSample } from "./model.js";

@@ -1,5 +1,5 @@
 // @ts-check
-/** An experiment from settings: its tasks, which is on when, what the library would refuse, the Python that does the same. */
+/** An experiment from settings: its tasks, which is on when, what the library would refuse. */
 import { atRandom, inTurn, randomNumbers, stepsOf } from "./model.js";
 
 /**
@@ -25,18 +25,18 @@ export const CURRICULA = [
 ];
 export const INPUTS = ["all at once", "single noisy samples"];
 export const LONGEST = 80; // time units
-const PRACTICE = 0.75, // of the time, where mixtures follow
-  FRAMES = 500; // of a run, about
+export const PRACTICE = 0.75; // of the time, where mixtures follow
+const FRAMES = 500; // of a run, about
 
 /** All pairs of tasks. @param {number} count */
-const pairs = (count) =>
+export const pairs = (count) =>
   Array.from({ length: count }, (_, m) => Array.from({ length: count - m - 1 }, (_, n) => [m, m + n + 1])).flat();
 
 /**
  * The shares of parts in each task, from a text such as "1+2 2+3"; null if a task is there twice, or a part left out.
  * @param {string} text @returns {number[][] | null} (task, part)
  */
-function mixturesOf(text) {
+export function mixturesOf(text) {
   const tasks = text.trim().split(/[\s,]+/);
   if (tasks.length < 2 || tasks.length > 5 || !tasks.every((task) => /^[1-5](\+[1-5])*$/.test(task))) return null;
   const parts = tasks.map((task) =>
@@ -55,16 +55,16 @@ function mixturesOf(text) {
 }
 
 /** Shares where each has itself as its only part. @param {number} count */
-const own = (count) =>
+export const own = (count) =>
   Array.from({ length: count }, (_, task) => Array.from({ length: count }, (_, part) => Number(part === task)));
 
 /** The shares of parts in each task. @param {Settings} settings */
-function tasksOf({ made, mix, tasks }) {
+export function tasksOf({ made, mix, tasks }) {
   return made === MADE[1] ? (mixturesOf(mix) ?? own(2)) : own(tasks);
 }
 
 /** The shares of parts in the mixtures of any two tasks. @param {number[][]} tasks */
-const mixturesOfTasks = (tasks) =>
+export const mixturesOfTasks = (tasks) =>
   pairs(tasks.length).map(([m, n]) => tasks[m].map((share, part) => (share + tasks[n][part]) / 2));
 
 /** Inner products of tasks, relative to the square of one part, where parts are alike. @param {number[][]} tasks @param {number} alike */
@@ -87,7 +87,7 @@ function alignmentOfSame(tasks, alike) {
  * The blocks of a round that was written down, such as "A1 B0.5": tasks and lengths; null if it is none.
  * @param {string} text @param {number} count of tasks @returns {[number, number][] | null}
  */
-function roundOf(text, count) {
+export function roundOf(text, count) {
   const blocks = text.trim().split(/[\s,]+/);
   /** @type {[number, number][]} */
   const round = blocks.map((block) => {
@@ -99,7 +99,7 @@ function roundOf(text, count) {
 }
 
 /** The blocks of one round, where rounds are written out. @param {Settings} settings @returns {[number, number][]} */
-function blocksOf(settings) {
+export function blocksOf(settings) {
   const { curriculum, block_length, rare, round } = settings,
     count = tasksOf(settings).length;
   if (curriculum === "a round of your own") return roundOf(round, count) ?? [[0, block_length]];
@@ -107,7 +107,7 @@ function blocksOf(settings) {
 }
 
 /** How often a round is repeated. @param {Settings} settings @param {[number, number][]} blocks */
-const roundsOf = ({ duration }, blocks) =>
+export const roundsOf = ({ duration }, blocks) =>
   Math.max(1, Math.floor(duration / blocks.reduce((sum, [, length]) => sum + length, 0) + 1e-9));
 
 /** The task of every step, the first step of every block, and the end, and which blocks the end cuts short. @param {Settings} settings */
@@ -282,111 +282,4 @@ export function refusalsOf(settings) {
   if (theta >= silent)
     refusals.criterion = `theta = ${theta}: giving no answer at all has a loss of ${short(silent)} on one of the tasks, which would count as recovered. Use a criterion of this task's own scale, such as ${short(0.4 * silent, 2)}.`;
   return refusals;
-}
-
-/** A call in Python, with the arguments that are not the library's own. @param {string} name @param {any[][]} given */
-const call = (name, ...given) =>
-  `gl.${name}(${given
-    .filter(([, value, usual]) => value !== usual)
-    .map(([key, value]) => (key ? `${key}=${value}` : value))
-    .join(", ")})`;
-
-/** @param {Settings} settings */
-function curriculumCode(settings) {
-  const { curriculum, duration, block_length } = settings,
-    tasks = tasksOf(settings).length;
-  const inTurn = (/** @type {number} */ time, order = `range(${tasks})`) =>
-    call("Blocked", ["duration", time], ["block_length", block_length], ["order", order]);
-  if (curriculum === "in turn") return inTurn(duration);
-  if (curriculum === "at random moments")
-    return call(
-      "RandomSwitches",
-      ["duration", duration],
-      ["mean_length", block_length],
-      ["tasks", tasks],
-      ["draw", settings.draw, 0],
-    );
-  if (curriculum === "practice, then mixtures")
-    return `gl.Phases((
-        ${inTurn(PRACTICE * duration)},
-        ${inTurn((1 - PRACTICE) * duration, `range(${tasks}, ${tasks + pairs(tasks).length})`)},
-    ))`;
-  const blocks = blocksOf(settings),
-    rounds = roundsOf(settings, blocks);
-  const [of, lengths] = [0, 1].map((part) => `${rounds} * [${blocks.map((block) => block[part]).join(", ")}]`);
-  return call("BlockSequence", ["tasks", of], ["lengths", lengths]);
-}
-
-/** An experiment in Python. @param {Settings} settings */
-function experimentCode(settings) {
-  const { d_in, d_out, length, correlation, curriculum, student } = settings,
-    ofParts = tasksOf(settings);
-  const scale = length === 1 ? "None" : `${length} * ${d_in}**-0.5`;
-  const drawn = call(
-    correlation > 0 ? "Correlated" : "Orthogonal",
-    ["tasks", ofParts[0].length],
-    ["d_in", d_in],
-    ["d_out", d_out],
-    ["scale", scale, "None"],
-    ["correlation", correlation, 0],
-  );
-  const rows = (/** @type {number[][]} */ all) => `[${all.map((row) => `(${row.join(", ")})`).join(", ")}]`;
-  // first weights have no direction of their own, so that all networks may have the same tasks
-  const singles =
-    settings.made === MADE[1]
-      ? `gl.Given(np.tensordot(
-        ${rows(ofParts)},
-        ${drawn}.sample(jax.random.key(0)), axes=1,
-    ))`
-      : drawn;
-  const mixed = curriculum === "practice, then mixtures";
-  const size = ["weight_scale", settings.weight_scale, 0.01];
-  const network =
-    student === "two layers"
-      ? call("TwoLayer", ["hidden", settings.hidden], ["gate_spread", settings.layer_spread, 0.07], size)
-      : call(
-          student === STUDENTS[0] ? "GatedLinear" : "NeuronGated",
-          ["paths", settings.paths],
-          ["gate_init", settings.gate_init, 0.5],
-          size,
-          ["gate_spread", settings.gate_spread, 0],
-        );
-  const norm = call("UnitNorm", ["", settings.b], ["ord", Number(settings.norm), 1]);
-  const inputs = settings.inputs === "all at once" ? "" : `inputs=gl.Noisy(batch=1, noise=${settings.noise}),`;
-  return `gl.Experiment(
-    teachers=${mixed ? `gl.Sums(${singles}, weights=${rows(mixturesOfTasks(own(ofParts.length)))})` : singles},
-    network=${network},
-    curriculum=${curriculumCode(settings)},
-    flow=gl.Flow(
-        tau_w=${settings.tau_w}, tau_c=${settings.tau_c}, dt=${settings.dt},
-        penalties=(gl.Nonnegative(${settings.a}), ${norm}),${inputs && `\n        ${inputs}`}
-    ),
-)`;
-}
-
-/** The Python that does the same, with networks of the library's own. @param {Settings} settings @param {Settings | null} kept */
-export function pythonOf(settings, kept) {
-  const { mix, round, made, curriculum } = settings;
-  if (
-    (made === MADE[1] && !mixturesOf(mix)) ||
-    (curriculum === CURRICULA[3] && !roundOf(round, tasksOf(settings).length))
-  )
-    return "# No experiment can be read from these settings: see what is said beside them.\n";
-  const noisy = [settings, kept].some((each) => each && each.inputs !== "all at once"),
-    mixed = [settings, kept].some((each) => each && each.made === MADE[1]);
-  const named = kept
-    ? `kept = ${experimentCode(kept)}\nnow = ${experimentCode(settings)}`
-    : `now = ${experimentCode(settings)}`;
-  return `import gatedlib as gl${mixed ? "\nimport jax\nimport numpy as np" : ""}
-
-${named}
-keep = [gl.record.loss, gl.record.gates, gl.record.alignment${noisy ? ", gl.record.population_loss" : ""}]
-for experiment${kept ? `, theta, seeds in ((kept, ${criterionOf(kept)}, ${kept.seeds}), (now, ${criterionOf(settings)}, ${settings.seeds}))` : " in (now,)"}:
-    results = gl.simulate(experiment, seeds=${kept ? "seeds" : settings.seeds}, record=keep)
-${noisy ? "    results = results.assign(loss=results.population_loss)  # on all inputs, not on the sample\n" : ""}    times = gl.metrics.time_to_criterion(results, theta=${kept ? "theta" : criterionOf(settings)})
-    aligned = gl.metrics.total_alignment(results)
-    print(int((aligned > 0.95).sum()), "of", results.sizes["seed"], "networks with a path for each task")
-    print("time to recover, block by block:", times.median("seed").values.round(3))
-    gl.plotting.loss(results)
-`;
 }
