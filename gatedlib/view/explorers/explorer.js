@@ -337,10 +337,12 @@ export class Explorer {
     this.element.setAttribute("aria-busy", String(now));
   }
 
-  /** Say what is seen; aloud once movement stops: a screen reader should not talk all the time. @param {string} words */
+  /** Say what is seen; aloud once all has come to rest: a screen reader should not talk all the time. @param {string} words */
   tell(words) {
     this.status.textContent = words;
     clearTimeout(this.telling);
-    this.telling = setTimeout(() => (this.spoken.textContent = words), 250);
+    this.telling = setTimeout(() => {
+      if (this.element.getAttribute("aria-busy") !== "true") this.spoken.textContent = words;
+    }, 250);
   }
 }
