@@ -4,14 +4,15 @@ import { atRandom, inTurn, randomNumbers, stepsOf } from "./model.js";
 
 /**
  * @typedef {Record<string, any>} Settings
- * @typedef {{components: number, parts: number, made: number[][], met: number[], partsMet: number[], outputs: number, inputs: number,
- *   scale: number, correlation: number, student: string, units: number, gate_init: number, gate_spread: number, weight_scale: number,
- *   flow: import("./model.js").Flow, noise: number, tasks: Uint8Array, edges: number[], cut: number[], every: number, same: number,
- *   criterion: number, block: number | null}} Plan
+ * @typedef {{components: number, parts: number, made: number[][], met: number[], partsMet: number[], outputs: number,
+ *   inputs: number, scale: number, correlation: number, student: string, units: number, gate_init: number,
+ *   gate_spread: number, weight_scale: number, flow: import("./model.js").Flow, noise: number, tasks: Uint8Array,
+ *   edges: number[], cut: number[], every: number, same: number, criterion: number, block: number | null}} Plan
  *   what a worker needs to know: how many tasks are practised; of how many parts they are mixtures, 0 if each is one of
- *   its own; how these tasks, mixtures of them that follow, and last the parts are `made`: shares of parts; which tasks, and parts, are `met`, alone or in a mixture; `tasks` of all steps, `edges` of blocks, those that the end
- *   has `cut` short, the steps between two frames; the alignment of paths that are all the `same`; `block`: the length
- *   of all blocks where the ratchet can speak of them
+ *   its own; how these tasks, mixtures of them that follow, and last the parts are `made`: shares of parts; which tasks,
+ *   and parts, are `met`, alone or in a mixture; `tasks` of all steps, `edges` of blocks, those that the end has `cut`
+ *   short, the steps between two frames; the alignment of paths that are all the `same`; `block`: the length of all blocks
+ *   where the ratchet can speak of them
  */
 
 export const MADE = ["each of its own", "mixtures of parts"];

@@ -146,22 +146,22 @@ function pathsInWords({ plan, whole }) {
     never.length > 0
       ? `; ${never.length > 1 ? "tasks" : "task"} ${never.map(letter).join(", ")} never came and ${never.length > 1 ? "do" : "does"} not count`
       : "";
+  const typical = number(medianOf(whole.map((each) => each.aligned)));
   if (plan.met.length === 1) return `Only task ${letter(plan.met[0])} came: there is nothing to tell apart`;
   if (plan.same > SPECIALIZED)
-    return `Tasks are so much alike that paths which are all the same have an alignment of ${number(plan.same)}: it does not tell whether each task has one of its own (median ${number(medianOf(whole.map((each) => each.aligned)))} ${after})${without}`;
+    return `Tasks are so much alike that paths which are all the same have an alignment of ${number(plan.same)}: it does not tell whether each task has one of its own (median ${typical} ${after})${without}`;
   const flexible = whole.filter((each) => each.aligned > SPECIALIZED).length,
     held = whole.filter((each) => each.withParts > SPECIALIZED).length;
-  const median = `alignment above ${SPECIALIZED}; median ${number(medianOf(whole.map((each) => each.aligned)))}`;
   if (all === 1) {
     const parts =
       plan.parts === 0 ? "" : `, ${held === flexible ? "and" : "but"} ${held ? "" : "not "}with one for each ${part}`;
-    return `The network ${flexible === 1 ? "ends" : "does not end"} with a ${what} ${after} (alignment ${number(whole[0].aligned)}, and it takes ${SPECIALIZED})${parts}${without}`;
+    return `The network ${flexible === 1 ? "ends" : "does not end"} with a ${what} ${after} (alignment ${typical}, and it takes ${SPECIALIZED})${parts}${without}`;
   }
   const some =
     flexible === all ? (all === 2 ? "Both" : `All ${all}`) : `${flexible === 0 ? "None" : flexible} of ${all}`;
   const parts =
     plan.parts === 0 ? "" : `, ${held === 0 ? "none" : held === all ? "all" : held} with one for each ${part}`;
-  return `${some} networks ${flexible === 1 ? "ends" : "end"} with a ${what} ${after} (${median}; 95 % interval of the share ${intervalOf(flexible, all)})${parts}${without}`;
+  return `${some} networks ${flexible === 1 ? "ends" : "end"} with a ${what} ${after} (alignment above ${SPECIALIZED}; median ${typical}; 95 % interval of the share ${intervalOf(flexible, all)})${parts}${without}`;
 }
 
 /** How soon networks recover, in words. @param {Run} run */
@@ -171,16 +171,14 @@ function timesInWords({ plan, values, whole }) {
     return middleOf(whole.map(({ recoveries }) => (recoveries[block] < 0.999 * length ? recoveries[block] : Infinity)));
   };
   const { practised, mixed } = lastBlocks(plan),
+    lately = practised.map(recover),
     first = plan.tasks.findIndex((task) => task >= plan.components);
-  const took = [
-    `${inWords([recover(0)])} in the first block`,
-    `${inWords(practised.map(recover))} in the last block of each task`,
-  ];
+  const took = [`${inWords([recover(0)])} in the first block`, `${inWords(lately)} in the last block of each task`];
   if (mixed.length > 0) {
     took.push(`${inWords([recover(plan.edges.indexOf(first))])} in the first of a mixture`);
     took.push(`${inWords(mixed.map(recover))} in the last of each mixture`);
   }
-  const idle = practised.map(recover).every((time) => time === 0) ? ". A switch does not raise it so far" : "";
+  const idle = lately.every((time) => time === 0) ? ". A switch does not raise it so far" : "";
   const smallest = plan.parts > 0 ? " to the smallest task" : "";
   return `Median time until the loss is below ${plan.criterion} (${values.criterion} of that of no answer${smallest}): ${took.join(", ")}${idle}`;
 }
